@@ -1,0 +1,32 @@
+"""Errors a user can act on: one line that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MtlreproError(Exception):
+    """Base of every error whose message is meant to be read by the user as it stands."""
+
+
+class UnknownName(MtlreproError):
+    """A name that does not exist, with the nearest one that does."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}." if len(known) <= 12 else "."
+        super().__init__(f"unknown {kind} {name!r}{hint}{' ' + advice if advice else ''}")
+
+
+class BadValue(MtlreproError):
+    """A parameter or manifest value of the wrong type or out of range."""
+
+
+class DataMissing(MtlreproError):
+    """A data set that is not here, and how to get it."""
+
+
+class DataCorrupt(MtlreproError):
+    """A file or array whose checksum is not the expected one."""

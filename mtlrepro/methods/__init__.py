@@ -1,0 +1,1 @@
+"""Methods of the five papers, one file each."""

@@ -1,0 +1,1 @@
+"""Models: shared bottoms and task heads."""

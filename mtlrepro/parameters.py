@@ -1,0 +1,139 @@
+"""Parameters of a notebook: declared in its first cell, filled from a profile, checked before anything runs.
+
+A notebook declares its parameters with types in a cell tagged ``parameters``::
+
+    profile: str = "quick"
+    seeds: int | None = None      # None: the profile's value
+
+and its next cell reads them with ``p = params("transfer/fig3", globals())``. Papermill injects what the user passes
+with ``-p`` between the two. Papermill accepts any name; `params` does not.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ConfigDict, ValidationError, create_model
+
+from mtlrepro import exhibits, paths
+from mtlrepro.errors import BadValue, MtlreproError, UnknownName
+
+PROFILES = ("quick", "full", "paper")
+
+# What IPython itself puts into a notebook's namespace.
+_IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+
+
+@dataclass(frozen=True)
+class Params:
+    """Checked parameters of one run; each is an attribute (``p.seeds``).
+
+    exhibit: id, such as ``transfer/fig3``. profile: quick, full or paper. values: every parameter but the profile.
+    overrides: the parameters that differ from the profile's own value; empty for a standard run.
+    """
+
+    exhibit: str
+    profile: str
+    values: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in self.__dict__.get("values", {}):
+            raise AttributeError(f"{name!r} is no parameter of {self.__dict__.get('exhibit')}")
+        return self.values[name]
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td><code>{k}</code></td><td>{v}</td></tr>" for k, v in {"profile": self.profile, **self.values}.items())
+        return f'<table class="parameters">{rows}</table>'
+
+
+def profile_values(exhibit: str, profile: str) -> dict[str, Any]:
+    """The values that `profile` sets for `exhibit`; {} where it sets none.
+
+    Raises UnknownName for a profile that does not exist.
+    """
+    if profile not in PROFILES:
+        raise UnknownName("profile", profile, PROFILES)
+    file = paths.profiles() / f"{profile}.yaml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    return dict((content or {}).get(exhibit) or {})
+
+
+def params(exhibit: str, namespace: Mapping[str, Any], positive: Iterable[str] = ("seeds",)) -> Params:
+    """Check the parameters in a notebook's `namespace` (its ``globals()``) and fill what is None from the profile.
+
+    positive: names of parameters that must be at least 1 (integers) or above 0 (floats), lists element by element.
+    Raises UnknownName for an unknown exhibit, profile or parameter (with the nearest known name) and BadValue for a
+    value of the wrong type, out of range, or set neither by the caller nor by the profile.
+    """
+    exhibits.get(exhibit)
+    declared = dict(namespace.get("__annotations__", {}))
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_")
+        and name not in _IPYTHON
+        and not callable(value)
+        and not isinstance(value, types.ModuleType)
+    }
+    return check(exhibit, declared, given, positive)
+
+
+def check(exhibit: str, declared: Mapping[str, Any], given: Mapping[str, Any], positive: Iterable[str] = ()) -> Params:
+    """Check `given` values against `declared` name -> type; the rest is as in `params`."""
+    for name in given:
+        if name not in declared:
+            raise UnknownName("parameter", name, declared, advice=f"({exhibit})")
+    profile = given.get("profile", "quick")
+    if not isinstance(profile, str):
+        raise BadValue(f"{exhibit}: profile must be one of {', '.join(PROFILES)}, not {profile!r}.")
+    standard = profile_values(exhibit, profile)
+    for name in standard:
+        if name not in declared:
+            raise UnknownName("parameter", name, declared, advice=f"(in profile {profile} of {exhibit})")
+    names = [name for name in declared if name != "profile"]
+    merged = {name: standard.get(name) if given.get(name) is None else given[name] for name in names}
+    unset = [name for name in names if merged[name] is None]
+    if unset:
+        raise BadValue(f"{exhibit}: profile {profile!r} sets no {', '.join(unset)}: pass it with -p {unset[0]} VALUE.")
+
+    fields: dict[str, Any] = {name: (_without_none(declared[name]), ...) for name in names}
+    model = create_model("Parameters", __config__=ConfigDict(strict=True, arbitrary_types_allowed=True), **fields)
+    try:
+        values = model(**merged).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BadValue(f"{exhibit}: parameter {place!r}: {first['msg']} (got {first['input']!r}).") from None
+    for name in set(positive) & set(names):
+        for number in values[name] if isinstance(values[name], list) else [values[name]]:
+            if isinstance(number, (int, float)) and not number > 0:
+                raise BadValue(f"{exhibit}: parameter {name!r} must be above 0 (got {number}).")
+    overrides = {name: values[name] for name in names if name in standard and values[name] != standard[name]}
+    return Params(exhibit, profile, values, overrides)
+
+
+def declared_in(notebook: Path) -> dict[str, Any]:
+    """Name -> type of the parameters that a notebook (.ipynb) declares, read without running the notebook.
+
+    Raises MtlreproError where the notebook has no parameters cell.
+    """
+    import nbformat
+
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            namespace: dict[str, Any] = {}
+            exec(cell.source, namespace)  # our own committed source: assignments only
+            return {name: kind for name, kind in namespace.get("__annotations__", {}).items()}
+    raise MtlreproError(f"{notebook.name} has no cell tagged 'parameters'.")
+
+
+def _without_none(kind: Any) -> Any:
+    """`int | None` -> `int`: a checked parameter is never None."""
+    members = [member for member in get_args(kind) if member is not type(None)]
+    return members[0] if isinstance(kind, types.UnionType) and len(members) == 1 else kind

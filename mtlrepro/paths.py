@@ -1,0 +1,68 @@
+"""Where things are. No other module builds a path from the environment or from __file__."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from mtlrepro.errors import MtlreproError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def project() -> Path:
+    """The checkout: the folder that holds notebooks/, book/ and data_manifests/.
+
+    Raises MtlreproError where the package is installed without its checkout and the working folder is not one.
+    """
+    for folder in (PACKAGE.parent, Path.cwd(), *Path.cwd().parents):
+        if (folder / "notebooks").is_dir() and (folder / "data_manifests").is_dir():
+            return folder
+    raise MtlreproError("not inside an mtlrepro checkout: clone the repository and run this from its top folder.")
+
+
+def notebooks() -> Path:
+    return project() / "notebooks"
+
+
+def profiles() -> Path:
+    return notebooks() / "profiles"
+
+
+def manifests() -> Path:
+    return project() / "data_manifests"
+
+
+def book() -> Path:
+    return project() / "book"
+
+
+def recorded() -> Path:
+    """Committed results, one CSV and one JSON an exhibit and profile."""
+    return book() / "results"
+
+
+def runs() -> Path:
+    """Results of runs on this machine, not committed (MTLREPRO_RUNS, default: runs/ in the checkout)."""
+    return Path(os.environ.get("MTLREPRO_RUNS") or project() / "runs").expanduser()
+
+
+def cache() -> Path:
+    """Downloaded data and derived arrays (MTLREPRO_CACHE, default: the platform's cache folder)."""
+    return Path(os.environ.get("MTLREPRO_CACHE") or platformdirs.user_cache_dir("mtlrepro", appauthor=False)).expanduser()
+
+
+def mirror() -> Path | None:
+    """A folder that holds data sets in any layout their manifests name (MTLREPRO_MIRROR), or None.
+
+    Raises MtlreproError where the variable names something that is not a folder.
+    """
+    named = os.environ.get("MTLREPRO_MIRROR")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise MtlreproError(f"MTLREPRO_MIRROR is {named!r}, which is no folder: correct it or unset it.")
+    return folder

@@ -1,0 +1,49 @@
+"""The paper's numbers beside ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from mtlrepro import exhibits
+from mtlrepro.results.verdict import Verdict, describe, interval
+
+_MARK = {"holds": "✓ holds", "fails": "✗ fails", "unclear": "? unclear"}
+
+
+def paper_values(exhibit: str) -> dict[str, Any]:
+    """The numbers that the paper prints for `exhibit`, as in the registry; {} where it prints none."""
+    return dict(exhibits.get(exhibit).values)
+
+
+def summary(rows: pd.DataFrame, by: str | list[str], value: str) -> pd.DataFrame:
+    """Mean, 95% interval and median of `value` over seeds, one line for each group of `by`.
+
+    Returns columns: `by`, mean, low, high, median, n.
+    """
+    keys = [by] if isinstance(by, str) else by
+    lines = []
+    for key, group in rows.groupby(keys, sort=False):
+        mean, low, high = interval(group[value].to_numpy())
+        lines.append(dict(zip(keys, key, strict=True)) | {"mean": mean, "low": low, "high": high, "median": group[value].median(), "n": len(group)})
+    return pd.DataFrame(lines)
+
+
+def parts_table(verdict: Verdict) -> pd.DataFrame:
+    """One line a claim: setting, claim, effect with interval, outcome."""
+    return pd.DataFrame(
+        [{"setting": part.setting, "claim": part.name, "measured": describe(part), "outcome": _MARK[part.outcome]} for part in verdict.parts]
+    )
+
+
+def verdict_html(verdict: Verdict) -> str:
+    """The box that a page shows for a verdict: the word, tier and profile, then every claim with its interval."""
+    style = verdict.status.replace(" ", "-")
+    head = f'<p><span class="verdict {style}">{verdict.status}</span> <span class="tier">{verdict.tier}, profile {verdict.profile}</span></p>'
+    reason = f"<p>{verdict.reason}</p>" if verdict.reason else ""
+    table = parts_table(verdict)
+    if not table.empty and not table["setting"].any():
+        table = table.drop(columns="setting")
+    body = table.to_html(index=False, border=0, classes="claims") if verdict.parts else ""
+    return f'<div class="verdict-box {style}">{head}{reason}<div class="table-scroll">{body}</div></div>'

@@ -1,0 +1,1 @@
+"""Training: one loop, many runs at once, one place for devices."""
