@@ -1,1 +1,18 @@
 """Training: one loop, many runs at once, one place for devices."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mtlrepro.methods.weighting import Batch
+    from mtlrepro.training.loop import Fit, RunwiseSGD, fit, minibatches, mixed
+
+__all__ = ["Batch", "Fit", "RunwiseSGD", "fit", "minibatches", "mixed"]
+
+
+def __getattr__(name: str) -> Any:
+    """The loop's names, imported at first use: listing and showing results must not wait for torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mtlrepro.training import loop
+
+    return getattr(loop, name)
