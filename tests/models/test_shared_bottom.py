@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mtlrepro.models.shared_bottom import SharedBottom, StackedSharedBottom
-from mtlrepro.training.device import generator
+from mtlrepro.training.device import generator, seeded
 
 RUNS, TASKS, N, D, R = 3, 2, 6, 5, 4
 
@@ -38,7 +38,8 @@ def test_heads_can_start_at_a_constant():
 
 
 def test_shared_and_head_parameters_split_the_model():
-    model = SharedBottom(nn.Linear(D, R), [nn.Linear(R, 2), nn.Linear(R, 3)])
+    with seeded(0):
+        model = SharedBottom(nn.Linear(D, R), [nn.Linear(R, 2), nn.Linear(R, 3)])
     split = [*model.shared_parameters(), *model.head_parameters(0), *model.head_parameters(1)]
     assert {id(p) for p in split} == {id(p) for p in model.parameters()}
     assert [tuple(y.shape) for y in model(torch.zeros(N, D))] == [(N, 2), (N, 3)]

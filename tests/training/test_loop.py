@@ -213,7 +213,8 @@ def test_one_task_a_batch_moves_the_shared_part_and_that_head_only():
 
 
 def test_history_of_mixed_batches_holds_every_task_in_its_own_column():
-    model = SharedBottom(nn.Identity(), [nn.Linear(1, 1) for _ in range(3)])
+    with seeded(0):
+        model = SharedBottom(nn.Identity(), [nn.Linear(1, 1) for _ in range(3)])
     plan = [[(0, 10.0), (0, 20.0)], [(1, 5.0)], [(2, 1.0), (2, 2.0), (2, 3.0)]]
 
     def batches(epoch):
