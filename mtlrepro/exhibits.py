@@ -55,7 +55,8 @@ class Exhibit(BaseModel):
     def source(self) -> Path:
         """The notebook that papermill runs (.ipynb). Raises UnknownName while the exhibit is planned."""
         if self.notebook is None:
-            raise UnknownName("notebook of exhibit", self.id, (e.id for e in everything() if not e.planned), "It is planned, not written yet.")
+            written = [exhibit.id for exhibit in everything() if not exhibit.planned]
+            raise UnknownName("notebook of exhibit", self.id, written, "It is planned, not written yet.")
         return paths.notebooks() / f"{self.notebook}.ipynb"
 
 

@@ -48,7 +48,8 @@ class Params:
         return self.values[name]
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td><code>{k}</code></td><td>{v}</td></tr>" for k, v in {"profile": self.profile, **self.values}.items())
+        shown = {"profile": self.profile, **self.values}
+        rows = "".join(f"<tr><td><code>{name}</code></td><td>{value}</td></tr>" for name, value in shown.items())
         return f'<table class="parameters">{rows}</table>'
 
 
@@ -76,10 +77,7 @@ def params(exhibit: str, namespace: Mapping[str, Any], positive: Iterable[str] =
     given = {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_")
-        and name not in _IPYTHON
-        and not callable(value)
-        and not isinstance(value, types.ModuleType)
+        if not name.startswith("_") and name not in _IPYTHON and not callable(value) and not isinstance(value, types.ModuleType)
     }
     return check(exhibit, declared, given, positive)
 
@@ -129,7 +127,7 @@ def declared_in(notebook: Path) -> dict[str, Any]:
         if "parameters" in cell.metadata.get("tags", []):
             namespace: dict[str, Any] = {}
             exec(cell.source, namespace)  # our own committed source: assignments only
-            return {name: kind for name, kind in namespace.get("__annotations__", {}).items()}
+            return dict(namespace.get("__annotations__", {}))
     raise MtlreproError(f"{notebook.name} has no cell tagged 'parameters'.")
 
 

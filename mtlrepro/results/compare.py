@@ -26,24 +26,43 @@ def summary(rows: pd.DataFrame, by: str | list[str], value: str) -> pd.DataFrame
     lines = []
     for key, group in rows.groupby(keys, sort=False):
         mean, low, high = interval(group[value].to_numpy())
-        lines.append(dict(zip(keys, key, strict=True)) | {"mean": mean, "low": low, "high": high, "median": group[value].median(), "n": len(group)})
+        found = {"mean": mean, "low": low, "high": high, "median": group[value].median(), "n": len(group)}
+        lines.append(dict(zip(keys, key, strict=True)) | found)
     return pd.DataFrame(lines)
 
 
 def parts_table(verdict: Verdict) -> pd.DataFrame:
     """One line a claim: setting, claim, effect with interval, outcome."""
-    return pd.DataFrame(
-        [{"setting": part.setting, "claim": part.name, "measured": describe(part), "outcome": _MARK[part.outcome]} for part in verdict.parts]
-    )
+    lines = [
+        {"setting": part.setting, "claim": part.name, "measured": describe(part), "outcome": _MARK[part.outcome]}
+        for part in verdict.parts
+    ]
+    return pd.DataFrame(lines)
 
 
 def verdict_html(verdict: Verdict) -> str:
     """The box that a page shows for a verdict: the word, tier and profile, then every claim with its interval."""
     style = verdict.status.replace(" ", "-")
-    head = f'<p><span class="verdict {style}">{verdict.status}</span> <span class="tier">{verdict.tier}, profile {verdict.profile}</span></p>'
+    tier = f'<span class="tier">{verdict.tier}, profile {verdict.profile}</span>'
+    head = f'<p><span class="verdict {style}">{verdict.status}</span> {tier}</p>'
     reason = f"<p>{verdict.reason}</p>" if verdict.reason else ""
     table = parts_table(verdict)
     if not table.empty and not table["setting"].any():
         table = table.drop(columns="setting")
     body = table.to_html(index=False, border=0, classes="claims") if verdict.parts else ""
     return f'<div class="verdict-box {style}">{head}{reason}<div class="table-scroll">{body}</div></div>'
+
+
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain data, for ``mtlrepro verdicts --json``."""
+    parts = [
+        {
+            "claim": part.name, "setting": part.setting, "kind": part.kind, "outcome": part.outcome, "effect": part.effect,
+            "low": part.low, "high": part.high, "n": part.n, "unit": part.unit,
+        }
+        for part in verdict.parts
+    ]  # fmt: skip
+    return {
+        "exhibit": verdict.exhibit, "profile": verdict.profile, "tier": verdict.tier, "status": verdict.status,
+        "reason": verdict.reason, "by_setting": verdict.by_setting(), "parts": parts,
+    }  # fmt: skip

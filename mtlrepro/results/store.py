@@ -41,6 +41,7 @@ Row = dict[str, Any]
 
 # What a row depends on besides its own function and settings. Plots, pages and commands are left out on purpose.
 _COMPUTATION = ("data", "models", "methods", "training", "theory.py")
+_SOURCES = ("mtlrepro", "notebooks", "data_manifests")
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
 
 
@@ -229,7 +230,7 @@ def provenance(data: dict[str, str], seconds: float | None, device: str) -> dict
     """What a result came from: commit, package versions, data hashes, device, seconds of computing, date."""
     return {
         "commit": _git("rev-parse", "HEAD") or "unknown",
-        "changed_since_commit": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "mtlrepro", "notebooks", "data_manifests")),
+        "changed_since_commit": bool(_git("status", "--porcelain", "--untracked-files=no", "--", *_SOURCES)),
         "code": code_digest()[:16],
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
@@ -270,15 +271,19 @@ def load(exhibit: str, profile: str) -> Recorded:
     exhibit = exhibits.get(exhibit).id
     for file, origin in _places(exhibit, profile):
         if file.exists():
-            break
-    else:
-        raise DataMissing(f"{exhibit} has no recorded {profile} run: run `mtlrepro run {exhibit} --profile {profile}`.")
+            return _read(file, origin)
+    raise DataMissing(f"{exhibit} has no recorded {profile} run: run `mtlrepro run {exhibit} --profile {profile}`.")
+
+
+def _read(file: Path, origin: str) -> Recorded:
     table = file.with_suffix(".csv")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         found = sha256_of(table)
         if found != content["rows_sha256"]:
-            raise DataCorrupt(f"{table.name}: expected sha256 {content['rows_sha256']}, found {found}: run {exhibit} again.")
+            raise DataCorrupt(
+                f"{table.name}: expected sha256 {content['rows_sha256']}, found {found}: run {content['exhibit']} again."
+            )
         rows = pd.read_csv(table) if table.stat().st_size > 1 else pd.DataFrame()
         parts = tuple(Part.from_dict(part) for part in content["parts"])
         return Recorded(
@@ -286,7 +291,21 @@ def load(exhibit: str, profile: str) -> Recorded:
             content["parameters"], content["provenance"], origin,
         )  # fmt: skip
     except (ValueError, KeyError, FileNotFoundError) as error:
-        raise DataCorrupt(f"{file.name} is damaged ({error}): run {exhibit} in profile {profile} again.") from None
+        raise DataCorrupt(f"{file} is damaged ({error}): delete it and run the exhibit again.") from None
+
+
+def latest(exhibit: str, profile: str) -> Recorded:
+    """The run of `exhibit` that finished last on this machine, standard or with overridden parameters.
+
+    Raises DataMissing where this machine has none.
+    """
+    exhibit = exhibits.get(exhibit).id
+    folder = (paths.runs() / exhibit).parent
+    name = exhibit.rpartition("/")[2]
+    files = [*folder.glob(f"{name}.{profile}.json"), *folder.glob(f"{name}.{profile}-*.json")]
+    if not files:
+        raise DataMissing(f"{exhibit} has no {profile} run of this machine: run `mtlrepro run {exhibit} --profile {profile}`.")
+    return _read(max(files, key=lambda file: file.stat().st_mtime_ns), "this machine")
 
 
 def verdict(exhibit: str, profile: str | None = None) -> Verdict:

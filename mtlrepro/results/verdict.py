@@ -123,10 +123,11 @@ def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> tupl
     if np.ptp(x) == 0:
         return mean, mean, mean
     rng = np.random.default_rng(0)
-    found = stats.bootstrap((x,), np.mean, confidence_level=level, n_resamples=_RESAMPLES, rng=rng, method="BCa").confidence_interval
-    low, high = float(found.low), float(found.high)
+    found = stats.bootstrap((x,), np.mean, confidence_level=level, n_resamples=_RESAMPLES, rng=rng, method="BCa")
+    low, high = float(found.confidence_interval.low), float(found.confidence_interval.high)
     if not (np.isfinite(low) and np.isfinite(high)):
-        low, high = (float(b) for b in np.quantile(rng.choice(x, (_RESAMPLES, x.size)).mean(1), [(1 - level) / 2, (1 + level) / 2]))
+        means = rng.choice(x, (_RESAMPLES, x.size)).mean(1)
+        low, high = (float(bound) for bound in np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
     if x.size < _FEW:
         half = float(stats.t.ppf((1 + level) / 2, x.size - 1) * stats.sem(x))
         low, high = min(low, mean - half), max(high, mean + half)
@@ -154,9 +155,7 @@ def paired(
     return Part(name, "paired", outcome, mean, low, high, len(values), claim, setting, unit, values)
 
 
-def check(
-    name: str, *, worst: float, n: int, violations: int, tolerance: float = 0.0, setting: str = "", unit: str = ""
-) -> Part:
+def check(name: str, *, worst: float, n: int, violations: int, tolerance: float = 0.0, setting: str = "", unit: str = "") -> Part:
     """A statement tried on `n` random instances, of which `violations` broke it by more than `tolerance`.
 
     worst: the largest error or the smallest margin seen. Holds with no violation, else fails; `high` is the exact 95%

@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine: `make book` and `make test`.
+PROFILE ?= quick
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter that is new enough; override with PYTHON=...
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: book test serve lint clean data
+.DELETE_ON_ERROR:
+
+book: $(VENV)/installed
+	$(BIN)/python -m mtlrepro.pairing
+	$(BIN)/snakemake --snakefile workflow/Snakefile --cores all --config profile=$(PROFILE) --rerun-incomplete --keep-going --quiet rules progress --nolock
+	@echo "The book: book/_build/html/index.html (or: make serve)"
+
+test: lint
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mtlrepro.pairing --check
+
+serve: $(VENV)/installed
+	@test -f book/_build/html/index.html || { echo "No book yet: run make book first." >&2; exit 1; }
+	@echo "http://127.0.0.1:$(PORT)"
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/html
+
+data: $(VENV)/installed
+	$(BIN)/mtlrepro data fetch
+
+clean:
+	rm -rf book/_build book/exhibits runs/book .snakemake
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or name it with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv --upgrade-deps --help >/dev/null 2>&1 || { echo "$(PYTHON) has no venv module: install it (Debian: apt install python3-venv)." >&2; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@

@@ -1,0 +1,204 @@
+"""The command line: parsing and printing only."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from mtlrepro import __version__, doctor, exhibits, runner
+from mtlrepro.errors import BadValue, MtlreproError, UnknownName
+from mtlrepro.parameters import PROFILES
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Five MTL papers, reproduced.")
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: where they are, how to get them, whether they are intact.")
+app.add_typer(data_app, name="data")
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="data sets")]
+Mirror = Annotated[Path | None, typer.Option(help="a folder that holds data sets; overrides MTLREPRO_MIRROR")]
+
+
+@app.command("list")
+def list_exhibits(
+    paper: Annotated[str | None, typer.Option(help="only this paper's exhibits")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+) -> None:
+    """Every exhibit: id, title, kind, notebook, data tier, verdict by recorded profile."""
+    from mtlrepro import results
+
+    entries: list[dict[str, Any]] = []
+    for exhibit in exhibits.everything(paper):
+        verdicts = {profile: results.verdict(exhibit.id, profile).status for profile in results.available(exhibit.id)}
+        notebook = f"notebooks/{exhibit.notebook}.ipynb" if exhibit.notebook else "planned"
+        shown = exhibit.model_dump(include={"id", "title", "kind", "tier"})
+        entries.append(shown | {"notebook": notebook, "verdicts": verdicts})
+    if as_json:
+        print(json.dumps(entries, indent=1, ensure_ascii=False))
+        return
+    table = Table("id", "title", "kind", "tier", "verdict", box=None, pad_edge=False)
+    for entry in entries:
+        status = "; ".join(f"{profile}: {word}" for profile, word in entry["verdicts"].items())
+        table.add_row(
+            entry["id"], entry["title"], entry["kind"], entry["tier"],
+            status or ("planned" if entry["notebook"] == "planned" else "not run yet"),
+        )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@app.command()
+def run(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="exhibits, such as transfer/fig3")],
+    profile: Annotated[str, typer.Option(help="quick, full or paper")] = "quick",
+    p: Annotated[list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="a notebook parameter")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="forget finished runs and start again")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes for a notebook's grid (default: MTLREPRO_JOBS or 1)")] = None,
+) -> None:
+    """Run exhibits' notebooks through papermill and print one verdict line an exhibit.
+
+    Finished runs are kept: the same command after an interruption goes on where it stopped. Exits 0 when everything ran,
+    whatever the verdicts.
+    """
+    if profile not in PROFILES:
+        raise UnknownName("profile", profile, PROFILES)
+    for line in runner.run_exhibits(ids, profile, dict(_parameter(text) for text in p or []), fresh, jobs):
+        print(line)
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise BadValue(f"-p {text!r} is not NAME=VALUE, such as -p seeds=3.")
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise BadValue(f"-p {name}: {value!r} is not a value (YAML), such as 3, 0.1, text or [1, 2].") from None
+
+
+@app.command()
+def verdicts(as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
+    """The verdict of every recorded run, with effect, 95% interval, n, data tier and profile."""
+    from mtlrepro import results
+
+    found = [
+        results.verdict(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
+    ]
+    if as_json:
+        print(json.dumps([results.verdict_record(verdict) for verdict in found], indent=1, ensure_ascii=False))
+        return
+    for verdict in found:
+        print(verdict)
+
+
+@app.command()
+def publish(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...")],
+    profile: Annotated[str, typer.Option(help="quick, full or paper")] = "full",
+) -> None:
+    """Copy this machine's finished runs into book/results, where they are committed and shown to readers."""
+    from mtlrepro import results
+
+    for exhibit in ids:
+        for file in results.publish(exhibit, profile):
+            print(file)
+
+
+@app.command("doctor")
+def examine() -> None:
+    """Look over this machine: versions, device, disk, data, browser; says what to do about what is missing."""
+    findings = doctor.examine()
+    for finding in findings:
+        print(f"{finding.state:4} {finding.what}: {finding.found}{' -> ' + finding.advice if finding.advice else ''}")
+    if any(finding.state == "FAIL" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@data_app.command("list")
+def data_list(mirror: Mirror = None) -> None:
+    """Every data set: access, and where it is now."""
+    from mtlrepro.data import manifest
+
+    table = Table("name", "title", "access", "here", "note", box=None, pad_edge=False)
+    for row in manifest.statuses(mirror):
+        where = f"{row.where}, in part" if row.partial else row.where
+        table.add_row(row.name, row.title, row.access, where, row.note or "")
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+@data_app.command("fetch")
+def data_fetch(names: Names = None, mirror: Mirror = None) -> None:
+    """Download from the official sources, sha256 checked; where a person must sign for a set, say what to do.
+
+    Without names: every set that can be had without signing for it.
+    """
+    from mtlrepro.data import manifest
+
+    chosen = names or [name for name, entry in manifest.manifests().items() if entry.sources]
+    _each_data_set(chosen, lambda name: manifest.fetch(name, mirror).where)
+
+
+@data_app.command("verify")
+def data_verify(names: Names = None, mirror: Mirror = None) -> None:
+    """Check every file against its sha256. Without names: every set that is here."""
+    from mtlrepro.data import manifest
+
+    def checked(name: str) -> str:
+        found = manifest.verify(name, mirror)
+        return f"{found.files} files intact ({found.hashed} with a known sha256), {found.where}"
+
+    chosen = names or [row.name for row in manifest.statuses(mirror) if row.where != "missing"]
+    _each_data_set(chosen, checked)
+
+
+@data_app.command("path")
+def data_path(names: Names = None, mirror: Mirror = None) -> None:
+    """Print where data sets lie. Without names: every set that has a folder here."""
+    from mtlrepro.data import manifest
+
+    chosen = names or [row.name for row in manifest.statuses(mirror) if row.folder is not None]
+    _each_data_set(chosen, lambda name: str(manifest.path(name, mirror)))
+
+
+def _each_data_set(names: list[str], action: Callable[[str], str]) -> None:
+    """Do `action` for every name, go on after a failure, and exit 1 if one failed."""
+    failures = 0
+    for name in names:
+        try:
+            print(f"{name}: {action(name)}")
+        except MtlreproError as error:
+            print(f"mtlrepro: {error}", file=sys.stderr)
+            failures += 1
+    if failures:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: an error a user can act on is one line on stderr and exit code 1."""
+    try:
+        app()
+    except MtlreproError as error:
+        print(f"mtlrepro: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("mtlrepro: interrupted; finished runs are kept, the same command goes on from there.", file=sys.stderr)
+        raise SystemExit(130) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        print(
+            f"mtlrepro: {error.strerror}: {error.filename}: free or change that place and give the same command.", file=sys.stderr
+        )
+        raise SystemExit(1) from None

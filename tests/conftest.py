@@ -1,0 +1,41 @@
+"""Fixtures for every test: no test touches the user's cache, runs or global random state."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+os.environ["MTLREPRO_PROGRESS"] = "0"
+torch.set_num_threads(1)
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory, monkeypatch):
+    """Runs and cache of a test lie in a folder of its own."""
+    folder = tmp_path_factory.mktemp("mtlrepro")
+    monkeypatch.setenv("MTLREPRO_RUNS", str(folder / "runs"))
+    if "MTLREPRO_TEST_CACHE" not in os.environ:
+        monkeypatch.setenv("MTLREPRO_CACHE", str(folder / "cache"))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def global_state_untouched(request):
+    """Law: nothing draws from or seeds a global random generator, or leaves torch's defaults changed."""
+    if request.node.get_closest_marker("browser"):
+        yield
+        return
+    before = (torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate(), torch.get_default_dtype())  # noqa: NPY002
+    yield
+    after = (torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate(), torch.get_default_dtype())  # noqa: NPY002
+    assert torch.equal(before[0], after[0]), "the test moved torch's global generator"
+    assert (before[1] == after[1]).all(), "the test moved numpy's global generator"
+    assert before[3] == after[3], "the test changed torch's default dtype"
+    assert not torch.are_deterministic_algorithms_enabled(), "the test left deterministic algorithms on"

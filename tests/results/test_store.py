@@ -1,0 +1,227 @@
+"""Laws of the results store: nothing finished is lost, nothing torn is believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtlrepro import paths, results
+from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError, UnknownName
+from mtlrepro.parameters import Params
+
+P = Params("transfer/fig3", "quick", {"seeds": 3}, {})
+calls: list[int] = []
+
+
+def point(seed: int, scale: float = 1.0) -> dict[str, float]:
+    calls.append(seed)
+    rng = np.random.default_rng(seed)
+    return {"value": rng.normal() * scale, "count": rng.integers(10)}
+
+
+@pytest.fixture(autouse=True)
+def no_calls():
+    calls.clear()
+
+
+def settings(n=4):
+    return [{"seed": seed} for seed in range(n)]
+
+
+def test_a_finished_run_is_not_done_again():
+    first = results.Runs(P).map(point, settings())
+    second = results.Runs(P).map(point, settings(6))
+    assert calls == [0, 1, 2, 3, 4, 5]
+    pd.testing.assert_frame_equal(first, second.iloc[:4])
+
+
+def test_rows_come_in_the_order_of_the_settings():
+    runs = results.Runs(P)
+    runs.map(point, settings()[2:])
+    assert runs.map(point, settings())["seed"].tolist() == [0, 1, 2, 3]
+
+
+def test_another_setting_or_another_function_is_another_run():
+    runs = results.Runs(P)
+    runs.map(point, settings(1))
+    runs.map(point, [{"seed": 0, "scale": 2.0}])
+
+    def other(seed: int) -> dict[str, float]:
+        calls.append(seed)
+        return {"value": 0.0}
+
+    runs.map(other, settings(1))
+    assert calls == [0, 0, 0]
+
+
+def test_changed_package_code_is_never_mixed_with_old_rows(monkeypatch):
+    results.Runs(P).map(point, settings(2))
+    monkeypatch.setattr(results.store, "code_digest", lambda: "other")
+    results.Runs(P).map(point, settings(2))
+    assert calls == [0, 1, 0, 1]
+
+
+def test_a_torn_last_line_costs_that_run_alone():
+    runs = results.Runs(P)
+    whole = runs.map(point, settings())
+    content = runs.file.read_bytes()
+    runs.file.write_bytes(content[:-20])
+    calls.clear()
+    pd.testing.assert_frame_equal(results.Runs(P).map(point, settings()), whole)
+    assert calls == [3]
+
+
+def test_a_flipped_byte_in_the_log_is_not_believed():
+    runs = results.Runs(P)
+    whole = runs.map(point, settings())
+    lines = runs.file.read_text().splitlines(keepends=True)
+    entry = json.loads(lines[1])
+    entry["rows"][0]["value"] += 1
+    lines[1] = json.dumps(entry) + "\n"
+    runs.file.write_text("".join(lines))
+    calls.clear()
+    pd.testing.assert_frame_equal(results.Runs(P).map(point, settings()), whole)
+    assert calls == [1]
+
+
+def test_processes_give_the_table_of_one_process():
+    alone = results.Runs(P).map(point, settings(5))
+    results.Runs(P).forget()
+    together = results.Runs(P).map(point, settings(5), jobs=2)
+    pd.testing.assert_frame_equal(alone, together)
+
+
+def test_a_full_disk_is_one_clear_line_and_keeps_what_is_done(monkeypatch):
+    runs = results.Runs(P)
+    runs.map(point, settings(2))
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MtlreproError, match="disk full"):
+        runs.map(point, settings(3))
+    monkeypatch.undo()
+    monkeypatch.setenv("MTLREPRO_RUNS", str(runs.file.parents[1]))
+    calls.clear()
+    assert len(results.Runs(P).map(point, settings(2))) == 2
+    assert calls == []
+
+
+SCRIPT = """
+    import sys, time
+    from mtlrepro import results
+    from mtlrepro.parameters import Params
+    import numpy as np
+
+    def slow(seed):
+        with open(sys.argv[1], "a") as log:
+            log.write(f"{seed}\\n")
+        time.sleep(0.15)
+        return {"value": float(np.random.default_rng(seed).normal())}
+
+    table = results.Runs(Params("transfer/fig3", "quick")).map(slow, [{"seed": s} for s in range(12)])
+    table.to_csv(sys.argv[2], index=False)
+"""
+
+
+def test_kill_9_in_the_middle_then_the_same_command(own_folders):
+    """Finished runs are not computed again, and the table equals an uninterrupted one byte for byte."""
+    script = own_folders / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    log, out = own_folders / "log", own_folders / "out.csv"
+    command = [sys.executable, str(script), str(log), str(out)]
+    process = subprocess.Popen(command, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (not log.exists() or len(log.read_text().split()) < 5):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    finished = len((paths.runs() / "transfer/fig3.jsonl").read_text().splitlines())
+    assert 1 <= finished < 12
+    subprocess.run(command, check=True)
+    started = [int(line) for line in log.read_text().split()]
+    repeated = {seed for seed in started if started.count(seed) > 1}
+    assert len(repeated) <= 1, "only the run that was under way may be done twice"
+    expected = pd.DataFrame({"seed": range(12), "value": [float(np.random.default_rng(s).normal()) for s in range(12)]})
+    assert out.read_text() == expected.to_csv(index=False)
+
+
+def record(**changes):
+    rows = pd.DataFrame({"seed": [0, 1, 2], "value": [0.1, 0.30000000000000004, 1 / 3]})
+    given = {"parts": [results.paired("gain", [0.1, 0.2, 0.3])], "tier": "paper's data", "data": {"none": "0" * 64}} | changes
+    return rows, results.record("transfer/fig3", rows, P, **given)
+
+
+def test_a_recorded_run_comes_back_whole():
+    rows, verdict = record()
+    found = results.load("transfer/fig3", "quick")
+    pd.testing.assert_frame_equal(found.rows, rows)
+    assert found.verdict == verdict
+    assert found.origin == "this machine"
+    assert {"commit", "versions", "data", "device", "seconds", "python"} <= set(found.provenance)
+
+
+def test_rows_changed_behind_the_claims_are_refused():
+    record()
+    file = paths.runs() / "transfer/fig3.quick.csv"
+    file.write_text(file.read_text().replace("0.1", "9.1"))
+    with pytest.raises(DataCorrupt, match="expected sha256"):
+        results.load("transfer/fig3", "quick")
+
+
+def test_a_truncated_record_is_refused_in_one_line():
+    record()
+    file = paths.runs() / "transfer/fig3.quick.json"
+    file.write_text(file.read_text()[:200])
+    with pytest.raises(DataCorrupt) as caught:
+        results.load("transfer/fig3", "quick")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_with_changed_parameters_never_stands_for_its_profile(monkeypatch):
+    monkeypatch.setattr(paths, "recorded", lambda: paths.runs() / "nothing")
+    changed = Params("transfer/fig3", "quick", {"seeds": 5}, {"seeds": 5})
+    results.record("transfer/fig3", [{"value": 1}], changed, tier="synthetic", reason="a trial")
+    assert results.available("transfer/fig3") == []
+    with pytest.raises(DataMissing):
+        results.load("transfer/fig3", "quick")
+    assert results.latest("transfer/fig3", "quick").parameters == {"seeds": 5}
+
+
+def test_unknown_exhibit_and_tier_are_refused():
+    with pytest.raises(UnknownName, match="transfer/fig3"):
+        results.load("transfer/fig33", "quick")
+    with pytest.raises(MtlreproError, match="data tier"):
+        record(tier="real")
+
+
+def test_only_committed_code_can_be_published(monkeypatch, own_folders):
+    monkeypatch.setattr(paths, "recorded", lambda: own_folders / "recorded")
+    monkeypatch.setattr(results.store, "_git", lambda *words: "M file" if words[0] == "status" else "abc")
+    record()
+    with pytest.raises(MtlreproError, match="uncommitted"):
+        results.publish("transfer/fig3", "quick")
+    monkeypatch.setattr(results.store, "_git", lambda *words: "" if words[0] == "status" else "abc")
+    record()
+    written = results.publish("transfer/fig3", "quick")
+    assert sorted(file.suffix for file in written) == [".csv", ".json"]
+
+
+def test_every_committed_result_is_intact_and_carries_provenance():
+    for file in paths.recorded().glob("*/*.json"):
+        content = json.loads(file.read_text())
+        found = results.store._read(file, "recorded")
+        assert len(found.provenance["commit"]) == 40, file.name
+        assert not found.provenance["changed_since_commit"], f"{file.name} was computed from uncommitted code"
+        assert found.verdict.exhibit == content["exhibit"]

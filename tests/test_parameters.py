@@ -1,0 +1,86 @@
+"""Laws of notebook parameters: unknown names, wrong types and unset values are refused in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtlrepro import parameters
+from mtlrepro.errors import BadValue, MtlreproError, UnknownName
+
+DECLARED = {"profile": str, "seeds": int | None, "sizes": list[int] | None, "noise": float | None}
+QUICK = {"seeds": 3, "sizes": [1, 2], "noise": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def one_profile(monkeypatch):
+    real = parameters.profile_values
+    monkeypatch.setattr(parameters, "profile_values", lambda exhibit, profile: (real("nothing", profile), dict(QUICK))[1])
+
+
+def read(**given):
+    namespace = {"__annotations__": DECLARED, "__name__": "__main__", "In": [], "Out": {}, "_i1": "", "get_ipython": print}
+    return parameters.params(
+        "transfer/fig3", namespace | {"profile": "quick", "seeds": None, "sizes": None, "noise": None} | given
+    )
+
+
+def test_none_is_filled_from_the_profile():
+    p = read()
+    assert (p.seeds, p.sizes, p.noise, p.overrides) == (3, [1, 2], 0.5, {})
+
+
+def test_what_is_passed_wins_and_is_remembered_as_an_override():
+    p = read(seeds=7)
+    assert p.seeds == 7
+    assert p.overrides == {"seeds": 7}
+
+
+def test_passing_the_profiles_own_value_is_no_override():
+    assert read(seeds=3).overrides == {}
+
+
+def test_an_unknown_parameter_names_the_nearest_one():
+    with pytest.raises(UnknownName, match=r"unknown parameter 'sedes', did you mean 'seeds'\?"):
+        read(sedes=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("seeds", "three"), ("seeds", 2.5), ("seeds", True), ("sizes", 3), ("sizes", ["a"]), ("noise", "loud")]
+)
+def test_a_wrong_type_is_one_line_that_names_the_parameter(name, value):
+    with pytest.raises(BadValue, match=name) as caught:
+        read(**{name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_an_integer_serves_as_a_float():
+    assert read(noise=1).noise == 1.0
+
+
+@pytest.mark.parametrize("value", [0, -2])
+def test_no_seeds_is_refused(value):
+    with pytest.raises(BadValue, match="above 0"):
+        read(seeds=value)
+
+
+def test_unknown_profile_and_exhibit():
+    with pytest.raises(UnknownName, match="did you mean 'quick'"):
+        read(profile="quik")
+    with pytest.raises(UnknownName, match="did you mean 'transfer/fig3'"):
+        parameters.params("transfer/fig33", {})
+
+
+def test_a_profile_that_sets_nothing_says_what_to_pass(monkeypatch):
+    monkeypatch.setattr(parameters, "profile_values", lambda exhibit, profile: {"seeds": 1})
+    with pytest.raises(BadValue, match="pass it with -p sizes"):
+        read()
+
+
+def test_what_is_no_parameter_is_no_attribute():
+    with pytest.raises(AttributeError, match="no parameter"):
+        _ = read().sedes
+
+
+def test_errors_are_all_of_one_family():
+    assert issubclass(UnknownName, MtlreproError)
+    assert issubclass(BadValue, MtlreproError)

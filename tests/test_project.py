@@ -1,0 +1,125 @@
+"""Laws of the project's own files: registry, notebooks, profiles, environments, licence of what is committed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+
+from mtlrepro import exhibits, pairing, parameters, paths
+
+ROOT = paths.project()
+NOTEBOOKS = pairing.sources()
+names = pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def test_all_72_exhibits_are_registered_once():
+    listed = exhibits.everything()
+    assert len(listed) == 72
+    assert len({exhibit.id for exhibit in listed}) == 72
+    counts = {paper: len(exhibits.everything(paper)) for paper in exhibits.papers()}
+    assert counts == {"transfer": 28, "hydalearn": 12, "cotask": 14, "stgmtl": 11, "classweights": 7}
+
+
+def test_every_exhibit_of_a_notebook_exists_and_every_notebook_serves_one():
+    served = {exhibit.notebook for exhibit in exhibits.everything() if exhibit.notebook}
+    written = {source.relative_to(paths.notebooks()).with_suffix("").as_posix() for source in NOTEBOOKS}
+    assert served == written
+
+
+def test_notebook_pairs_are_in_step():
+    assert pairing.stale() == []
+
+
+@names
+def test_pairing_gives_the_same_text_every_time(source):
+    assert pairing.paired(source) == pairing.paired(source)
+
+
+@names
+def test_notebooks_are_committed_without_outputs(source):
+    for cell in nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells:
+        assert cell.get("outputs", []) == []
+        assert cell.get("execution_count") is None
+
+
+@names
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_profiles_set_every_parameter_of_every_notebook(source, profile):
+    notebook = source.with_suffix(".ipynb")
+    exhibit = next(e for e in exhibits.everything() if e.notebook and e.source() == notebook)
+    p = parameters.check(exhibit.id, parameters.declared_in(notebook), {"profile": profile}, positive=("seeds",))
+    assert p.overrides == {}
+
+
+@names
+def test_code_of_a_notebook_stays_under_150_lines(source):
+    cells = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
+    lines = [line for cell in cells if cell.cell_type == "code" for line in cell.source.splitlines() if line.strip()]
+    assert len(lines) <= 160, f"{source.name}: {len(lines)} lines of code; move what is reused to the package"
+
+
+def test_profiles_name_only_known_exhibits():
+    for profile in parameters.PROFILES:
+        content = yaml.safe_load((paths.profiles() / f"{profile}.yaml").read_text()) or {}
+        for exhibit in content:
+            exhibits.get(exhibit)
+
+
+def test_conda_environment_is_in_step_with_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    wanted = set(project["dependencies"])
+    for extra in ("book", "dev"):
+        wanted |= set(project["optional-dependencies"][extra])
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert set(pip) - {"-e ."} == wanted
+    assert f"python{project['requires-python']}" in environment["dependencies"]
+
+
+def test_lock_holds_every_dependency_and_no_download_address():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    locked = {line.split("==")[0] for line in lock.splitlines() if "==" in line and not line.startswith(" ")}
+    for group in [project["dependencies"], *project["optional-dependencies"].values()]:
+        for requirement in group:
+            name = re.split(r"[<>=\[; ]", requirement)[0].lower()
+            assert name in locked, f"{name} is missing: run uv pip compile again (CONTRIBUTING.md)"
+
+
+def test_data_flows_one_way():
+    """data -> models, methods -> training -> results: no module imports one that comes after it."""
+    order = ["data", "models", "methods", "training", "results"]
+    for number, place in enumerate(order):
+        later = {f"mtlrepro.{name}" for name in order[number + 1 :]} - ({"mtlrepro.methods"} if place == "models" else set())
+        for file in sorted((paths.PACKAGE / place).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+                found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [module]
+                for name in found:
+                    assert not any(name == target or name.startswith(target + ".") for target in later), f"{file.name}: {name}"
+
+
+def test_nothing_committed_is_a_data_set_or_large():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        file = ROOT / name
+        if file.exists():
+            assert file.stat().st_size < 1_000_000, f"{name} is over 1 MB"
+            assert file.suffix not in {".npy", ".npz", ".gz", ".zip", ".pt", ".pkl", ".bin", ".mat"}, name
+
+
+def test_no_unsafe_loading():
+    """torch.load only with weights_only, no yaml.load, no pickle."""
+    for file in sorted(paths.PACKAGE.rglob("*.py")):
+        text = file.read_text()
+        assert "yaml.load(" not in text, file
+        assert not re.search(r"\bimport pickle\b|pickle\.loads?\(", text), file
+        for call in re.findall(r"torch\.load\([^)]*\)", text):
+            assert "weights_only=True" in call, file
