@@ -1,0 +1,121 @@
+"""One look for every figure of the book: paper-like, colour-blind safe, readable on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+# Okabe and Ito (2008): told apart with any common colour vision, and in grey by their lightness.
+COLORS = {
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "black": "#222222",
+    "grey": "#777777",
+}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+# A page is about 7 inches wide; at 390 pixels a phone shows it at little over half size, hence letters of 11 points.
+WIDTH = 7.0
+
+_STYLE: dict[str, Any] = {
+    "figure.figsize": (WIDTH, 4.2),
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "font.family": "serif",
+    "font.serif": ["STIXGeneral", "DejaVu Serif"],
+    "mathtext.fontset": "stix",
+    "font.size": 12,
+    "axes.titlesize": 12.5,
+    "axes.labelsize": 12,
+    "legend.fontsize": 11,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=list(COLORS.values())),
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mtlrepro",
+}
+
+
+def use() -> None:
+    """Set the style for all figures that follow; in a notebook figures become SVG, sharp at any width."""
+    plt.rcParams.update(_STYLE)  # type: ignore[arg-type]
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:  # a plain Python without Jupyter
+        return
+    if get_ipython() is not None:  # type: ignore[no-untyped-call]
+        # A fixed date, so that the same figure is the same file.
+        set_matplotlib_formats("svg", metadata={"Date": None})  # type: ignore[no-untyped-call]
+
+
+def band(
+    ax: Axes,
+    x: ArrayLike,
+    mean: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    label: str | None = None,
+    color: str | None = None,
+    marker: str = "o",
+    median: ArrayLike | None = None,
+) -> None:
+    """Draw a mean with its interval as a shaded band, and the median, where given, as a dotted line.
+
+    x, mean, low, high, median: (points,). color: a name from COLORS or any colour of matplotlib.
+    """
+    drawn = ax.plot(x, mean, marker=marker, label=label, color=COLORS.get(color or "", color), zorder=3)[0]
+    ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.18, linewidth=0, zorder=2)  # type: ignore[arg-type]
+    if median is not None:
+        ax.plot(x, median, linestyle=":", linewidth=1.5, color=drawn.get_color(), zorder=3)
+
+
+def zero_line(ax: Axes, label: str | None = None) -> None:
+    """A thin line where the effect is zero."""
+    ax.axhline(0, color=COLORS["black"], linewidth=0.9, label=label, zorder=1)
+
+
+def log_sizes(ax: Axes, sizes: Sequence[int], label: str = "") -> None:
+    """A logarithmic x axis for sample counts with plain numbers at 1, 2 and 5 times powers of ten."""
+    ax.set_xscale("log")
+    ticks = [c * 10**e for e in range(7) for c in (1, 2, 5) if min(sizes) <= c * 10**e <= max(sizes)]
+    ax.set_xticks(ticks, [f"{t:,}" if t < 10_000 else f"{t // 1000}k" for t in ticks])
+    ax.minorticks_off()
+    ax.set_xlabel(label)
+
+
+def show(fig: Figure) -> None:
+    """Show `fig` where there is a notebook or a window, and close it."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        interactive = False
+    else:
+        interactive = get_ipython() is not None  # type: ignore[no-untyped-call]
+    if interactive:
+        display(fig)  # type: ignore[no-untyped-call]
+    plt.close(fig)
