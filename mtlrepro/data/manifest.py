@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -63,7 +64,6 @@ class Member(_Strict):
     sha256: Sha256 | None = None
     max_size: Annotated[int, Field(gt=0)]
     file: RelativePath | None = None
-    optional: bool = False
 
     @property
     def target(self) -> str:
@@ -98,10 +98,13 @@ class DataFile(_Strict):
 
 
 class Layout(_Strict):
-    """A set of files in one of several folders of a mirror; `official` is also the layout of the cache."""
+    """A set of files in one of several folders of a mirror; `official` is also the layout of the cache.
+
+    The files that the sources give belong to `official` without being listed again.
+    """
 
     folders: Annotated[tuple[Folder, ...], Field(min_length=1)]
-    files: Annotated[tuple[DataFile, ...], Field(min_length=1)]
+    files: tuple[DataFile, ...] = ()
     partial: bool = False
     note: Text | None = None
 
@@ -132,25 +135,37 @@ class Manifest(_Strict):
     sources: tuple[Source, ...] = ()
     layouts: dict[str, Layout] = Field(default_factory=dict)
     arrays: tuple[Array, ...] = ()
+    module: Annotated[str, StringConstraints(pattern=r"^mtlrepro\.data\.[a-z_]+$")] | None = None
     stand_in: Text | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.access == "gated" and not self.steps:
             raise ValueError("gated data need `steps`: what a person must do to get them")
-        if self.access == "embedded" and (self.sources or self.layouts):
-            raise ValueError("embedded data have no sources and no layouts")
+        if self.access == "embedded" and (self.sources or self.layouts or self.module is None):
+            raise ValueError("embedded data have no sources and no layouts, but the `module` that makes them")
         if self.access == "open" and not (self.sources or self.steps):
             raise ValueError("open data need `sources`, or `steps` where a download cannot be automatic")
-        official = {f.path for f in self.layouts["official"].files} if "official" in self.layouts else set()
-        for source in self.sources:
-            for file in [m.target for m in source.members] or [source.file]:
-                if file not in official:
-                    raise ValueError(f"source file {file!r} is not among the files of the layout 'official'")
+        if self.sources and "official" not in self.layouts:
+            raise ValueError("data with sources need a layout 'official'")
+        for name in self.layouts:
+            files = [f.path for f in self.files(name)]
+            if not files or len(set(files)) < len(files):
+                raise ValueError(f"layout {name!r} has {'a file twice' if files else 'no files'}")
         names = [a.name for a in self.arrays]
         if len(set(names)) < len(names):
             raise ValueError("two arrays have the same name")
         return self
+
+    def files(self, layout: str) -> tuple[DataFile, ...]:
+        """The files of a layout; for 'official' those of the sources first."""
+        given: list[DataFile] = []
+        for source in self.sources if layout == "official" else ():
+            if source.members:
+                given += [DataFile(path=m.target, sha256=m.sha256) for m in source.members]
+            else:
+                given.append(DataFile(path=source.file, sha256=source.sha256, size=source.size))
+        return (*given, *self.layouts[layout].files)
 
     def array(self, name: str) -> Array | None:
         return next((a for a in self.arrays if a.name == name), None)
@@ -259,7 +274,7 @@ class Located:
     @property
     def files(self) -> dict[str, DataFile]:
         """The layout's files that are here, by their path in `folder`."""
-        listed = self.manifest.layouts[self.layout].files
+        listed = self.manifest.files(self.layout)
         return {f.path: f for f in listed if not f.optional or (self.folder / f.path).is_file()}
 
     @property
@@ -286,7 +301,7 @@ class Located:
         return content
 
     def _listed(self, path: str) -> DataFile:
-        return next(f for f in self.manifest.layouts[self.layout].files if f.path == path)
+        return next(f for f in self.manifest.files(self.layout) if f.path == path)
 
 
 def _candidates(manifest: Manifest, mirror: Path | None) -> Iterator[Located]:
@@ -309,7 +324,7 @@ def find(name: str, mirror: Path | None = None) -> Located | None:
     """Where the data set is (mirror first, then cache), or None; contents are not read yet."""
     manifest = get(name)
     for place in _candidates(manifest, mirror):
-        if all((place.folder / f.path).is_file() for f in manifest.layouts[place.layout].files if not f.optional):
+        if all((place.folder / f.path).is_file() for f in manifest.files(place.layout) if not f.optional):
             return place
     return None
 
@@ -384,11 +399,20 @@ class Status:
     note: str | None = None
 
 
+def _made_by(manifest: Manifest) -> bool:
+    """Whether the module that makes embedded data is in this version of the package."""
+    return manifest.module is not None and importlib.util.find_spec(manifest.module) is not None
+
+
 def status(name: str, mirror: Path | None = None) -> Status:
     """Where the data set is now; files are looked for, not read."""
     manifest = get(name)
     if manifest.access == "embedded":
-        return Status(name, manifest.title, manifest.access, "embedded")
+        if _made_by(manifest):
+            return Status(name, manifest.title, manifest.access, "embedded")
+        return Status(
+            name, manifest.title, manifest.access, "missing", note="its generator comes with a later paper of the book."
+        )
     place = find(name, mirror)
     if place is None:
         return Status(name, manifest.title, manifest.access, "missing", note=how_to_get(manifest))
