@@ -1,0 +1,353 @@
+"""Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
+
+Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``verdict ID``, ``exhibit-header NOTEBOOK``,
+``data-sets``, ``errata``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site self-contained:
+MathJax is copied into it, and scripts that would ask a server for something are left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import diagrams
+from docutils import nodes
+from docutils.parsers.rst import Directive, directives
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from mtlrepro import errata, exhibits, paths, results
+from mtlrepro.data import manifest
+from mtlrepro.results import Verdict
+
+MATHJAX = "es5/tex-chtml-full.js"
+STATUSES = ("reproduced", "partly", "not reproduced", "inconclusive", "not testable here", "not run yet", "planned")
+_ACCESS = {
+    "open": "free download",
+    "ask": "free, ask or register first",
+    "gated": "a person must sign for it",
+    "embedded": "part of the package",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an exhibit stands: its status in one word, and the verdict of its largest recorded run if there is one."""
+
+    exhibit: exhibits.Exhibit
+    status: str
+    verdict: Verdict | None
+    profiles: tuple[str, ...]
+
+
+def standing(exhibit: exhibits.Exhibit) -> Standing:
+    profiles = tuple(results.available(exhibit.id))
+    if profiles:
+        verdict = results.verdict(exhibit.id)
+        return Standing(exhibit, verdict.status, verdict, profiles)
+    return Standing(exhibit, "planned" if exhibit.planned else "not run yet", None, ())
+
+
+def badge(status: str) -> str:
+    """The verdict as a word; the style sheet puts a sign before it, so that it never depends on colour."""
+    return f'<span class="verdict {status.replace(" ", "-")}">{status}</span>'
+
+
+def effect(verdict: Verdict) -> str:
+    """The first claim's effect with its interval, and how many claims hold."""
+    if not verdict.parts:
+        return escape(verdict.reason)
+    first = verdict.parts[0]
+    held = sum(part.outcome == "holds" for part in verdict.parts)
+    count = f'<span class="count">{held} of {len(verdict.parts)} claims hold</span>' if len(verdict.parts) > 1 else ""
+    where = f" ({escape(first.setting)})" if first.setting else ""
+    measured = escape(results.describe(first))
+    return f'<span class="measured">{measured}</span><span class="claim">{escape(first.name)}{where}</span>{count}'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], label: str, kind: str = "") -> str:
+    """A table inside a box of its own that scrolls where the screen is narrow. Cells are HTML."""
+    columns = "".join(f'<th scope="col">{name}</th>' for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="table-scroll" role="region" tabindex="0" aria-label="{escape(label, quote=True)}">'
+        f'<table class="book-table {kind}"><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+class BookDirective(SphinxDirective):
+    """Base: remembers the page, so that it is read again in every build, and resolves links."""
+
+    def note(self) -> None:
+        used: set[str] = getattr(self.env, "mtlrepro_pages", set())
+        used.add(self.env.docname)
+        self.env.mtlrepro_pages = used  # type: ignore[attr-defined]
+
+    def link(self, page: str, text: str) -> str:
+        """A link to another page of the book; the text alone where that page does not exist."""
+        if page not in self.env.found_docs:
+            return text
+        return f'<a href="{self.env.app.builder.get_relative_uri(self.env.docname, page)}">{text}</a>'
+
+    def exhibit_link(self, exhibit: exhibits.Exhibit) -> str:
+        return self.link(f"exhibits/{exhibit.notebook}", escape(exhibit.title))
+
+    def html(self, text: str) -> list[nodes.Node]:
+        self.note()
+        return [nodes.raw("", text, format="html")]
+
+    def markdown(self, lines: Sequence[str]) -> list[nodes.Node]:
+        self.note()
+        box = nodes.container()
+        self.state.nested_parse(StringList(list(lines), self.env.docname), self.content_offset, box)
+        return box.children
+
+
+class Scoreboard(BookDirective):
+    """Every exhibit of every paper; with ``:summary:`` the counts by paper and status."""
+
+    option_spec = {"summary": directives.flag}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        if "summary" in self.options:
+            return self.html(self.summary())
+        found: list[nodes.Node] = []
+        for key, paper in exhibits.papers().items():
+            section = nodes.section(ids=[f"scoreboard-{key}"])
+            section += nodes.title("", short_title(paper))
+            section += self.html(exhibit_table(self, key, exhibit_column=True))[0]
+            found.append(section)
+        return found
+
+    def summary(self) -> str:
+        rows = []
+        total: Counter[str] = Counter()
+        for key, paper in exhibits.papers().items():
+            count = Counter(standing(exhibit).status for exhibit in exhibits.everything(key))
+            total += count
+            rows.append([self.link(f"papers/{key}", escape(short_title(paper))), *_counts(count), str(count.total())])
+        rows.append(["<strong>all five</strong>", *_counts(total), str(total.total())])
+        return table(["paper", *(badge(status) for status in STATUSES), "all"], rows, "Verdicts by paper", "summary")
+
+
+def _counts(count: Counter[str]) -> list[str]:
+    return [str(count[status]) if count[status] else '<span class="none">·</span>' for status in STATUSES]
+
+
+def short_title(paper: exhibits.Paper) -> str:
+    """The title up to its first colon or dash."""
+    return paper.title.split(": ")[0].split(" - ")[0]
+
+
+def exhibit_table(directive: BookDirective, paper: str, exhibit_column: bool) -> str:
+    head = ["exhibit", "kind", "verdict", "what was measured, with 95% interval", "data", "profile"]
+    rows = []
+    for exhibit in exhibits.everything(paper):
+        now = standing(exhibit)
+        name = f'<span class="title">{directive.exhibit_link(exhibit)}</span><span class="where">{escape(exhibit.where)}</span>'
+        name += f'<code class="id">{exhibit.id}</code>' if exhibit_column else ""
+        measured = effect(now.verdict) if now.verdict else ""
+        tier = now.verdict.tier if now.verdict else exhibit.tier
+        profile = now.profiles[-1] if now.profiles else ""
+        rows.append([name, exhibit.kind, badge(now.status), measured, tier if tier != "no data" else "", profile])
+    return table(head, rows, f"Exhibits of {exhibits.papers()[paper].title}", "exhibits")
+
+
+class Exhibits(BookDirective):
+    """The exhibits of one paper."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        return self.html(exhibit_table(self, self.arguments[0], exhibit_column=True))
+
+
+class VerdictBox(BookDirective):
+    """The verdicts of one exhibit, one line a recorded profile."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        exhibit = exhibits.get(self.arguments[0])
+        return self.html(f'<div class="exhibit-box"><p>{self.exhibit_link(exhibit)}</p>{verdict_lines(exhibit)}</div>')
+
+
+def verdict_lines(exhibit: exhibits.Exhibit) -> str:
+    now = standing(exhibit)
+    if not now.profiles:
+        return f"<p>{badge(now.status)}</p>"
+    lines = ""
+    for profile in now.profiles:
+        recorded = results.load(exhibit.id, profile)
+        seconds = recorded.provenance.get("seconds")
+        run = f"{profile} profile, {escape(recorded.tier)}" + (f", {duration(seconds)}" if seconds is not None else "")
+        lines += f"<li>{badge(recorded.verdict.status)} <span class='run'>{run}</span>{effect(recorded.verdict)}</li>"
+    return f'<ul class="verdict-lines">{lines}</ul>'
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 else "under a second"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class ExhibitHeader(BookDirective):
+    """Top of an exhibit's page: its places in the paper and the verdict of every recorded run."""
+
+    required_arguments = 1
+    option_spec = {"profile": directives.unchanged, "state": directives.unchanged, "seconds": float}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        boxes = ""
+        for exhibit in exhibits.everything():
+            if exhibit.notebook == self.arguments[0]:
+                paper = self.link(f"papers/{exhibit.paper}", escape(short_title(exhibits.papers()[exhibit.paper])))
+                boxes += (
+                    f'<p class="place">{escape(exhibit.where)} of <cite>{paper}</cite> <code class="id">{exhibit.id}</code></p>'
+                )
+                boxes += verdict_lines(exhibit)
+        seconds = f" in {duration(self.options['seconds'])}" if "seconds" in self.options else ""
+        failed = self.options.get("state") == "failed"
+        ran = f"{'Failed' if failed else 'Run'} with the {self.options.get('profile', 'quick')} profile{seconds}."
+        help_page = self.link("reading", "How to read this")
+        return self.html(f'<div class="exhibit-box">{boxes}<p class="ran">{ran} {help_page}.</p></div>')
+
+
+class DataSets(BookDirective):
+    """Every data set that has a manifest: a table, then how to get each one."""
+
+    def run(self) -> list[nodes.Node]:
+        found = manifest.manifests()
+        rows = [
+            [
+                f'<a href="#data-{name}">{escape(entry.title)}</a><code class="id">{name}</code>',
+                _ACCESS[entry.access], entry.tier, size_of(entry), ", ".join(escape(user) for user in entry.used_by),
+            ]
+            for name, entry in found.items()
+        ]  # fmt: skip
+        text = table(["data set", "access", "tier", "download", "used by"], rows, "Data sets", "data")
+        return self.html(text + "".join(data_card(name, entry) for name, entry in found.items()))
+
+
+def size_of(entry: manifest.Manifest) -> str:
+    known = [source.size for source in entry.sources if source.size]
+    if not known:
+        return ""
+    total = float(sum(known))
+    for unit in ("B", "kB", "MB", "GB"):
+        if total < 1000 or unit == "GB":
+            return f"{total:.0f} {unit}" if total >= 10 or unit == "B" else f"{total:.1f} {unit}"
+        total /= 1000
+    return ""
+
+
+def data_card(name: str, entry: manifest.Manifest) -> str:
+    lines = [("Made by", entry.authors), ("Cite", entry.citation), ("Terms", entry.terms)]
+    items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in lines)
+    if entry.home:
+        items += f'<dt>Home</dt><dd><a href="{escape(entry.home, quote=True)}">{escape(entry.home)}</a></dd>'
+    if entry.steps:
+        steps = "".join(f"<li>{escape(step)}</li>" for step in entry.steps)
+        items += f"<dt>How to get it</dt><dd><ol>{steps}</ol></dd>"
+    else:
+        items += f"<dt>How to get it</dt><dd><code>mtlrepro data fetch {name}</code></dd>"
+    if entry.stand_in:
+        items += f"<dt>Without it</dt><dd>{escape(entry.stand_in)}</dd>"
+    if entry.notes:
+        items += f"<dt>Good to know</dt><dd><ul>{''.join(f'<li>{escape(note)}</li>' for note in entry.notes)}</ul></dd>"
+    return (
+        f'<details class="data-set" id="data-{name}"><summary>{escape(entry.title)} '
+        f'<code class="id">{name}</code></summary><dl>{items}</dl></details>'
+    )
+
+
+class Errata(BookDirective):
+    """Every entry of book/errata.yaml, by paper."""
+
+    def run(self) -> list[nodes.Node]:
+        found = errata.entries() if (paths.book() / "errata.yaml").exists() else []
+        parts: list[nodes.Node] = []
+        for key, paper in exhibits.papers().items():
+            mine = [entry for entry in found if entry.paper == key]
+            if mine:
+                section = nodes.section(ids=[f"errata-{key}"])
+                section += nodes.title("", short_title(paper))
+                section.extend(self.markdown([line for entry in mine for line in self.card(entry)]))
+                parts.append(section)
+        return parts or self.markdown(["No entry yet."])
+
+    def card(self, entry: errata.Entry) -> list[str]:
+        lines = [f":::::{{card}} {entry.place}", ":class-card: erratum", ""]
+        for label, text in (("Printed", entry.printed), ("Correction", entry.correction), ("What follows", entry.consequence)):
+            if text:
+                lines += [f"**{label}.** {' '.join(text.split())}", ""]
+        if entry.conclusion_changes:
+            lines += ["**This changes a conclusion of the paper.**", ""]
+        exhibit = exhibits.get(entry.verified_by)
+        if f"exhibits/{entry.evidence.notebook}" in self.env.found_docs:
+            lines += [f"**Evidence.** [{exhibit.title}](#{entry.evidence.anchor}) (`{exhibit.id}`)", ""]
+        else:
+            lines += [f"**Evidence.** {exhibit.title} (`{exhibit.id}`), not run in this build", ""]
+        return [*lines, ":::::", ""]
+
+
+class Diagram(Directive):
+    """A paper's diagram, drawn by book/_ext/diagrams.py."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        draw: Callable[[], str] = getattr(diagrams, self.arguments[0])
+        picture = f'<div class="diagram" role="region" tabindex="0" aria-label="Diagram">{draw()}</div>'
+        figure = nodes.container(classes=["diagram-figure"])
+        figure += nodes.raw("", picture, format="html")
+        figure += nodes.paragraph("", " ".join(self.content), classes=["caption"])
+        return [figure]
+
+
+def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> set[str]:
+    """Pages that show results are read again in every build: results are no source files that Sphinx knows of."""
+    return set(getattr(env, "mtlrepro_pages", set())) & set(env.found_docs)
+
+
+def trim_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Leave out Thebe, which would ask a server for a kernel."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [file for file in context.get(kind, []) if "thebe" not in str(getattr(file, "filename", file)).lower()]
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Put MathJax (Apache 2.0) into the site: one script, its fonts and its licence."""
+    if error is not None or app.builder.format != "html":
+        return
+    spec = importlib.util.find_spec("mathjax")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("MathJax is missing: install the book's packages again (django-static-mathjax).")
+    source = Path(spec.submodule_search_locations[0]) / "static" / "mathjax"
+    target = Path(app.outdir) / "mathjax"
+    fonts = "es5/output/chtml/fonts/woff-v2"
+    shutil.copytree(source / fonts, target / fonts, dirs_exist_ok=True)
+    (target / MATHJAX).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / MATHJAX, target / MATHJAX)
+    shutil.copyfile(source / "LICENSE", target / "LICENSE")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    for name, directive in {
+        "scoreboard": Scoreboard, "exhibits": Exhibits, "verdict": VerdictBox, "exhibit-header": ExhibitHeader,
+        "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
+    }.items():  # fmt: skip
+        app.add_directive(name, directive)
+    app.connect("env-get-outdated", outdated)
+    app.connect("html-page-context", trim_scripts, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
