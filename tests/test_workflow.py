@@ -1,0 +1,120 @@
+"""The workflow as a whole, on a small copy of the project: one notebook that works and one that fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import jupytext
+import nbformat
+import pytest
+
+from mtlrepro import exhibits, paths
+
+GOOD, BAD = "transfer/fig3_transfer_curves", "transfer/prop1_capacity"
+TEMPLATE = """
+# %% [markdown]
+# # {title}
+# %% tags=["parameters"]
+profile: str = "quick"
+seeds: int | None = None  # seeds
+# %%
+from mtlrepro.parameters import params
+
+p = params("{exhibit}", globals())
+# %%
+print("this part ran")
+# %%
+{body}
+"""
+RECORD = """
+from mtlrepro import results
+
+results.record(p.exhibit, [{"x": 1}], p, parts=[results.paired("gain", [1.0, 1.1, 1.2])], tier="synthetic")
+"""
+
+
+def snakemake(project, *words):
+    environment = os.environ | {
+        "PYTHONPATH": str(project),
+        "MTLREPRO_RUNS": str(project / "runs"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "2", "--nolock", "--keep-going"]
+    return subprocess.run([*command, *words], cwd=project, env=environment, capture_output=True, text=True, timeout=280)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project with two small notebooks in place of its own."""
+    copy = tmp_path_factory.mktemp("project")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=paths.project(), capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if not name.startswith(("notebooks/transfer/", "book/results/", "tests/")) and (paths.project() / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(paths.project() / name, copy / name)
+    registry = (copy / "mtlrepro/exhibits.yaml").read_text().splitlines()
+    kept = [line if GOOD in line or BAD in line else line.split(", notebook: ")[0] + _rest(line) for line in registry]
+    (copy / "mtlrepro/exhibits.yaml").write_text("\n".join(kept) + "\n")
+    (copy / "notebooks/profiles/quick.yaml").write_text("transfer/fig3: {seeds: 2}\ntransfer/prop1: {seeds: 2}\n")
+    (copy / "book/errata.yaml").write_text("[]\n")
+    write(copy, GOOD, RECORD)
+    write(copy, BAD, 'raise ValueError("planted failure")')
+    return copy
+
+
+def _rest(line):
+    """What follows the notebook in a registry line that named one."""
+    _, found, after = line.partition(", notebook: ")
+    return "" if not found else ", " + after.partition(", ")[2] if ", " in after else "}"
+
+
+def write(project, name, body):
+    exhibit = next(e.id for e in exhibits.everything() if e.notebook == name)
+    file = project / "notebooks" / f"{name}.ipynb"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    notebook = jupytext.reads(TEMPLATE.format(title=name, exhibit=exhibit, body=body), fmt="py:percent")
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+    nbformat.write(notebook, file)
+
+
+def planned(project):
+    """The notebooks that the next build would run."""
+    plan = snakemake(project, "--dry-run").stdout
+    return {name for name in (GOOD, BAD) if f"output: runs/book/{name}.ipynb" in plan}
+
+
+@pytest.mark.slow
+def test_a_failing_notebook_is_kept_shown_and_reported_and_stops_no_other(project):
+    done = snakemake(project)
+    assert done.returncode != 0
+    assert "planted failure" in done.stderr + done.stdout
+    assert json.loads((project / f"runs/book/{GOOD}.status.json").read_text())["state"] == "ok"
+    assert "this part ran" in (project / f"runs/book/{BAD}.ipynb").read_text()
+    page = (project / f"book/_build/html/exhibits/{BAD}.html").read_text()
+    assert "This notebook failed" in page
+    assert "planted failure" in page
+    assert "this part ran" in page
+    other = (project / f"book/_build/html/exhibits/{GOOD}.html").read_text()
+    assert "This notebook failed" not in other
+    assert "Parameters of this run" in other
+
+    assert planned(project) == {BAD}, "a failed notebook runs again at the next build, a good one does not"
+    write(project, BAD, RECORD)
+    mended = snakemake(project)
+    assert mended.returncode == 0, mended.stderr[-2000:]
+    assert "This notebook failed" not in (project / f"book/_build/html/exhibits/{BAD}.html").read_text()
+
+    assert planned(project) == set()
+    write(project, GOOD, RECORD + "\n# edited\n")
+    assert planned(project) == {GOOD}, "an edited notebook runs again, the others do not"
+
+
+def test_an_unknown_profile_is_one_line(project):
+    done = snakemake(project, "--config", "profile=ful")
+    assert done.returncode != 0
+    assert "unknown profile 'ful'" in done.stderr
