@@ -198,7 +198,7 @@ def _classes(place: Located, name: str) -> dict[str, tuple[str, ...]]:
     """Class names by label, from the official meta files or the mirror's names.json."""
     if "names.json" in place.files:
         content = json.loads(place.read("names.json"))
-        return {key: tuple(content[key]) for key in LABELS[name]}
+        return {key: tuple(content[f"{key}_names"]) for key in LABELS[name]}
     files = {
         "label": "cifar-10-batches-bin/batches.meta.txt",
         "coarse": "cifar-100-binary/coarse_label_names.txt",

@@ -83,7 +83,12 @@ def _downloaded(name: str, source: Source) -> Iterator[Path]:
                 f"{name}: could not download {source.url} ({type(error).__name__}); the same command goes on where it "
                 "stopped, or point MTLREPRO_MIRROR at a folder that has the data."
             ) from error
-        yield file
+        try:
+            yield file
+        except DataCorrupt:
+            # An archive whose own checksum is not known turned out bad: the next try must not meet it again.
+            file.unlink(missing_ok=True)
+            raise
         if sum(s.url == source.url for m in manifests().values() for s in m.sources) <= 1:
             file.unlink(missing_ok=True)
 
@@ -130,7 +135,8 @@ def resuming(source: Source, part: Path) -> Callable[[str, str, object], None]:
             if size > limit:
                 part.unlink()
                 raise DataCorrupt(f"{url} is longer than the {limit} bytes the manifest states.")
-            if source.size and size < source.size:
+            if source.size and size < source.size and "Content-Length" not in answer.headers:
+                # With a stated length requests itself notices an early end.
                 raise requests.ConnectionError("the connection ended early")
         if source.sha256 is not None and (found := sha256_of(part)) != source.sha256:
             part.unlink()

@@ -278,6 +278,11 @@ class Located:
         return {f.path: f for f in listed if not f.optional or (self.folder / f.path).is_file()}
 
     @property
+    def complete(self) -> bool:
+        """Whether every file that must be there is there."""
+        return all((self.folder / f.path).is_file() for f in self.manifest.files(self.layout) if not f.optional)
+
+    @property
     def partial(self) -> bool:
         return self.manifest.layouts[self.layout].partial
 
@@ -324,7 +329,7 @@ def find(name: str, mirror: Path | None = None) -> Located | None:
     """Where the data set is (mirror first, then cache), or None; contents are not read yet."""
     manifest = get(name)
     for place in _candidates(manifest, mirror):
-        if all((place.folder / f.path).is_file() for f in manifest.files(place.layout) if not f.optional):
+        if place.complete:
             return place
     return None
 
@@ -332,7 +337,7 @@ def find(name: str, mirror: Path | None = None) -> Located | None:
 def how_to_get(manifest: Manifest) -> str:
     """What to do to have the data set, in one line."""
     if manifest.access == "embedded":
-        return "it comes with the package, nothing to get."
+        return "it comes with the package, nothing to get." if _made_by(manifest) else "its generator comes with a later paper."
     if manifest.access in ("open", "ask") and manifest.sources:
         return f"run `mtlrepro data fetch {manifest.name}`, or point MTLREPRO_MIRROR at a folder that has it."
     steps = " ".join(f"({i}) {step}" for i, step in enumerate(manifest.steps, start=1))
@@ -404,15 +409,18 @@ def _made_by(manifest: Manifest) -> bool:
     return manifest.module is not None and importlib.util.find_spec(manifest.module) is not None
 
 
+def _embedded_or_missing(manifest: Manifest) -> None:
+    if not _made_by(manifest):
+        raise DataMissing(f"{manifest.name} ({manifest.title}) is not here: {how_to_get(manifest)}")
+
+
 def status(name: str, mirror: Path | None = None) -> Status:
     """Where the data set is now; files are looked for, not read."""
     manifest = get(name)
     if manifest.access == "embedded":
         if _made_by(manifest):
             return Status(name, manifest.title, manifest.access, "embedded")
-        return Status(
-            name, manifest.title, manifest.access, "missing", note="its generator comes with a later paper of the book."
-        )
+        return Status(name, manifest.title, manifest.access, "missing", note=how_to_get(manifest))
     place = find(name, mirror)
     if place is None:
         return Status(name, manifest.title, manifest.access, "missing", note=how_to_get(manifest))
@@ -438,19 +446,29 @@ class Checked:
 
 
 def verify(name: str, mirror: Path | None = None) -> Checked:
-    """Compare every file of the data set with its sha256. Raises DataMissing, DataCorrupt (expected and found)."""
-    if get(name).access == "embedded":
+    """Compare every file of the data set with its sha256, in every place and layout in which it is here.
+
+    Raises DataMissing, DataCorrupt (file, expected and found).
+    """
+    manifest = get(name)
+    if manifest.access == "embedded":
+        _embedded_or_missing(manifest)
         return Checked(name, "embedded", None, None, 0, 0)
-    place = locate(name, mirror)
-    for file in place.files:
-        place.check(file)
-    hashed = sum(f.sha256 is not None for f in place.files.values())
-    return Checked(name, place.where, place.layout, place.folder, len(place.files), hashed)
+    first = locate(name, mirror)
+    files = hashed = 0
+    for place in {p.folder / p.layout: p for p in _candidates(manifest, mirror) if p.complete}.values():
+        for file in place.files:
+            place.check(file)
+        files += len(place.files)
+        hashed += sum(f.sha256 is not None for f in place.files.values())
+    return Checked(name, first.where, first.layout, first.folder, files, hashed)
 
 
 def path(name: str, mirror: Path | None = None) -> Path:
     """The folder that holds the data set's files. Raises DataMissing; for embedded data too, which have none."""
-    if get(name).access == "embedded":
+    manifest = get(name)
+    if manifest.access == "embedded":
+        _embedded_or_missing(manifest)
         raise DataMissing(f"{name} comes with the package and has no folder of its own.")
     return locate(name, mirror).folder
 
@@ -463,7 +481,9 @@ def fetch(name: str, mirror: Path | None = None) -> Status:
     from mtlrepro.data.download import fetch_into  # imported late: downloads need requests, loaders do not
 
     manifest = get(name)
-    if manifest.access != "embedded":
+    if manifest.access == "embedded":
+        _embedded_or_missing(manifest)
+    else:
         if find(name, mirror) is None:
             if not manifest.sources:
                 raise DataMissing(f"{name} ({manifest.title}) is not here: {how_to_get(manifest)}")
