@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from yaml.constructor import SafeConstructor
 
 from mtlrepro import paths
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
@@ -174,6 +175,10 @@ class Manifest(_Strict):
 # --- reading the YAML -------------------------------------------------------------------------------------------------
 
 
+# The safe loader, in C where PyYAML was built with it (ten times faster on the longest manifest).
+_SAFE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _line(node: yaml.Node, where: tuple[int | str, ...]) -> int:
     """Line of the field `where`, or of the nearest thing around it that exists."""
     line = node.start_mark.line + 1
@@ -207,8 +212,8 @@ def read_manifest(file: Path) -> Manifest:
     shown = f"{file.parent.name}/{file.name}"
     text = file.read_text(encoding="utf-8")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=_SAFE)
+        content = SafeConstructor().construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "not valid YAML"
@@ -231,22 +236,26 @@ def read_manifest(file: Path) -> Manifest:
     return manifest
 
 
-@functools.cache
-def _manifests(folder: Path) -> dict[str, Manifest]:
-    return {file.stem: read_manifest(file) for file in sorted(folder.glob("*.yaml"))}
+@functools.lru_cache(maxsize=256)
+def _read_once(file: Path, modified: int) -> Manifest:
+    return read_manifest(file)
+
+
+def _names() -> list[str]:
+    return sorted(file.stem for file in paths.manifests().glob("*.yaml"))
+
+
+def get(name: str) -> Manifest:
+    """The manifest called `name`. Raises UnknownName with the nearest name that exists, BadValue where it is malformed."""
+    if name not in _names():
+        raise UnknownName("data set", name, _names(), "See `mtlrepro data list`.")
+    file = paths.manifests() / f"{name}.yaml"
+    return _read_once(file, file.stat().st_mtime_ns)
 
 
 def manifests() -> dict[str, Manifest]:
     """Every manifest by name. Raises BadValue where one is malformed."""
-    return dict(_manifests(paths.manifests()))
-
-
-def get(name: str) -> Manifest:
-    """The manifest called `name`. Raises UnknownName with the nearest name that exists."""
-    known = manifests()
-    if name not in known:
-        raise UnknownName("data set", name, known, "See `mtlrepro data list`.")
-    return known[name]
+    return {name: get(name) for name in _names()}
 
 
 # --- where a data set is ----------------------------------------------------------------------------------------------
@@ -309,15 +318,16 @@ class Located:
         return next(f for f in self.manifest.files(self.layout) if f.path == path)
 
 
-def _candidates(manifest: Manifest, mirror: Path | None) -> Iterator[Located]:
+def _candidates(manifest: Manifest, mirror: Path | None) -> list[Located]:
+    """Places to look at, best first: whole sets of the mirror, the cache, then reduced sets of the mirror."""
     folder = paths.mirror() if mirror is None else mirror
+    found = []
     if folder is not None:
-        # Whole layouts before partial ones, so that an official copy beside a reduced one is preferred.
-        for name, layout in sorted(manifest.layouts.items(), key=lambda item: (item[1].partial, item[0] != "official")):
-            for inside in layout.folders:
-                yield Located(manifest, name, folder / inside, "mirror")
+        for name in sorted(manifest.layouts, key=lambda layout: layout != "official"):
+            found += [Located(manifest, name, folder / inside, "mirror") for inside in manifest.layouts[name].folders]
     if "official" in manifest.layouts:
-        yield Located(manifest, "official", cached(manifest.name), "cache")
+        found.append(Located(manifest, "official", cached(manifest.name), "cache"))
+    return sorted(found, key=lambda place: place.partial)
 
 
 def cached(name: str) -> Path:
@@ -340,7 +350,8 @@ def how_to_get(manifest: Manifest) -> str:
         return "it comes with the package, nothing to get." if _made_by(manifest) else "its generator comes with a later paper."
     if manifest.access in ("open", "ask") and manifest.sources:
         return f"run `mtlrepro data fetch {manifest.name}`, or point MTLREPRO_MIRROR at a folder that has it."
-    steps = " ".join(f"({i}) {step}" for i, step in enumerate(manifest.steps, start=1))
+    several = len(manifest.steps) > 1
+    steps = " ".join(f"({i}) {step}" if several else step for i, step in enumerate(manifest.steps, start=1))
     return f"it cannot be fetched automatically: {steps}" if steps else "point MTLREPRO_MIRROR at a folder that has it."
 
 
@@ -476,6 +487,7 @@ def path(name: str, mirror: Path | None = None) -> Path:
 def fetch(name: str, mirror: Path | None = None) -> Status:
     """Make the data set available: nothing to do where it is here, else download it into the cache and check it.
 
+    A mirror that holds a part of the set counts as having it; fetch without a mirror to get the whole.
     Raises DataMissing where a person must act first (the message says what), DataCorrupt, MtlreproError.
     """
     from mtlrepro.data.download import fetch_into  # imported late: downloads need requests, loaders do not

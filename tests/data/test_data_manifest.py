@@ -96,7 +96,7 @@ def test_an_unknown_name_suggests_the_nearest_one() -> None:
         manifest.get("cifar-100")
 
 
-@pytest.mark.parametrize("name", ["mimic3", "fannie_mae", "cityscapes", "vkitti", "ecg_p18"])
+@pytest.mark.parametrize("name", ["mimic3", "fannie_mae", "cityscapes", "vkitti", "nyu_v2"])
 def test_gated_data_say_in_one_line_what_a_person_must_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MTLREPRO_CACHE", str(tmp_path))
     with pytest.raises(DataMissing) as error:
@@ -133,6 +133,26 @@ def test_the_mirror_comes_before_the_cache_and_every_copy_is_verified(
     assert str(cache / "a") in str(error.value)
     assert sha in str(error.value)
     assert hashlib.sha256(b"Content").hexdigest() in str(error.value)
+
+
+def test_a_whole_set_in_the_cache_is_preferred_to_a_part_in_the_mirror(
+    write_manifest: Callable[..., Path], tmp_path: Path
+) -> None:
+    sha = hashlib.sha256(b"").hexdigest()
+    layouts = {
+        "official": {"folders": ["one"], "files": [{"path": "all", "sha256": sha}]},
+        "small": {"folders": ["."], "partial": True, "files": [{"path": "part", "sha256": sha}]},
+    }
+    write_manifest("one", steps=["Go."], layouts=layouts)
+    (tmp_path / "part").touch()
+    assert manifest.status("one", tmp_path).partial
+    manifest.cached("one").mkdir(parents=True)
+    (manifest.cached("one") / "all").touch()
+    assert manifest.status("one", tmp_path).where == "cache"
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "all").touch()
+    assert manifest.status("one", tmp_path).where == "mirror"
+    assert not manifest.status("one", tmp_path).partial
 
 
 def test_an_array_hash_does_not_depend_on_memory_order_or_byte_order() -> None:
