@@ -151,6 +151,8 @@ def convert(page: Page) -> Notebook:
                 continue
             if only_imports(cell.source):
                 tags.add("hide-input")
+        if cell.cell_type == "markdown":
+            cell.source = titled_notes(cell.source)
         cell.metadata = _clean_metadata(cell, tags)
         cells.append(cell)
     title, first = _split_title(cells, page)
@@ -249,6 +251,12 @@ def without_params(source: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
+def titled_notes(source: str) -> str:
+    """``{note} Title`` -> an admonition with that title; MyST would take the title for the first words of the text."""
+    fence = r"^([:`]{3,})\{(note|tip|warning|important)\}[ \t]+(\S.*)$"
+    return re.sub(fence, r"\1{admonition} \3\n:class: \2", source, flags=re.MULTILINE)
+
+
 def only_imports(source: str) -> bool:
     """True for a cell of nothing but imports: folded on the page."""
     try:
@@ -258,28 +266,26 @@ def only_imports(source: str) -> bool:
     return bool(body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
 
 
-def build(keep_going: bool = True) -> Path:
-    """Collect, then build the book from nothing. Returns its first page.
-
-    Raises MtlreproError where Jupyter Book is missing or reports a warning or an error.
-    """
+def build() -> Path:
+    """Collect, then build book/_build/html from nothing. Returns its first page. Raises as `collect` and `render` do."""
     collect()
-    toc = toc_file().read_text(encoding="utf-8")
-    shutil.rmtree(paths.book() / "_build")
-    write_text(toc_file(), toc)
-    words = [
-        sys.executable,
-        "-c",
-        "from jupyter_book.cli.main import main; main()",
-        "build",
-        str(paths.book()),
-        "--toc",
-        str(toc_file()),
-        "-W",
-        "--quiet",
-    ]
-    done = subprocess.run([*words, "--keep-going"] if keep_going else words, cwd=paths.project(), text=True, capture_output=True)
-    first = paths.book() / "_build" / "html" / "index.html"
+    return render(toc_file(), paths.book())
+
+
+def render(toc: Path, output: Path) -> Path:
+    """Build the site with that table of contents into ``output/_build/html``, deleting the one there; its first page.
+
+    Raises MtlreproError where Jupyter Book reports a warning or an error.
+    """
+    contents = toc.read_text(encoding="utf-8")
+    shutil.rmtree(output / "_build", ignore_errors=True)
+    write_text(toc, contents)
+    program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    options = ["--toc", str(toc), "--path-output", str(output), "-W", "--keep-going", "--quiet"]
+    done = subprocess.run(
+        [*program, "build", str(paths.book()), *options], cwd=paths.project(), text=True, capture_output=True, check=False
+    )
+    first = output / "_build" / "html" / "index.html"
     if done.returncode != 0 or not first.exists():
         raise MtlreproError(f"the book was not built:\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}")
     return first

@@ -82,7 +82,7 @@ def transfer() -> str:
             text(x, 28, label),
             text(x, 238, note, "d-small"),
         ]
-    parts += [text(432, 214, "solid: target", "d-small", "start"), text(602, 214, "dashed: source", "d-small", "start")]
+    parts += [text(575, 208, "solid: target, dashed: source", "d-small")]
     return picture(256, "Task data pass a shared module B and task modules A; data covariances may agree or differ", parts)
 
 
@@ -111,27 +111,23 @@ def hydalearn() -> str:
 
 def cotask() -> str:
     """Classes of two tasks are merged at random into the classes of a new task."""
-    order = [3, 0, 4, 2, 1]
-    parts = [text(86, 24, "task *i*: trees"), text(300, 24, "task *j*: flowers"), text(510, 24, "new task, no new labels")]
-    for number, (left, right) in enumerate(
-        zip(("maple", "oak", "palm", "pine", "willow"), ("orchid", "poppy", "rose", "sunflower", "tulip"), strict=True)
-    ):
+    trees, flowers = ("maple", "oak", "palm", "pine", "willow"), ("orchid", "poppy", "rose", "sunflower", "tulip")
+    from_tree, from_flower = (3, 0, 4, 2, 1), (1, 4, 0, 2, 3)
+    parts = [text(100, 24, "task *i*: trees"), text(380, 24, "a new task, no new labels"), text(660, 24, "task *j*: flowers")]
+    for number in range(5):
         y = 40 + 38 * number
-        target = 40 + 38 * order[number]
-        other = 40 + 38 * order[(number + 2) % 5]
+        tree, flower = 54 + 38 * from_tree[number], 54 + 38 * from_flower[number]
         parts += [
-            box(36, y, 100, 28, left, "d-a"),
-            box(250, y, 100, 28, right, "d-b"),
-            curve(f"M136 {y + 14} C 200 {y + 14}, 400 {target + 8}, 452 {target + 8}", "d-thin"),
-            arrow(350, y + 14, 452, other + 20, "d-thin d-dash"),
-            box(454, y, 112, 28, f"class {number + 1}", "d-main"),
+            box(40, y, 120, 28, trees[number], "d-a"),
+            box(600, y, 120, 28, flowers[number], "d-b"),
+            curve(f"M160 {y + 14} C 230 {y + 14}, 240 {tree}, 311 {tree}", "d-thin"),
+            curve(f"M600 {y + 14} C 530 {y + 14}, 520 {flower}, 449 {flower}", "d-thin d-dash"),
         ]
-    parts += [
-        arrow(566, 130, 614, 130),
-        box(616, 82, 130, 96, ["shared network", "one head a task,", "old and new"], "d-plain"),
-        text(300, 252, "each new class holds one class of each task, by chance", "d-small"),
-    ]
-    return picture(268, "Five tree classes and five flower classes are joined at random into five new classes", parts)
+    for number in range(5):
+        names = f"{trees[from_tree.index(number)]} or {flowers[from_flower.index(number)]}"
+        parts.append(box(312, 40 + 38 * number, 136, 28, names, "d-main"))
+    parts.append(text(380, 252, "trained beside the old tasks, with a head of its own", "d-small"))
+    return picture(264, "Five tree classes and five flower classes are joined at random into five new classes", parts)
 
 
 def stgmtl() -> str:
@@ -152,7 +148,7 @@ def stgmtl() -> str:
             else:
                 parts.append(f'<path d="M{px - 2:.1f} {py - 2:.1f}l4 4m0 -4l-4 4" class="{kind}"/>')
         parts.append(curve(f"M294 {y + 31} C 320 {y + 31}, 326 {y + 31}, 352 {88 if number < 2 else 186}"))
-    parts.append(text(231, 250, "data map of each task: confidence against variability", "d-small"))
+    parts.append(text(231, 250, "a data map a task: confidence, variability", "d-small"))
     for x, y, label, kind, shares in (
         (354, 58, "group 1", "d-a", (0.9, 0.85, 0.2)),
         (354, 156, "group 2", "d-b", (0.1, 0.15, 0.8)),
@@ -167,7 +163,7 @@ def stgmtl() -> str:
         parts.append(arrow(504, y + 31, 548, y + 31))
         parts.append(box(550, y, 108, 62, [f"model {label[-1]}", "losses weighted"], kind))
         parts.append(curve(f"M658 {y + 31} C 676 {y + 31}, 676 138, 690 138"))
-    parts += [box(692, 112, 58, 52, ["output"], "d-main"), text(430, 250, "bars: memberships *u*_t of the tasks", "d-small")]
+    parts += [box(692, 112, 58, 52, ["output"], "d-main"), text(575, 250, "bars: memberships *u*_t of the tasks", "d-small")]
     return picture(264, "One training gives a data map a task; alike maps form groups; each group trains a weighted model", parts)
 
 

@@ -8,6 +8,7 @@ MathJax is copied into it, and scripts that would ask a server for something are
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -55,9 +56,10 @@ def standing(exhibit: exhibits.Exhibit) -> Standing:
     return Standing(exhibit, "planned" if exhibit.planned else "not run yet", None, ())
 
 
-def badge(status: str) -> str:
+def badge(status: str, count: int | None = None) -> str:
     """The verdict as a word; the style sheet puts a sign before it, so that it never depends on colour."""
-    return f'<span class="verdict {status.replace(" ", "-")}">{status}</span>'
+    text = status if count is None else f"{count} {status}"
+    return f'<span class="verdict {status.replace(" ", "-")}">{text}</span>'
 
 
 def effect(verdict: Verdict) -> str:
@@ -119,26 +121,33 @@ class Scoreboard(BookDirective):
         if "summary" in self.options:
             return self.html(self.summary())
         found: list[nodes.Node] = []
-        for key, paper in exhibits.papers().items():
+        for key in exhibits.papers():
             section = nodes.section(ids=[f"scoreboard-{key}"])
-            section += nodes.title("", short_title(paper))
-            section += self.html(exhibit_table(self, key, exhibit_column=True))[0]
+            section += nodes.title("", paper_name(key))
+            section += self.html(exhibit_table(self, key))[0]
             found.append(section)
         return found
 
     def summary(self) -> str:
         rows = []
         total: Counter[str] = Counter()
-        for key, paper in exhibits.papers().items():
+        for key in exhibits.papers():
             count = Counter(standing(exhibit).status for exhibit in exhibits.everything(key))
             total += count
-            rows.append([self.link(f"papers/{key}", escape(short_title(paper))), *_counts(count), str(count.total())])
-        rows.append(["<strong>all five</strong>", *_counts(total), str(total.total())])
-        return table(["paper", *(badge(status) for status in STATUSES), "all"], rows, "Verdicts by paper", "summary")
+            name = escape(paper_name(key).partition(":")[0])
+            rows.append([self.link(f"papers/{key}", name), _counts(count), str(count.total())])
+        rows.append(["all five papers", _counts(total), str(total.total())])
+        return table(["paper", "verdicts", "exhibits"], rows, "Verdicts by paper", "summary")
 
 
-def _counts(count: Counter[str]) -> list[str]:
-    return [str(count[status]) if count[status] else '<span class="none">·</span>' for status in STATUSES]
+def _counts(count: Counter[str]) -> str:
+    return " ".join(badge(status, count[status]) for status in STATUSES if count[status])
+
+
+def paper_name(key: str) -> str:
+    """What the book calls a paper: the heading of its page."""
+    with (paths.book() / "papers" / f"{key}.md").open(encoding="utf-8") as page:
+        return page.readline().lstrip("# ").strip()
 
 
 def short_title(paper: exhibits.Paper) -> str:
@@ -146,17 +155,19 @@ def short_title(paper: exhibits.Paper) -> str:
     return paper.title.split(": ")[0].split(" - ")[0]
 
 
-def exhibit_table(directive: BookDirective, paper: str, exhibit_column: bool) -> str:
-    head = ["exhibit", "kind", "verdict", "what was measured, with 95% interval", "data", "profile"]
+def exhibit_table(directive: BookDirective, paper: str) -> str:
     rows = []
     for exhibit in exhibits.everything(paper):
         now = standing(exhibit)
-        name = f'<span class="title">{directive.exhibit_link(exhibit)}</span><span class="where">{escape(exhibit.where)}</span>'
-        name += f'<code class="id">{exhibit.id}</code>' if exhibit_column else ""
-        measured = effect(now.verdict) if now.verdict else ""
+        name = f'<span class="title">{directive.exhibit_link(exhibit)}</span>'
+        name += f'<span class="where">{escape(exhibit.where)}; {exhibit.kind}</span><code class="id">{exhibit.id}</code>'
         tier = now.verdict.tier if now.verdict else exhibit.tier
-        profile = now.profiles[-1] if now.profiles else ""
-        rows.append([name, exhibit.kind, badge(now.status), measured, tier if tier != "no data" else "", profile])
+        words = [tier] if tier != "no data" else []
+        words += [f"profile {now.profiles[-1]}"] if now.profiles else []
+        verdict = f'{badge(now.status)}<span class="run">{", ".join(words)}</span>'
+        claim = f'<span class="claim">The paper: {escape(exhibit.claim)}</span>' if exhibit.claim else ""
+        rows.append([name, verdict, effect(now.verdict) if now.verdict else claim])
+    head = ["exhibit", "verdict, data, profile", "measured, with 95% interval"]
     return table(head, rows, f"Exhibits of {exhibits.papers()[paper].title}", "exhibits")
 
 
@@ -166,7 +177,7 @@ class Exhibits(BookDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        return self.html(exhibit_table(self, self.arguments[0], exhibit_column=True))
+        return self.html(exhibit_table(self, self.arguments[0]))
 
 
 class VerdictBox(BookDirective):
@@ -275,11 +286,11 @@ class Errata(BookDirective):
     def run(self) -> list[nodes.Node]:
         found = errata.entries() if (paths.book() / "errata.yaml").exists() else []
         parts: list[nodes.Node] = []
-        for key, paper in exhibits.papers().items():
+        for key in exhibits.papers():
             mine = [entry for entry in found if entry.paper == key]
             if mine:
                 section = nodes.section(ids=[f"errata-{key}"])
-                section += nodes.title("", short_title(paper))
+                section += nodes.title("", paper_name(key))
                 section.extend(self.markdown([line for entry in mine for line in self.card(entry)]))
                 parts.append(section)
         return parts or self.markdown(["No entry yet."])
@@ -307,10 +318,12 @@ class Diagram(Directive):
 
     def run(self) -> list[nodes.Node]:
         draw: Callable[[], str] = getattr(diagrams, self.arguments[0])
-        picture = f'<div class="diagram" role="region" tabindex="0" aria-label="Diagram">{draw()}</div>'
+        picture = f'<div class="diagram table-scroll" role="region" tabindex="0" aria-label="Diagram">{draw()}</div>'
         figure = nodes.container(classes=["diagram-figure"])
         figure += nodes.raw("", picture, format="html")
-        figure += nodes.paragraph("", " ".join(self.content), classes=["caption"])
+        caption = nodes.container(classes=["caption"])
+        self.state.nested_parse(self.content, self.content_offset, caption)
+        figure += caption
         return [figure]
 
 
@@ -319,10 +332,36 @@ def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed:
     return set(getattr(env, "mtlrepro_pages", set())) & set(env.found_docs)
 
 
-def trim_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Leave out Thebe, which would ask a server for a kernel."""
+def trim_page(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Leave out Thebe's files: it would ask a server for a kernel."""
     for kind in ("script_files", "css_files"):
         context[kind] = [file for file in context.get(kind, []) if "thebe" not in str(getattr(file, "filename", file)).lower()]
+
+
+# What is left of Thebe, and font preloads, which browsers refuse on file://.
+_LEFTOVERS = re.compile(
+    r'[ \t]*<link rel="preload" as="font"[^>]*>\n?'
+    r"|[ \t]*<script>const THEBE_JS_URL.*?</script>\n?"
+    r'|[ \t]*<script type="text/x-thebe-config">.*?</script>\n?'
+    r"|[ \t]*<script>kernelName = .*?</script>\n?",
+    re.DOTALL,
+)
+# Marks of the theme that a screen reader trips over: arrows without a name, a list that says its items are no items.
+_BETTER = {
+    '<summary><span class="toctree-toggle"': '<summary aria-label="Show or hide the pages below"><span class="toctree-toggle"',
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+}
+
+
+def tidy_site(app: Sphinx, error: Exception | None) -> None:
+    """Mend in the written pages what the theme gives no option for."""
+    if error is not None or app.builder.format != "html":
+        return
+    for file in Path(app.outdir).rglob("*.html"):
+        text = _LEFTOVERS.sub("", file.read_text(encoding="utf-8"))
+        for before, after in _BETTER.items():
+            text = text.replace(before, after)
+        file.write_text(text, encoding="utf-8")
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -348,6 +387,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     }.items():  # fmt: skip
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)
-    app.connect("html-page-context", trim_scripts, priority=900)
+    app.connect("html-page-context", trim_page, priority=900)
+    app.connect("build-finished", tidy_site)
     app.connect("build-finished", copy_mathjax)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

@@ -12,6 +12,9 @@
       }
     }
   };
-  window.addEventListener("load", () => setTimeout(mark, 300));
+  window.addEventListener("load", () => {
+    mark();
+    window.MathJax?.startup?.promise?.then(mark);
+  });
   window.addEventListener("resize", mark);
 })();

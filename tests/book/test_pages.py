@@ -1,0 +1,155 @@
+"""Pages made from executed notebooks: what a reader needs, and nothing of the machinery."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mtlrepro import exhibits, pages, paths
+from mtlrepro.errors import MtlreproError
+
+Write = Callable[..., pages.Page]
+
+
+def everything(notebook: nbformat.NotebookNode) -> str:
+    return nbformat.writes(notebook)
+
+
+def test_parameters_are_a_folded_list_and_no_raw_cell(executed: Write) -> None:
+    notebook = pages.convert(executed())
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any("seeds:" in source or "seeds =" in source or "params(" in source for source in code)
+    assert not any({"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])) for cell in notebook.cells)
+    head = notebook.cells[0].source
+    assert ":::::{dropdown} Parameters of this run" in head
+    assert ":open:" not in head
+    assert "| `seeds` | `4` | how many seeds |" in head
+    assert "| `profile` | `quick` | quick, full or paper |" in head
+
+
+def test_a_parameter_left_to_the_profile_shows_the_profiles_value(executed: Write) -> None:
+    page = executed(given={"profile": "quick"})
+    expected = pages.parameters.profile_values("transfer/prop1", "quick").get("seeds")
+    assert f"| `seeds` | `{json.dumps(expected)}` |" in pages.convert(page).cells[0].source
+
+
+def test_the_header_follows_the_title(executed: Write) -> None:
+    lines = pages.convert(executed()).cells[0].source.splitlines()
+    assert lines[0] == "# Proposition 1: a test"
+    assert lines[2] == "```{exhibit-header} transfer/prop1_capacity"
+    assert "The claim" in pages.convert(executed()).cells[1].source
+
+
+def test_progress_is_left_out_and_results_are_kept(executed: Write) -> None:
+    text = everything(pages.convert(executed()))
+    assert "50%" not in text
+    assert '"4\\n"' in text
+    assert "image/png" in text
+
+
+def test_pictures_have_a_text_for_those_who_cannot_see_them(executed: Write) -> None:
+    (cell,) = [cell for cell in pages.convert(executed()).cells if "mystnb" in cell.metadata]
+    assert cell.metadata["mystnb"]["image"]["alt"] == "Figure: The curve"
+
+
+def test_imports_are_folded(executed: Write) -> None:
+    (cell,) = [cell for cell in pages.convert(executed()).cells if cell.source.startswith("import numpy")]
+    assert cell.metadata.tags == ["hide-input"]
+
+
+def test_a_failed_notebook_says_so_with_its_error(executed: Write) -> None:
+    page = executed(state="failed", error="unknown parameter 'sedes', did you mean 'seeds'?")
+    head = pages.convert(page).cells[0].source
+    assert "{danger} This notebook failed" in head
+    assert "did you mean 'seeds'?" in head
+
+
+def test_a_failed_notebook_without_any_output_still_has_a_page(executed: Write) -> None:
+    page = executed(state="failed", error="DeadKernelError: kernel died")
+    page.executed.unlink()
+    notebook = pages.convert(page)
+    assert notebook.cells[0].source.startswith("# ")
+    assert "kernel died" in notebook.cells[0].source
+
+
+def test_collecting_twice_changes_nothing_and_drops_pages_without_notebook(
+    executed: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "pages"
+    monkeypatch.setattr(pages, "pages_folder", lambda: target)
+    monkeypatch.setattr(pages, "toc_file", lambda: tmp_path / "_toc.yml")
+    executed()
+    stale = target / "transfer" / "gone.ipynb"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("{}")
+    pages.collect(tmp_path)
+    page = target / "transfer" / "prop1_capacity.ipynb"
+    before, stamp = page.read_bytes(), page.stat().st_mtime_ns
+    toc = (tmp_path / "_toc.yml").read_bytes()
+    pages.collect(tmp_path)
+    assert not stale.exists()
+    assert (page.read_bytes(), page.stat().st_mtime_ns) == (before, stamp)
+    assert (tmp_path / "_toc.yml").read_bytes() == toc
+
+
+def test_a_notebook_that_no_exhibit_names_is_refused(executed: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executed()
+    monkeypatch.setattr(pages.exhibits, "everything", lambda paper=None: [])
+    with pytest.raises(MtlreproError, match=r"transfer/prop1_capacity.ipynb belongs to no exhibit"):
+        pages.find(tmp_path)
+
+
+def test_a_damaged_status_names_the_file(executed: Write, tmp_path: Path) -> None:
+    executed()
+    (tmp_path / "transfer" / "prop1_capacity.status.json").write_text("{")
+    with pytest.raises(MtlreproError, match=r"prop1_capacity.status.json is damaged"):
+        pages.find(tmp_path)
+
+
+def test_the_contents_list_only_pages_that_exist_below_their_paper() -> None:
+    toc = pages.contents(["transfer/prop1_capacity"])
+    chapters = {chapter["file"]: chapter for part in toc["parts"] for chapter in part["chapters"]}
+    assert chapters["papers/transfer"]["sections"] == [{"file": "exhibits/transfer/prop1_capacity"}]
+    assert all("sections" not in chapter for name, chapter in chapters.items() if name != "papers/transfer")
+
+
+def test_every_paper_and_every_page_of_prose_is_in_the_contents() -> None:
+    toc = pages.contents([])
+    listed = {chapter["file"] for part in toc["parts"] for chapter in part["chapters"]} | {toc["root"]}
+    assert {f"papers/{key}" for key in exhibits.papers()} <= listed
+    written = {path.relative_to(paths.book()).with_suffix("").as_posix() for path in paths.book().glob("**/*.md")}
+    assert {name for name in written if not name.startswith(("_", "exhibits", "results"))} == listed
+
+
+@pytest.mark.parametrize(
+    "given", [{"profile": "quick", "seeds": 3}, {"profile": "full", "sizes": [1, 2], "name": "it's", "flag": True}]
+)
+def test_the_command_names_every_given_value_once(executed: Write, given: dict[str, object]) -> None:
+    words = shlex.split(pages.command(executed(), given))
+    assert words[:3] == ["papermill", "notebooks/transfer/prop1_capacity.ipynb", "out.ipynb"]
+    found: dict[str, object] = {}
+    rest = words[3:]
+    while rest:
+        if rest[0] == "-p":
+            found[rest[1]], rest = rest[2], rest[3:]
+        else:
+            found |= json.loads(rest[1])
+            rest = rest[2:]
+    assert {name: value if isinstance(value, list | bool) else str(value) for name, value in given.items()} == found
+
+
+def test_only_the_lines_that_read_parameters_are_removed() -> None:
+    reads = 'p = params(\n    "transfer/fig3",\n    globals(),\n)'
+    source = f"from mtlrepro.parameters import params\nimport torch\n\n{reads}\nx = torch.ones(p.seeds)"
+    assert pages.without_params(source) == "import torch\n\nx = torch.ones(p.seeds)"
+    assert pages.without_params("%timeit f()") == "%timeit f()"
+
+
+def test_a_note_keeps_its_title() -> None:
+    assert pages.titled_notes(":::{note} Our reading\nText\n:::") == ":::{admonition} Our reading\n:class: note\nText\n:::"
+    assert pages.titled_notes(":::{note}\nText\n:::") == ":::{note}\nText\n:::"

@@ -1,0 +1,128 @@
+"""The built site as files: complete, self-contained, and readable."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+import pytest
+
+from mtlrepro import exhibits, paths
+
+pytestmark = pytest.mark.xdist_group("site")
+
+
+class Links(HTMLParser):
+    """Every address that a page names, those it loads by itself, and the ids that it defines."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.loaded: list[str] = []
+        self.ids: set[str] = set()
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value for name, value in attrs if value}
+        self.ids |= {given[name] for name in ("id", "name") if name in given}
+        found = [given[name] for name in ("href", "src") if name in given]
+        self.addresses += found
+        if tag in {"script", "img", "iframe", "link", "source", "video", "audio"}:
+            self.loaded += found
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Links]:
+    return {page.resolve(): Links(page) for page in site.rglob("*.html") if "_static" not in page.parts}
+
+
+def internal(pages: dict[Path, Links]) -> Iterator[tuple[Path, str, Path, str]]:
+    for page, links in pages.items():
+        for address in links.addresses:
+            parts = urlsplit(address)
+            if not parts.scheme and not parts.netloc:
+                target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+                yield page, address, target, unquote(parts.fragment)
+
+
+def test_every_internal_link_leads_to_a_file_and_a_place_in_it(pages: dict[Path, Links]) -> None:
+    broken = {
+        (page.name, address)
+        for page, address, target, fragment in internal(pages)
+        if not target.exists() or (fragment and target in pages and fragment not in pages[target].ids)
+    }
+    # The theme's own empty anchors.
+    assert {link for link in broken if link[1] not in {"#", "#main-content"}} == set()
+
+
+def test_no_page_loads_anything_from_elsewhere(pages: dict[Path, Links]) -> None:
+    outside = {address for links in pages.values() for address in links.loaded if urlsplit(address).scheme not in {"", "data"}}
+    assert outside == set()
+
+
+def test_all_exhibits_stand_on_the_scoreboard_and_on_their_papers_page(site: Path) -> None:
+    board = (site / "scoreboard.html").read_text(encoding="utf-8")
+    ids = [exhibit.id for exhibit in exhibits.everything()]
+    assert len(ids) == 72
+    assert [name for name in ids if f">{name}</code>" not in board] == []
+    for key in exhibits.papers():
+        page = (site / "papers" / f"{key}.html").read_text(encoding="utf-8")
+        assert [exhibit.id for exhibit in exhibits.everything(key) if f">{exhibit.id}</code>" not in page] == []
+
+
+def test_planned_exhibits_are_shown_as_planned(site: Path) -> None:
+    board = (site / "scoreboard.html").read_text(encoding="utf-8")
+    for exhibit in exhibits.everything():
+        if exhibit.planned:
+            row = next(row for row in board.split("<tr>") if f">{exhibit.id}</code>" in row).partition("</tr>")[0]
+            assert 'class="verdict planned"' in row
+            assert "</a>" not in row
+
+
+def test_exhibit_pages_fold_their_parameters(site: Path) -> None:
+    for page in site.glob("exhibits/*/*.html"):
+        text = page.read_text(encoding="utf-8")
+        box = re.search(r'<details class="[^"]*run-parameters[^"]*"[^>]*>', text)
+        assert box is not None, page.name
+        assert " open" not in box[0]
+        assert "params(" not in re.sub(r"<[^>]+>", "", text.partition("<article")[2])
+
+
+def test_mathjax_brings_its_licence(site: Path) -> None:
+    assert "Apache License" in (site / "mathjax" / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_diagrams_are_well_formed_pictures_with_a_name() -> None:
+    sys.path.insert(0, str(paths.book() / "_ext"))
+    import diagrams
+
+    for key in exhibits.papers():
+        picture = ElementTree.fromstring(getattr(diagrams, key)().replace("&#8203;", "\u200b"))
+        assert picture.get("role") == "img"
+        assert picture.get("aria-label")
+
+
+def _luminance(colour: str) -> float:
+    digits = colour.lstrip("#")
+    digits = "".join(2 * digit for digit in digits) if len(digits) == 3 else digits
+    channels = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_colours_have_enough_contrast(mode: str) -> None:
+    """WCAG AA: at least 4.5 to 1 for text."""
+    style = (paths.book() / "_static" / "book.css").read_text(encoding="utf-8")
+    block = re.findall(r"\{([^{}]*--ok-bg[^{}]*)\}", style)[mode == "dark"]
+    colour = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6})", block))
+    ground = {"light": "#ffffff", "dark": "#121212"}[mode]
+    pairs = [(f"{name}-fg", f"{name}-bg") for name in ("ok", "part", "no", "unsure", "none")] + [("soft", "panel")]
+    for text, behind in [*((colour[a], colour[b]) for a, b in pairs), (colour["soft"], ground), (colour["a"], colour["panel"])]:
+        light, dark = sorted((_luminance(text), _luminance(behind)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, behind)
