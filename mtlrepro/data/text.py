@@ -18,16 +18,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtlrepro import paths
-from mtlrepro.data.manifest import Located, Tier, arrays_sha256, check_arrays, corrupt, locate
+from mtlrepro.data.manifest import Located, Tier, arrays_sha256, check_arrays, locate
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
-from mtlrepro.files import sha256_of
 
 Ints = NDArray[np.int64]
 SPLITS = ("train", "valid", "test")
@@ -220,65 +218,63 @@ class WordVectors:
         return {word: i for i, word in enumerate(self.words)}
 
 
-def glove_vocabulary() -> tuple[str, ...]:
-    """The 48,350 words of GloVe 6B that occur in the sentence sets and GLUE tasks, in GloVe's order of frequency."""
-    file = paths.manifests() / "glove_vocabulary.txt.gz"
-    if (found := sha256_of(file)) != _VOCABULARY_SHA256:
-        raise corrupt(file, _VOCABULARY_SHA256, found)
-    with gzip.open(file, "rt", encoding="utf-8", newline="\n") as lines:
-        return tuple(lines.read().removesuffix("\n").split("\n"))
-
-
-_VOCABULARY_SHA256 = "e03f76b47ae638672d87500cae71cef5b713d13a93d09636d563bfcc07890129"
-
-
-def _rows_of_glove(file: Path, dim: int, words: Sequence[str]) -> NDArray[np.float32]:
-    """Rows of an official glove.6B.*.txt for `words`, (len(words), dim)."""
-    index = {word: i for i, word in enumerate(words)}
-    matrix = np.full((len(words), dim), np.nan, np.float32)
+def _official_glove(file: Path, dim: int) -> tuple[list[str], NDArray[np.float16]]:
+    """Words and vectors of an official glove.6B.*.txt, rounded to float16."""
+    words, rows = [], []
     with file.open(encoding="utf-8", newline="\n") as lines:
         for line in lines:
             word, _, numbers = line.partition(" ")
-            row = index.get(word)
-            if row is not None:
-                matrix[row] = np.array(numbers.split(), np.float32)
-    if np.isnan(matrix).any():
-        raise DataCorrupt(f"{file}: {int(np.isnan(matrix).any(1).sum())} of the {len(words)} expected words are not in it.")
-    return matrix
+            words.append(word)
+            rows.append(np.array(numbers.split(), np.float32).astype(np.float16))
+    if any(row.shape != (dim,) for row in rows):
+        raise DataCorrupt(f"{file} does not hold {dim} numbers a word: delete it and get it again.")
+    return words, np.stack(rows)
 
 
 def load_glove(dim: Literal[50, 100, 200, 300] = 50, mirror: Path | None = None) -> WordVectors:
-    """GloVe 6B vectors, float32, for the words of the texts used here.
+    """GloVe 6B vectors, float32, for every word of the files at hand (400,000 officially; a mirror may hold fewer).
 
-    Canonical form: the words of `glove_vocabulary()`, and their vectors rounded to float16 (the largest change is
-    0.002), because that is what a reduced mirror holds; official files are brought to the same form, so that a result
-    does not depend on where the vectors came from. Raises DataMissing, DataCorrupt, BadValue.
+    Vectors are rounded to float16 (the largest change is 0.002), because that is what a reduced mirror holds, so that a
+    result does not depend on where the vectors came from. Raises DataMissing, DataCorrupt, BadValue.
     """
     if dim not in (50, 100, 200, 300):
         raise BadValue(f"GloVe 6B has 50, 100, 200 or 300 dimensions, not {dim}.")
     place = locate(f"glove_{dim}d", mirror)
     words: Sequence[str]
     if place.layout == "official":
-        words = glove_vocabulary()
-        half = _rows_of_glove(place.check(f"glove.6B.{dim}d.txt"), dim, words).astype(np.float16)
+        words, half = _official_glove(place.check(f"glove.6B.{dim}d.txt"), dim)
     else:
         words = place.read("vocab.txt").decode().removesuffix("\n").split("\n")
         half = np.load(io.BytesIO(place.read("glove6B_50d_f16.npy")), allow_pickle=False)
-    arrays: dict[str, NDArray[np.generic]] = {"words": np.frombuffer("\n".join(words).encode(), np.uint8), "vectors": half}
-    digest = check_arrays(place, arrays)
+    digest = arrays_sha256(_as_arrays(words, half))
     return WordVectors(tuple(words), half.astype(np.float32), digest, place.manifest.tier, place.source)
+
+
+def _as_arrays(words: Sequence[str], half: NDArray[np.float16]) -> dict[str, NDArray[Any]]:
+    return {"words": np.frombuffer("\n".join(words).encode(), np.uint8), "vectors": half}
 
 
 def word_vectors(
     sets: Mapping[str, SentenceSet], dim: Literal[50, 100, 200, 300] = 50, mirror: Path | None = None, seed: int = 0
 ) -> WordVectors:
-    """Vectors for these sets: GloVe for real ones, synthetic ones for synthetic sets or where GloVe is missing."""
-    if all(s.is_real for s in sets.values()):
-        try:
-            return load_glove(dim, mirror)
-        except DataMissing:
-            pass
-    return synthetic_vectors(sets, dim, seed)
+    """Vectors of the words of these sets: GloVe for real sets, synthetic for synthetic ones or where GloVe is missing.
+
+    Only words that occur in the sets are kept, in GloVe's order of frequency: the same array from every layout of
+    GloVe. For the six sets of the paper it is compared with the manifest's sha256. Raises DataCorrupt.
+    """
+    if not all(s.is_real for s in sets.values()):
+        return synthetic_vectors(sets, dim, seed)
+    try:
+        whole = load_glove(dim, mirror)
+    except DataMissing:
+        return synthetic_vectors(sets, dim, seed)
+    occurring = {word for s in sets.values() for text in s.texts for word in tokenize(text, whole.index)}
+    rows = [row for row, word in enumerate(whole.words) if word in occurring]
+    words, matrix = tuple(whole.words[row] for row in rows), whole.matrix[rows]
+    arrays = _as_arrays(words, matrix.astype(np.float16))
+    known = set(sets) == set(TASKS)
+    digest = check_arrays(locate(f"glove_{dim}d", mirror), arrays) if known else arrays_sha256(arrays)
+    return replace(whole, words=words, matrix=matrix, sha256=digest)
 
 
 # --- splits -----------------------------------------------------------------------------------------------------------

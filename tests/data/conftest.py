@@ -119,9 +119,7 @@ def tiny_sentences(tmp_path: Path, write_manifest: Callable[..., Path]) -> Layou
 
 
 @pytest.fixture
-def tiny_glove(
-    tmp_path: Path, write_manifest: Callable[..., Path], manifest_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Layouts:
+def tiny_glove(tmp_path: Path, write_manifest: Callable[..., Path]) -> Layouts:
     """Vectors of five words in the official text file (with two words more), and as the reduced float16 array."""
     root = tmp_path / "vectors"
     words = ["the", "it", "n't", "caf\u00e9", "dull"]
@@ -131,15 +129,11 @@ def tiny_glove(
     buffer = io.BytesIO()
     np.save(buffer, half)
     listed = "".join(f"{w}\n" for w in words).encode()
-    packed = gzip.compress(listed)
-    (manifest_folder / "glove_vocabulary.txt.gz").write_bytes(packed)
-    monkeypatch.setattr(text, "_VOCABULARY_SHA256", _sha(packed))
     layouts = {
         "official": _layout(root, "official", {"glove.6B.50d.txt": "".join(lines).encode()}),
         "float16": _layout(root, "float16", {"vocab.txt": listed, "glove6B_50d_f16.npy": buffer.getvalue()}),
     }
-    arrays = _arrays({"words": np.frombuffer("\n".join(words).encode(), np.uint8), "vectors": half})
-    write_manifest("glove_50d", layouts=layouts, arrays=arrays, steps=["Get it."])
+    write_manifest("glove_50d", layouts=layouts, steps=["Get it."])
     return Layouts({name: root / name for name in layouts})
 
 

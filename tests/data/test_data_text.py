@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,15 +99,25 @@ def test_names_are_checked(tiny_sentences: Any) -> None:
         text.synthetic_sentences(0, ["nosuch"])
 
 
-def test_glove_official_and_reduced_give_the_same_vectors(tiny_glove: Any) -> None:
-    official, reduced = (text.load_glove(50, mirror=tiny_glove.folders[k]) for k in ("official", "float16"))
+def test_glove_official_and_reduced_give_the_same_vectors_for_the_words_of_the_sets(tiny_glove: Any) -> None:
+    sets = {"a": replace(_set(["the dull", "it the nothing"]), tier="paper's data", source="official")}
+    official, reduced = (text.word_vectors(sets, 50, mirror=tiny_glove.folders[k]) for k in ("official", "float16"))
     assert official.sha256 == reduced.sha256
     words, matrix = official
-    assert words == reduced.words == ("the", "it", "n't", "caf\u00e9", "dull")
+    assert words == reduced.words == ("the", "it", "dull")
     assert matrix.dtype == np.float32
     assert (matrix == reduced.matrix).all()
     with pytest.raises(BadValue):
         text.load_glove(51)  # type: ignore[arg-type]
+
+
+def test_keeping_only_the_words_of_the_sets_changes_no_token(tiny_glove: Any) -> None:
+    sentences = ["the dull-it", "don't it-qqq"]
+    whole = text.load_glove(50, mirror=tiny_glove.folders["official"])
+    sets = {"a": replace(_set(sentences), tier="paper's data", source="official")}
+    kept = text.word_vectors(sets, 50, tiny_glove.folders["official"])
+    for sentence in sentences:
+        assert text.tokenize(sentence, kept.index) == text.tokenize(sentence, whole.index)
 
 
 def test_words_are_split_so_that_vectors_are_found(tiny_glove: Any) -> None:
@@ -215,7 +226,7 @@ def test_the_real_sets_are_those_of_the_literature() -> None:
     shared = text.shared_sentences(sets)
     assert (shared.loc["mr", "sst_fine"], shared.loc["mr", "subj"], shared.loc["subj", "sst_fine"]) == (9_077, 4_179, 3_472)
     if manifest.find("glove_50d"):
-        vectors = text.load_glove()
+        vectors = text.word_vectors({name: sets[name] for name in text.TASKS})  # compared with the manifest here
         assert all(text.coverage(s, vectors)[0] > 0.99 for s in sets.values())
 
 
