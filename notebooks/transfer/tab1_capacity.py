@@ -177,7 +177,7 @@ def draw(rows):
         plots.band(left, s.capacity, s["mean"], low, high, label=network, color=color)
     plots.log_sizes(left, sorted(searched.capacity.unique()), "capacity (LSTM output dimension)")
     left.set_ylabel("mean validation accuracy (%)")
-    left.legend()
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=1)
     for shift, (leak, color) in zip((-0.15, 0.15), ((False, "green"), (True, "orange")), strict=True):
         shared, single = gains(rows, leak)
         bars = np.array([results.interval(column) for column in (shared - single).to_numpy().T])
@@ -188,7 +188,7 @@ def draw(rows):
     plots.zero_line(right)
     right.set_xticks(range(len(TASKS)), list(NAMES.values()), rotation=45)
     right.set_ylabel("MTL - STL, test (points)")
-    right.legend()
+    right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=1)
     plots.show(figure)
 
 

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.static import Static
@@ -14,6 +15,7 @@ from mtlrepro.methods.weighting import Step, Weighting
 from mtlrepro.models.shared_bottom import SharedBottom, StackedSharedBottom
 from mtlrepro.training import Batch, RunwiseSGD, fit, minibatches, mixed
 from mtlrepro.training.device import generator, seeded
+from mtlrepro.training.loop import train_step
 
 RUNS, TASKS, N, D, R = 4, 2, 24, 5, 3
 SEEDS = range(RUNS)
@@ -186,6 +188,24 @@ def test_a_step_offers_task_gradients_and_look_aheads_and_leaves_the_model_alone
             with torch.no_grad():
                 moved.bottom.weight -= 0.1 * own
                 torch.testing.assert_close(probe.ahead[task, run], _squared(moved, data)[0])
+
+
+class _NoHostReads(TorchDispatchMode):
+    """Raises where a tensor's value is read on the host, which a CUDA graph cannot do."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert "_local_scalar_dense" not in str(func), "a step read a tensor's value on the host"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("weighting", [Static(), Static([1.0, 2.0]), _Probe()])
+def test_a_step_reads_no_tensor_on_the_host(weighting):
+    model, batch = _stack(SEEDS), Batch(*_data(SEEDS))
+    optimizer = RunwiseSGD(model.parameters(), lr=torch.full((RUNS,), 0.1))
+    with pytest.raises(AssertionError, match="on the host"), _NoHostReads():
+        float(batch.targets.sum())
+    with _NoHostReads():
+        train_step(model, batch, _squared, optimizer, weighting)
 
 
 def test_one_task_a_batch_moves_the_shared_part_and_that_head_only():
