@@ -37,6 +37,9 @@ Notebook = Any
 _PAPERMILL = {"papermill-error-cell-tag", "injected-parameters"}
 
 
+_STOPPED = ":::{admonition} The run stopped here\n:class: danger\n\nThe cells below were not run.\n:::"
+
+
 @dataclass(frozen=True)
 class Declared:
     """One parameter as its notebook declares it. comment: what the line says after ``#``."""
@@ -145,16 +148,25 @@ def convert(page: Page) -> Notebook:
         if tags & (_PAPERMILL | {"parameters"}):
             continue
         if cell.cell_type == "code":
-            cell.source = without_params(cell.source)
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            source = without_params(cell.source)
+            shows_them = source != cell.source and re.fullmatch(r"\w*", source.strip())  # `p` alone: the list above says it
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr" and not shows_them]
+            cell.source = "" if shows_them else source
+            for output in cell.outputs:
+                if "text/html" in output.get("data", {}):
+                    output.data["text/html"] = marked_numbers(output.data["text/html"])
             if not cell.source.strip() and not cell.outputs:
                 continue
             if only_imports(cell.source):
                 tags.add("hide-input")
+            if any(output.output_type == "error" for output in cell.outputs):
+                tags.add("hide-output")  # the traceback, folded: the red box on top says what went wrong
         if cell.cell_type == "markdown":
             cell.source = titled_notes(cell.source)
         cell.metadata = _clean_metadata(cell, tags)
         cells.append(cell)
+        if "hide-output" in tags and page.state != "ok":
+            cells.append(nbformat.v4.new_markdown_cell(_STOPPED))
     title, first = _split_title(cells, page)
     body = [first, *cells[1:]] if cells and first is not None else cells
     _describe_images(title, body)
@@ -183,7 +195,7 @@ def failure(page: Page) -> str:
     """A red box with the error of a notebook that failed."""
     error = page.error or "no message was kept"
     words = "What ran before the error is below. The error, in one line:"
-    return f"::::{{danger}} This notebook failed\n{words}\n\n```text\n{error}\n```\n::::"
+    return f"::::{{admonition}} This notebook failed\n:class: danger\n\n{words}\n\n```text\n{error}\n```\n::::"
 
 
 def parameters_dropdown(page: Page, declared: list[Declared], given: Mapping[str, Any]) -> str:
@@ -255,6 +267,11 @@ def titled_notes(source: str) -> str:
     """``{note} Title`` -> an admonition with that title; MyST would take the title for the first words of the text."""
     fence = r"^([:`]{3,})\{(note|tip|warning|important)\}[ \t]+(\S.*)$"
     return re.sub(fence, r"\1{admonition} \3\n:class: \2", source, flags=re.MULTILINE)
+
+
+def marked_numbers(html: str) -> str:
+    """Table cells that hold a number get a class: the style sheet keeps 1e-15 on one line."""
+    return re.sub(r"<td>(?=[-+−]?(?:\d|nan|inf)[^<\s]{0,16}</td>)", '<td class="number">', html)
 
 
 def only_imports(source: str) -> bool:

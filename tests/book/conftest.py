@@ -30,7 +30,10 @@ def executed(tmp_path: Path) -> Callable[..., nbformat.NotebookNode]:
                 text("# Proposition 1: a test\n\nThe claim, $r \\ge k$."),
                 cell(PARAMETERS, metadata={"tags": ["parameters"]}),
                 cell("\n".join(f"{k} = {v!r}" for k, v in given.items()), metadata={"tags": ["injected-parameters"]}),
-                cell('from mtlrepro.parameters import params\n\np = params("transfer/prop1", globals())'),
+                cell(
+                    'from mtlrepro.parameters import params\n\np = params("transfer/prop1", globals())\np',
+                    outputs=[out("execute_result", data={"text/html": "<table class='raw-parameters'></table>"})],
+                ),
                 cell("import numpy as np\nimport torch"),
                 text("## The curve\n\n:::{note} How we read the paper\nA reading.\n:::"),
                 cell(

@@ -25,6 +25,7 @@ def test_parameters_are_a_folded_list_and_no_raw_cell(executed: Write) -> None:
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert not any("seeds:" in source or "seeds =" in source or "params(" in source for source in code)
     assert not any({"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])) for cell in notebook.cells)
+    assert "raw-parameters" not in everything(notebook)
     head = notebook.cells[0].source
     assert ":::::{dropdown} Parameters of this run" in head
     assert ":open:" not in head
@@ -65,7 +66,7 @@ def test_imports_are_folded(executed: Write) -> None:
 def test_a_failed_notebook_says_so_with_its_error(executed: Write) -> None:
     page = executed(state="failed", error="unknown parameter 'sedes', did you mean 'seeds'?")
     head = pages.convert(page).cells[0].source
-    assert "{danger} This notebook failed" in head
+    assert "{admonition} This notebook failed\n:class: danger" in head
     assert "did you mean 'seeds'?" in head
 
 
@@ -153,3 +154,9 @@ def test_only_the_lines_that_read_parameters_are_removed() -> None:
 def test_a_note_keeps_its_title() -> None:
     assert pages.titled_notes(":::{note} Our reading\nText\n:::") == ":::{admonition} Our reading\n:class: note\nText\n:::"
     assert pages.titled_notes(":::{note}\nText\n:::") == ":::{note}\nText\n:::"
+
+
+def test_numbers_in_tables_are_marked_and_words_are_not() -> None:
+    number = '<td class="number">'
+    assert pages.marked_numbers("<td>-1.5e-17</td><td>60</td>") == f"{number}-1.5e-17</td>{number}60</td>"
+    assert pages.marked_numbers("<td>rank deficient</td><td>3 of 4 hold</td>") == "<td>rank deficient</td><td>3 of 4 hold</td>"
