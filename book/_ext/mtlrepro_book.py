@@ -74,6 +74,11 @@ def effect(verdict: Verdict) -> str:
     return f'<span class="measured">{measured}</span><span class="claim">{escape(first.name)}{where}</span>{count}'
 
 
+def subscripts(text: str) -> str:
+    """Plain text as HTML, with a symbol such as A_i set properly."""
+    return re.sub(r"\b([A-Za-z])_([a-z0-9])\b", r"<i>\1</i><sub>\2</sub>", escape(text))
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], label: str, kind: str = "") -> str:
     """A table inside a box of its own that scrolls where the screen is narrow. Cells are HTML."""
     columns = "".join(f'<th scope="col">{name}</th>' for name in head)
@@ -165,7 +170,7 @@ def exhibit_table(directive: BookDirective, paper: str) -> str:
         words = [tier] if tier != "no data" else []
         words += [f"profile {now.profiles[-1]}"] if now.profiles else []
         verdict = f'{badge(now.status)}<span class="run">{", ".join(words)}</span>'
-        claim = f'<span class="claim">The paper: {escape(exhibit.claim)}</span>' if exhibit.claim else ""
+        claim = f'<span class="claim">The paper: {subscripts(exhibit.claim)}</span>' if exhibit.claim else ""
         rows.append([name, verdict, effect(now.verdict) if now.verdict else claim])
     head = ["exhibit", "verdict, data, profile", "measured, with 95% interval"]
     return table(head, rows, f"Exhibits of {exhibits.papers()[paper].title}", "exhibits")
@@ -240,12 +245,21 @@ class DataSets(BookDirective):
         rows = [
             [
                 f'<a href="#data-{name}">{escape(entry.title)}</a><code class="id">{name}</code>',
-                _ACCESS[entry.access], entry.tier, size_of(entry), ", ".join(escape(user) for user in entry.used_by),
+                _ACCESS[entry.access], entry.tier, size_of(entry), used_by(entry),
             ]
             for name, entry in found.items()
         ]  # fmt: skip
         text = table(["data set", "access", "tier", "download", "used by"], rows, "Data sets", "data")
         return self.html(text + "".join(data_card(name, entry) for name, entry in found.items()))
+
+
+def used_by(entry: manifest.Manifest) -> str:
+    """The exhibits that use a data set, by paper: ``transfer: tab1, fig5b``."""
+    found: dict[str, list[str]] = {}
+    for user in entry.used_by:
+        paper, _, name = user.partition("/")
+        found.setdefault(paper, []).append(name or "all")
+    return "<br>".join(f"{escape(paper)}: {escape(', '.join(names))}" for paper, names in found.items())
 
 
 def size_of(entry: manifest.Manifest) -> str:
