@@ -13,6 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from mtlrepro import errata, exhibits, paths, results
+from mtlrepro import errata, exhibits, pages, paths, results
 from mtlrepro.data import manifest
 from mtlrepro.results import Verdict
 
 MATHJAX = "es5/tex-chtml-full.js"
-STATUSES = ("reproduced", "partly", "not reproduced", "inconclusive", "not testable here", "not run yet", "planned")
+STATUSES = (
+    "reproduced", "partly", "not reproduced", "inconclusive", "not testable here", "run failed", "not run yet", "planned",
+)  # fmt: skip
 _ACCESS = {
     "open": "free download",
     "ask": "free, ask or register first",
@@ -40,20 +43,29 @@ _ACCESS = {
 
 @dataclass(frozen=True)
 class Standing:
-    """Where an exhibit stands: its status in one word, and the verdict of its largest recorded run if there is one."""
+    """Where an exhibit stands: its status in a word, the verdict of its largest recorded run if there is one, and whether
+    its notebook failed in the run that this book is built from."""
 
     exhibit: exhibits.Exhibit
     status: str
     verdict: Verdict | None
     profiles: tuple[str, ...]
+    failed: bool = False
+
+
+@cache
+def failed_notebooks() -> frozenset[str]:
+    return frozenset(page.name for page in pages.find() if page.state != "ok")
 
 
 def standing(exhibit: exhibits.Exhibit) -> Standing:
     profiles = tuple(results.available(exhibit.id))
+    failed = exhibit.notebook in failed_notebooks()
     if profiles:
         verdict = results.verdict(exhibit.id)
-        return Standing(exhibit, verdict.status, verdict, profiles)
-    return Standing(exhibit, "planned" if exhibit.planned else "not run yet", None, ())
+        return Standing(exhibit, verdict.status, verdict, profiles, failed)
+    status = "planned" if exhibit.planned else "run failed" if failed else "not run yet"
+    return Standing(exhibit, status, None, (), failed)
 
 
 def badge(status: str, count: int | None = None) -> str:
@@ -169,6 +181,7 @@ def exhibit_table(directive: BookDirective, paper: str) -> str:
         tier = now.verdict.tier if now.verdict else exhibit.tier
         words = [tier] if tier != "no data" else []
         words += [f"profile {now.profiles[-1]}"] if now.profiles else []
+        words += ["its last run failed"] if now.failed and now.profiles else []
         verdict = f'{badge(now.status)}<span class="run">{", ".join(words)}</span>'
         claim = f'<span class="claim">The paper: {subscripts(exhibit.claim)}</span>' if exhibit.claim else ""
         rows.append([name, verdict, effect(now.verdict) if now.verdict else claim])

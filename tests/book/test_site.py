@@ -97,6 +97,18 @@ def test_mathjax_brings_its_licence(site: Path) -> None:
     assert "Apache License" in (site / "mathjax" / "LICENSE").read_text(encoding="utf-8")
 
 
+def test_a_failed_notebook_is_told_apart_from_one_that_was_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    sys.path.insert(0, str(paths.book() / "_ext"))
+    import mtlrepro_book
+
+    exhibit = next(exhibit for exhibit in exhibits.everything() if not exhibit.planned)
+    monkeypatch.setattr(mtlrepro_book.results, "available", lambda name: [])
+    for failed, status in ((frozenset({exhibit.notebook}), "run failed"), (frozenset(), "not run yet")):
+        monkeypatch.setattr(mtlrepro_book, "failed_notebooks", lambda failed=failed: failed)
+        assert mtlrepro_book.standing(exhibit).status == status
+        assert f'class="verdict {status.replace(" ", "-")}"' in mtlrepro_book.verdict_lines(exhibit)
+
+
 def test_diagrams_are_well_formed_pictures_with_a_name() -> None:
     sys.path.insert(0, str(paths.book() / "_ext"))
     import diagrams
