@@ -185,7 +185,7 @@ ranged[["n", "violations", "worst", "below_itself"]].rename(
 )
 
 # %% [markdown]
-# ## What else raises the score
+# ## What else moves the score
 #
 # Left: two tasks with eigenvalues $j^{-s}$ in *unrelated* random orientations, so nothing is aligned. The steeper the
 # spectrum, the
@@ -238,7 +238,7 @@ plots.show(draw(pd.concat([concentrated, shifted])))
 # %% [markdown]
 # What this means for Figure 6: that the score rises with the alignment of Algorithm 1 for all pairs does not by itself show
 # that
-# directions were aligned. Matrices $R_i$ that shrink most directions of both embeddings, or training that gives them a common
+# directions were aligned. Matrices $R_i$ that shrink all directions but a common one, or training that gives both a common
 # mean, raise it too. Pages that use the score show the normalised form and the centred one beside it.
 #
 # (errata-eq6-cut)=
