@@ -90,7 +90,7 @@ def mtl_optimum(xs: Sequence[Tensor], ys: Sequence[Tensor], rank: int, weights: 
     Leading dimensions are a batch of independent problems. Known cases: rank >= k (every task keeps its own optimum,
     proposition 1); covariances equal up to a factor, any rank (propositions 3 and 5); two tasks of any covariances, rank 1
     (eq. 4, see `moments_optimum`). Raises BadValue for any other case, whose global optimum has no known closed form, and
-    for shapes that do not match.
+    for shapes that do not match. Works on X^T X, so its relative error is about 1e-16 times the squared condition number of X.
     """
     if len(xs) != len(ys) or not xs:
         raise BadValue(f"as many inputs as labels, at least one task: got {len(xs)} and {len(ys)}.")

@@ -189,8 +189,12 @@ def fit_alone(x: Tensor, y: Tensor, order: Order, rate: float, *, epochs: int = 
     Returns the linear model of each task (tasks, d).
     """
     samples, labels, d = x[order.data], y[order.data], x.shape[-1]
-    bottom = nn.Linear(d, 1, bias=False, dtype=x.dtype)
-    outputs = [nn.Linear(1, 1, bias=False, dtype=x.dtype) for _ in order.rows]
+
+    def linear(inputs: int) -> nn.Linear:
+        empty: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, 1, bias=False, dtype=x.dtype)  # type: ignore[no-untyped-call]
+        return empty
+
+    bottom, outputs = linear(d), [linear(1) for _ in order.rows]
     with torch.no_grad():
         bottom.weight.copy_((torch.rand(1, d, generator=order.generator, dtype=torch.float64) * 2 - 1) / d**0.5)
         for output in outputs:
