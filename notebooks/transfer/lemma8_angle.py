@@ -156,7 +156,7 @@ def draw(rows: pd.DataFrame) -> plt.Figure:
         bounds = np.array([rate_interval(hits, n) for hits, n in zip(failed, count, strict=True)])
         plots.band(ax, failed.index, failed / count, *bounds.T, label=label, color=color, marker=marker)
     ax.axhline(DELTA, color=plots.COLORS["black"], linestyle="--", linewidth=1, label="δ, allowed")
-    ax.set(xscale="log", xlabel="m₁ over the printed condition (constants 1)", ylabel="share in which Lemma 8's bound fails")
+    ax.set(xscale="log", xlabel="$m_1$ over the printed condition (constants 1)", ylabel="share in which Lemma 8's bound fails")
     ax.legend()
     return fig
 
