@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 # What a row depends on besides its own function and settings. Plots, pages and commands are left out on purpose.
-_COMPUTATION = ("data", "models", "methods", "training", "theory.py")
+_COMPUTATION = ("data", "models", "methods", "training", "theorems", "theory.py")
 _SOURCES = ("mtlrepro", "notebooks", "data_manifests")
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
 
