@@ -111,7 +111,8 @@ class _BatchError(torch.autograd.Function):
         n, rank = len(x), ctx.sizes[0][2]
         slope = weighted * (2 * gradients[0][:n, None])
         slope = slope if rank == 1 else slope.repeat_interleave(rank, -1)
-        to_shared, to_heads = (features.new_zeros(size) for size in ctx.sizes)
+        fresh = features.new_empty if n == ctx.sizes[0][0] else features.new_zeros
+        to_shared, to_heads = (fresh(size) for size in ctx.sizes)
         to_head = (features * slope).sum(1).view(n, -1, 1, rank)
         torch.mul(to_head, task, out=to_heads[:n])
         slope = slope * head
@@ -153,9 +154,11 @@ def fit_grid(
     count = [sum(-(-(stop - start) // size) for start, stop in order.rows) for order in orders]
     longest_first = sorted(range(len(orders)), key=lambda i: -count[i])
     ordered = [orders[i] for i in longest_first]
-    model = RunGrid(x.shape[-1], rank, tasks, len(rates), [order.generator for order in ordered], heads, relu)
+    # Label beside inputs, rows of whole cache lines: picking random rows is what a step spends most of its time on.
+    d = x.shape[-1]
+    samples = nn.functional.pad(torch.cat([x, y[..., None]], -1).flatten(0, 1), (0, -(d + 1) % 8))
+    model = RunGrid(d, rank, tasks, len(rates), [order.generator for order in ordered], heads, relu)
     offset = torch.tensor([order.data * x.shape[1] for order in ordered], device=x.device)
-    samples, labels = x.flatten(0, 1), y.flatten()
 
     def batches(epoch: int) -> Iterator[Batch]:
         del epoch  # the generators know
@@ -170,8 +173,8 @@ def fit_grid(
         # Step by step, one contiguous slice of each.
         for n, at, one, part in zip(active, place.unbind(), chosen.unbind(), share.unbind(), strict=True):
             at = at[:n].flatten()
-            inputs, targets = samples.index_select(0, at).view(n, size, -1), labels.index_select(0, at).view(n, size, 1)
-            yield Batch((inputs, targets, part[:n], one[:n]), None)
+            picked = samples.index_select(0, at).view(n, size, -1)
+            yield Batch((picked[..., :d], picked[..., d : d + 1], part[:n], one[:n]), None)
 
     # Back in the sequence of `orders`.
     place_of = torch.tensor(longest_first, device=x.device)

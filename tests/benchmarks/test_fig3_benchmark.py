@@ -18,7 +18,7 @@ from mtlrepro.data.synthetic import transfer_tasks
 from mtlrepro.training.device import generator
 from mtlrepro.training.ensemble import Order, fit_alone, fit_grid
 
-SEEDS, SIZES, RATES, TARGET, KAPPA = range(5), [200, 500, 1_000, 2_000, 5_000], [1e-4, 1e-3, 1e-2, 1e-1], 9_000, 100.0
+SEEDS, SIZES, RATES, TARGET, KAPPA = range(5), [200, 300, 500, 1_000, 2_000], [1e-4, 1e-3, 1e-2, 1e-1], 9_000, 100.0
 PLAIN_RUNS = 12
 
 
