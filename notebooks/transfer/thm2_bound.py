@@ -26,7 +26,8 @@
 #    \frac{\kappa(\Sigma_1)\,\kappa^2(X_2)}{c^2}\,\|y_2\|^2,\;
 #    \frac{\kappa^2(\Sigma_1)\,\kappa^4(X_2)}{c^4}\,\sigma_1^2 \log\frac1\delta \Big). $$
 #
-# The informal version in the text keeps only $\kappa^2(\Sigma_1)\kappa^4(X_2)\|y_2\|^2/c^4$. The remarks after the theorem say that it
+# The informal version in the text keeps only $\kappa^2(\Sigma_1)\kappa^4(X_2)\|y_2\|^2/c^4$. The remarks after the theorem
+# say that it
 # "guarantees positive transfers".
 #
 # This page shows the bound where the condition on $m_1$ holds and where it does not, how tight it is, and whether it lies
@@ -109,7 +110,7 @@ bound_table(curves)
 
 # %%
 def draw(rows: pd.DataFrame) -> plt.Figure:
-    """Left: bound over truth for each setting. Right: errors and bounds in the ill-conditioned noisy target."""
+    """Left: bound over truth for each setting. Right: errors and bounds with the noisy source."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(plots.WIDTH * 1.5, 4.2))
     curve = rows[rows["kind"] == "curve"].assign(loose=lambda table: table["theorem"] / table["error"])
     shapes = list(zip(plots.COLORS.values(), plots.MARKERS, strict=False))
@@ -120,7 +121,7 @@ def draw(rows: pd.DataFrame) -> plt.Figure:
     left.axhline(1, color=plots.COLORS["black"], linestyle="--", linewidth=1)
     left.set(xscale="log", yscale="log", xlabel="$m_1$ over the printed condition", ylabel="tightness: bound / true error")
     left.legend(loc="upper left", fontsize=9)
-    chosen = curve[curve["name"] == "ill-conditioned noisy target"]
+    chosen = curve[curve["name"] == "noisy source"]
     lines = {"error": "multi-task error", "single": "single-task error", "theorem": "Theorem 2", "sharper": "our sharper bound"}
     for (color, marker), (column, label) in zip(shapes, lines.items(), strict=False):
         groups = chosen.groupby("factor")[column]
@@ -129,7 +130,7 @@ def draw(rows: pd.DataFrame) -> plt.Figure:
     right.set(
         xscale="log", yscale="log", xlabel="$m_1$ over the printed condition", ylabel="relative error of the target's model"
     )
-    right.set_title("ill-conditioned noisy target")
+    right.set_title("noisy source")
     right.legend(fontsize=9)
     return fig
 
