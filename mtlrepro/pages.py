@@ -33,6 +33,9 @@ from mtlrepro.files import write_text
 Cell = Any
 Notebook = Any
 
+# Code cells of more lines than this are folded on the page: a reader sees the story and the figures first.
+_LONG = 12
+
 # Cells that papermill adds around a failure; the page says it better.
 _PAPERMILL = {"papermill-error-cell-tag", "injected-parameters"}
 
@@ -157,7 +160,7 @@ def convert(page: Page) -> Notebook:
                     output.data["text/html"] = marked_numbers(output.data["text/html"])
             if not cell.source.strip() and not cell.outputs:
                 continue
-            if only_imports(cell.source):
+            if only_imports(cell.source) or len(cell.source.splitlines()) > _LONG:
                 tags.add("hide-input")
             if any(output.output_type == "error" for output in cell.outputs):
                 tags.add("hide-output")  # the traceback, folded: the red box on top says what went wrong

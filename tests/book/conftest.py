@@ -35,6 +35,7 @@ def executed(tmp_path: Path) -> Callable[..., nbformat.NotebookNode]:
                     outputs=[out("execute_result", data={"text/html": "<table class='raw-parameters'></table>"})],
                 ),
                 cell("import numpy as np\nimport torch"),
+                cell("\n".join(f"long_{line} = {line}" for line in range(30))),
                 text("## The curve\n\n:::{note} How we read the paper\nA reading.\n:::"),
                 cell(
                     "print(p.seeds)",

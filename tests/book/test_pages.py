@@ -58,9 +58,11 @@ def test_pictures_have_a_text_for_those_who_cannot_see_them(executed: Write) -> 
     assert cell.metadata["mystnb"]["image"]["alt"] == "Figure: The curve"
 
 
-def test_imports_are_folded(executed: Write) -> None:
-    (cell,) = [cell for cell in pages.convert(executed()).cells if cell.source.startswith("import numpy")]
-    assert cell.metadata.tags == ["hide-input"]
+def test_imports_and_long_code_are_folded_and_short_code_is_not(executed: Write) -> None:
+    code = [cell for cell in pages.convert(executed()).cells if cell.cell_type == "code"]
+    folded = {cell.source.split()[0] for cell in code if "hide-input" in cell.metadata.get("tags", [])}
+    assert folded == {"import", "long_0"}
+    assert len(code) > len(folded)
 
 
 def test_a_failed_notebook_says_so_with_its_error(executed: Write) -> None:
