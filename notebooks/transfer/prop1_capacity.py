@@ -64,10 +64,9 @@ runs = results.Runs(p)
 #
 # ## The statement on random instances
 #
-# Per instance $d$ is 2 to 12, $k$ 1 to 5 and $r$ from $k$ to $k + 4$. We build $B^*$ and
-# $A_i^* = B^{*\dagger}\theta_i$, compare the loss with
-# the single-task minima (found by projecting $y_i$, without any $\theta_i$), disturb all parameters at ten sizes, and let
-# L-BFGS minimise some instances from random starts.
+# Per instance $d$ is 2 to 12, $k$ 1 to 5 and $r$ from $k$ to $k + 4$. We build $B^*$ and $A_i^* = B^{*\dagger}\theta_i$,
+# compare the loss with the single-task minima (found by projecting $y_i$, without any $\theta_i$), disturb all parameters at
+# ten sizes, and let L-BFGS minimise some instances from random starts.
 
 
 # %%
@@ -76,10 +75,12 @@ def optimum(case: str, count: int, seed: int, tolerance: float, descents: int) -
 
 
 chunk = min(100, p.instances)
+chunks = -(-p.instances // chunk)
 settings = [
-    {"case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE, "descents": min(p.descents, chunk)}
+    {"case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE}
+    | {"descents": p.descents // chunks + (part < p.descents % chunks)}
     for place, case in enumerate(prop1.CASES)
-    for part in range(-(-p.instances // chunk))
+    for part in range(chunks)
 ]
 tried = runs.map(optimum, settings, what="instances").assign(kind="optimum")
 
