@@ -223,7 +223,7 @@ def try_theorem(
 ) -> list[dict[str, Any]]:
     """Both bounds of Theorem 9 on `count` instances with m_1 = `factor` times the printed or "restored" condition, one row each.
 
-    limit: the most source rows to draw; a row says whether it was reached.
+    limit: the most source rows to draw; `cut` says whether (1 or 0) it was reached.
     """
     rng = np.random.default_rng(seed)
     drawn = Setting(**setting)
@@ -232,9 +232,9 @@ def try_theorem(
     for _ in range(count):
         task = instance(drawn, rng, lambda y2: max(2, min(limit, math.ceil(factor * needed(y2)))))
         found: dict[str, Any] = measure(task, solve(task, rng))
-        found["angle_failed"] = found["sin2"] > found["angle_bound"]
-        found["head_failed"] = found["error"] > found["head_bound"]
-        found["cut"] = found["m1"] >= limit
+        found["angle_failed"] = int(found["sin2"] > found["angle_bound"])
+        found["head_failed"] = int(found["error"] > found["head_bound"])
+        found["cut"] = int(found["m1"] >= limit)
         rows.append(found)
     return rows
 

@@ -205,13 +205,13 @@ def measure(instances: Draw, b: Tensor) -> dict[str, Tensor]:
 
 
 def try_bounds(setting: dict[str, Any], count: int, seed: int, factor: float, condition: str) -> list[dict[str, Any]]:
-    """`measure` on `count` instances, one row each, with m1 and whether Lemma 8 and Theorem 2 failed there."""
+    """`measure` on `count` instances, one row each, with m1 and whether (1 or 0) Lemma 8 and Theorem 2 failed."""
     instances = draw(Setting(**setting), count, seed, factor, condition)
     found = measure(instances, shared_direction(instances))
     columns = {name: values.tolist() for name, values in found.items()} | {"m1": instances.m1.tolist()}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     for row in rows:
-        row["lemma_failed"], row["theorem_failed"] = row["sin2"] > row["lemma"], row["error"] > row["theorem"]
+        row["lemma_failed"], row["theorem_failed"] = int(row["sin2"] > row["lemma"]), int(row["error"] > row["theorem"])
     return rows
 
 
@@ -309,7 +309,7 @@ def noisy_source(constant: float, c: float, delta: float, ratio: float, count: i
         rows.append(
             {
                 "d": d, "sigma1": sigma, "m1": m1, "corrected_m1": setting.corrected_samples(1.0), "sin2": sin2, "lemma": c,
-                "error": sin2, "theorem": 6 * c, "lemma_failed": sin2 > c, "theorem_failed": sin2 > 6 * c,
+                "error": sin2, "theorem": 6 * c, "lemma_failed": int(sin2 > c), "theorem_failed": int(sin2 > 6 * c),
             }
         )  # fmt: skip
     return rows

@@ -164,9 +164,10 @@ line_table(tried)
 
 
 # %%
-def example(same: bool, kappa: float, cosine: float, seed: int) -> list[dict]:
+def example(covariances: str, kappa: float, cosine: float, seed: int) -> list[dict]:
     """Heights along the angle, for one random pair of tasks, and its maxima."""
-    xs, ys = landscape.planar_tasks(kappa, cosine, 0.0, same, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    xs, ys = landscape.planar_tasks(kappa, cosine, 0.0, covariances == "equal", rng)
     angles = np.linspace(-np.pi / 2, np.pi / 2, 721)
     full = sum(float(y @ y) for y in ys)
     top = landscape.maxima(xs, ys)
@@ -174,7 +175,9 @@ def example(same: bool, kappa: float, cosine: float, seed: int) -> list[dict]:
     return curve + [{"top": a, "height": h / full} for a, h in zip(top, landscape.height(top, xs, ys), strict=True)]
 
 
-pictures = [{"same": same, "kappa": 10.0, "cosine": 0.96, "seed": seed} for same in (True, False) for seed in (1, 2, 3, 4)]
+pictures = [
+    {"covariances": kind, "kappa": 10.0, "cosine": 0.96, "seed": seed} for kind in ("equal", "different") for seed in (1, 2, 3, 4)
+]
 drawn = runs.map(example, pictures, what="landscapes").assign(kind="picture")
 
 
@@ -182,9 +185,11 @@ def draw(rows: pd.DataFrame) -> plt.Figure:
     """Eq. 4 over the angle of B for random pairs of tasks, with every local maximum: filled the best, hollow the worse."""
     fig, axes = plt.subplots(1, 2, figsize=(plots.WIDTH * 1.3, 3.8), sharey=True)
     pictures = rows[rows["kind"] == "picture"]
-    for ax, same in zip(axes, (True, False), strict=True):
-        ax.set(xlabel="angle of B (degrees)", title="equal covariances" if same else "different covariances")
-        for color, (_, group) in zip(plots.COLORS.values(), pictures[pictures["same"] == same].groupby("seed"), strict=False):
+    for ax, covariances in zip(axes, ("equal", "different"), strict=True):
+        ax.set(xlabel="angle of B (degrees)", title=f"{covariances} covariances")
+        for color, (_, group) in zip(
+            plots.COLORS.values(), pictures[pictures["covariances"] == covariances].groupby("seed"), strict=False
+        ):
             curve, top = group.dropna(subset="angle"), group.dropna(subset="top").sort_values("height", ascending=False)
             ax.plot(np.rad2deg(curve["angle"]), curve["height"], color=color)
             for place, (angle, value) in enumerate(zip(top["top"], top["height"], strict=True)):
@@ -204,13 +209,24 @@ plots.show(draw(drawn))
 
 
 # %%
-def counted(kappa: float, cosine: float, noise: float, same: bool, count: int, seed: int, tolerance: float) -> dict:
-    return landscape.try_planes(kappa, cosine, noise, same, count, seed, tolerance)
+def counted(kappa: float, cosine: float, noise: float, covariances: str, count: int, seed: int, tolerance: float) -> dict:
+    return landscape.try_planes(kappa, cosine, noise, covariances == "equal", count, seed, tolerance)
 
 
+CASES_COUNTED = [
+    ("equal", 0.96, 0.0), ("equal", 0.0, 1.0), ("different", 0.96, 0.0), ("different", 0.96, 1.0), ("different", 0.0, 0.0),
+]  # fmt: skip
 grid = [
-    {"kappa": kappa, "cosine": cosine, "noise": noise, "same": same, "count": p.planes, "seed": 31, "tolerance": 1e-9}
-    for same, cosine, noise in [(True, 0.96, 0.0), (True, 0.0, 1.0), (False, 0.96, 0.0), (False, 0.96, 1.0), (False, 0.0, 0.0)]
+    {
+        "kappa": kappa,
+        "cosine": cosine,
+        "noise": noise,
+        "covariances": covariances,
+        "count": p.planes,
+        "seed": 31,
+        "tolerance": 1e-9,
+    }
+    for covariances, cosine, noise in CASES_COUNTED
     for kappa in [1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0]
 ]
 counts = runs.map(counted, grid, what="counts").assign(kind="count")
@@ -219,14 +235,14 @@ counts = runs.map(counted, grid, what="counts").assign(kind="count")
 def draw_counts(rows: pd.DataFrame) -> plt.Figure:
     """Share of landscapes with a second, worse local maximum against the condition number of the data."""
     fig, ax = plt.subplots(figsize=(plots.WIDTH, 3.8))
-    groups = rows[rows["kind"] == "count"].groupby(["same", "cosine", "noise"], sort=False)
-    for (color, marker), ((same, cosine, noise), group) in zip(
+    groups = rows[rows["kind"] == "count"].groupby(["covariances", "cosine", "noise"], sort=False)
+    for (color, marker), ((covariances, cosine, noise), group) in zip(
         zip(plots.COLORS.values(), plots.MARKERS, strict=False), groups, strict=False
     ):
         bounds = np.array(
             [landscape.rate_interval(int(hits), int(n)) for hits, n in zip(group["second"], group["n"], strict=True)]
         )
-        label = f"{'equal' if same else 'different'}, cosine {cosine:g}{', noisy labels' if noise else ''}"
+        label = f"{covariances}, cosine {cosine:g}{', noisy labels' if noise else ''}"
         plots.band(ax, group["kappa"], group["second"] / group["n"], *bounds.T, label=label, color=color, marker=marker)
     ax.set(xscale="log", xlabel="largest over smallest singular value of each X", ylabel="share with a worse local maximum")
     ax.legend(title="covariances, models", loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -236,7 +252,7 @@ def draw_counts(rows: pd.DataFrame) -> plt.Figure:
 plots.show(draw_counts(counts))
 
 # %%
-table = counts[["same", "cosine", "noise", "kappa", "n", "second", "three", "lost"]].copy()
+table = counts[["covariances", "cosine", "noise", "kappa", "n", "second", "three", "lost"]].copy()
 bounds = [landscape.rate_interval(*pair) for pair in zip(table["second"], table["n"], strict=True)]
 table["rate"], table["95% interval"] = table["second"] / table["n"], [f"{low:.3f} to {high:.3f}" for low, high in bounds]
 table.rename(
@@ -330,7 +346,7 @@ parts.append(
         n=int(examined["n"].sum()), violations=int(examined["violations"].sum()), tolerance=1e-11, setting=CASES[1],
     )
 )  # fmt: skip
-equal = counts[counts["same"]]
+equal = counts[counts["covariances"] == "equal"]
 parts.append(
     results.check(
         "one maximum over the angle of B", worst=float(equal["second"].max()), n=int(equal["n"].sum()),

@@ -339,7 +339,8 @@ corrected_table(corrected)
 # ## Verdict
 #
 # The printed condition with constant 1 in ten inputs, with constants 1 to 100 in the noisy case of many inputs. The effect is
-# $\delta$ minus the share of failures, which the lemma puts above zero.
+# $\delta$ minus the share of failures, which the lemma puts above zero. (Without any failure the interval has no
+# width; the exact one is in the figure.)
 
 # %%
 at_condition = curves[curves["factor"] == 1.0]
