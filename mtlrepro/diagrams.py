@@ -1,0 +1,86 @@
+"""Diagrams of model structure, drawn by code. Narrow and tall, so that their letters stay readable on a phone."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from mtlrepro.plots import COLORS
+
+# Columns of task 1, task 2 and task k; between the last two stand dots.
+_COLUMNS = {"1": 1.0, "2": 3.0, "k": 6.0}
+_DOTS = 4.5
+_BOX = 1.5
+# Fills are light tints, so that black letters keep their contrast; kinds also differ in outline and place, not in hue alone.
+_FILL = {"shared": ("#CDE5F3", COLORS["blue"]), "task": ("#FBE3D2", COLORS["vermillion"]), "data": ("#F2F2F2", COLORS["grey"]),
+         "align": ("#D0EEE4", COLORS["green"])}  # fmt: skip
+
+
+def shared_module() -> Figure:
+    """Fig. 1 of the transfer paper: task inputs X_i through one shared module B and one task module A_i each."""
+    fig, ax = _canvas(height=5.4)
+    _row(ax, 0.5, "X_{}", "data")
+    _wide(ax, 2.2, "shared module $B$")
+    _row(ax, 3.9, "A_{}", "task")
+    _row(ax, 5.4, r"\hat y_{}", None)
+    for x in _COLUMNS.values():
+        _arrows(ax, x, (0.9, 1.8), (2.6, 3.5), (4.3, 5.05))
+    _side(ax, {0.5: "inputs", 2.2: "all tasks", 3.9: "own", 5.4: "outputs"})
+    return fig
+
+
+def alignment_module() -> Figure:
+    """Fig. 4 of the transfer paper: an alignment module R_i between task embedding E_i and the shared module B."""
+    fig, ax = _canvas(height=6.9)
+    _row(ax, 0.5, "E_{}", "data")
+    _row(ax, 2.0, "R_{}", "align")
+    _wide(ax, 3.7, "shared module $B$")
+    _row(ax, 5.4, "A_{}", "task")
+    _row(ax, 6.9, r"\hat y_{}", None)
+    for x in _COLUMNS.values():
+        _arrows(ax, x, (0.9, 1.6), (2.4, 3.3), (4.1, 5.0), (5.8, 6.55))
+    for name, x in _COLUMNS.items():
+        ax.text(x + 0.12, 2.85, f"$Z_{name}$", fontsize=14, va="center")
+    _side(ax, {0.5: "embed", 2.0: "align", 3.7: "all tasks", 5.4: "own", 6.9: "outputs"})
+    return fig
+
+
+def _canvas(height: float) -> tuple[Figure, Axes]:
+    fig, ax = plt.subplots(figsize=(4.6, 4.6 * (height + 0.7) / 8.4), layout="none")
+    ax.set(xlim=(-1.5, 6.9), ylim=(-0.1, height + 0.6), aspect="equal")
+    ax.axis("off")
+    fig.subplots_adjust(0, 0, 1, 1)
+    return fig, ax
+
+
+def _row(ax: Axes, y: float, symbol: str, kind: str | None) -> None:
+    """One box a task at height `y`, with dots for those left out; bare letters where `kind` is None."""
+    for name, x in _COLUMNS.items():
+        if kind:
+            _box(ax, x, y, _BOX, kind)
+        ax.text(x, y, f"${symbol.format(name)}$", ha="center", va="center", fontsize=17)
+    ax.text(_DOTS, y, r"$\cdots$", ha="center", va="center", fontsize=17)
+
+
+def _wide(ax: Axes, y: float, label: str) -> None:
+    left, right = min(_COLUMNS.values()) - _BOX / 2, max(_COLUMNS.values()) + _BOX / 2
+    _box(ax, (left + right) / 2, y, right - left, "shared")
+    ax.text((left + right) / 2, y, label, ha="center", va="center", fontsize=17)
+
+
+def _box(ax: Axes, x: float, y: float, width: float, kind: str) -> None:
+    fill, edge = _FILL[kind]
+    style = "round,pad=0,rounding_size=0.14"
+    ax.add_patch(FancyBboxPatch((x - width / 2, y - 0.4), width, 0.8, boxstyle=style, facecolor=fill, edgecolor=edge, lw=1.6))
+
+
+def _arrows(ax: Axes, x: float, *spans: tuple[float, float]) -> None:
+    for low, high in spans:
+        ax.annotate("", (x, high), (x, low), arrowprops={"arrowstyle": "-|>", "color": COLORS["black"], "lw": 1.3, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+
+
+def _side(ax: Axes, labels: dict[float, str]) -> None:
+    for y, label in labels.items():
+        ax.text(-1.42, y, label, ha="left", va="center", fontsize=13, color="#555555")
