@@ -284,7 +284,7 @@ def _read(file: Path, origin: str) -> Recorded:
             raise DataCorrupt(
                 f"{table.name}: expected sha256 {content['rows_sha256']}, found {found}: run {content['exhibit']} again."
             )
-        rows = pd.read_csv(table) if table.stat().st_size > 1 else pd.DataFrame()
+        rows = pd.read_csv(table, low_memory=False) if table.stat().st_size > 1 else pd.DataFrame()
         parts = tuple(Part.from_dict(part) for part in content["parts"])
         return Recorded(
             content["exhibit"], content["profile"], content["tier"], rows, parts, content["reason"],
