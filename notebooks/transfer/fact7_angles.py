@@ -81,7 +81,7 @@ tried = runs.map(bound, settings, what="instances").assign(kind="bound")
 def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line a case: instances, and for each bound its least margin and its violations."""
     groups = rows[rows["kind"] == "bound"].groupby("case", sort=False)
-    columns = {"instances": groups["n"].sum()}
+    columns = {"instances": groups["n"].sum().astype(int)}
     for name, label in {"printed": "1/κ² (printed)", "sharp": "1/κ"}.items():
         columns[f"{label}: least margin"] = groups[f"{name}_worst"].min()
         columns[f"{label}: violations"] = groups[f"{name}_violations"].sum().astype(int)
@@ -237,7 +237,7 @@ verdict
 # ## Recorded runs
 
 # %%
-recorded = results.load(p.exhibit, "full") if p.profile != "full" and "full" in results.available(p.exhibit) else None
+recorded = results.other_run(p)
 if recorded:
     plots.show(draw(recorded.rows))
 recorded.verdict if recorded else "No other run is recorded yet."
