@@ -396,13 +396,16 @@ print(
 # ## Recorded runs
 
 # %%
-for recorded in (name for name in results.available(p.exhibit) if name in ("full", "paper") and name != p.profile):
-    found = results.load(p.exhibit, recorded)
-    print(f"profile {recorded}, seeds {found.rows.seed.min()} to {found.rows.seed.max()}: {found.verdict}")
+recorded = results.other_run(p)
+if recorded:
+    print(f"profile {recorded.profile}, seeds {recorded.rows.seed.min()} to {recorded.rows.seed.max()}")
     for solver in BASELINES:
-        draw_curves(found.rows, solver)
-    draw_sensitivity(found.rows)
-    print(where_it_holds(found.verdict, found.rows).to_string(index=False))
+        draw_curves(recorded.rows, solver)
+    draw_sensitivity(recorded.rows)
+recorded.verdict if recorded else "No other run is recorded yet."
+
+# %%
+where_it_holds(recorded.verdict, recorded.rows).style.hide() if recorded else None
 
 # %% [markdown]
 # ## Exercises

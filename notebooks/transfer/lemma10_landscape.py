@@ -362,7 +362,7 @@ verdict
 # ## Recorded runs
 
 # %%
-recorded = results.load(p.exhibit, "full") if p.profile != "full" and "full" in results.available(p.exhibit) else None
+recorded = results.other_run(p)
 if recorded:
     plots.show(draw_counts(recorded.rows))
 recorded.verdict if recorded else "No other run is recorded yet."

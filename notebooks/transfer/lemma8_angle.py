@@ -363,7 +363,7 @@ verdict
 # ## Recorded runs
 
 # %%
-recorded = results.load(p.exhibit, "full") if p.profile != "full" and "full" in results.available(p.exhibit) else None
+recorded = results.other_run(p)
 if recorded:
     plots.show(draw(recorded.rows))
 recorded.verdict if recorded else "No other run is recorded yet."

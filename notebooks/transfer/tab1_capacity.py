@@ -275,19 +275,14 @@ verdict
 # Larger runs recorded earlier, drawn by the same functions. With the leak, capacities and rates are those chosen without it.
 
 # %%
-recorded = {name: results.load(p.exhibit, name) for name in results.available(p.exhibit) if name != p.profile}
-larger = [name for name in ("paper", "full") if name in recorded][:1]
-for name in larger:
-    print(f"Profile {name}, {recorded[name].tier}; parameters: {recorded[name].parameters}")
-    draw(recorded[name].rows)
-if not larger:
-    print("No larger run is recorded yet.")
+recorded = results.other_run(p)
+if recorded:
+    print(f"Profile {recorded.profile}, {recorded.tier}; parameters: {recorded.parameters}")
+    draw(recorded.rows)
+recorded.verdict if recorded else "No other run is recorded yet."
 
 # %%
-table(recorded[larger[0]].rows) if larger else None
-
-# %%
-recorded[larger[0]].verdict if larger else None
+table(recorded.rows) if recorded else None
 
 # %% [markdown]
 # ## Exercises
