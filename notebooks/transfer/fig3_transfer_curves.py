@@ -76,7 +76,7 @@ from mtlrepro import plots, results, theory
 from mtlrepro.data.synthetic import transfer_tasks
 from mtlrepro.training.device import generator
 from mtlrepro.training.ensemble import Order, fit_alone, fit_grid
-from mtlrepro.training.metrics import spearman
+from mtlrepro.training.transfer_curves import RATES, exact, raw_sgd, sgd
 
 torch.set_num_threads(1)  # matrices of 100 x 100: more threads only get in each other's way
 plots.use()
@@ -104,30 +104,6 @@ BASELINES = {
 
 
 # %%
-def exact(seeds: list[int], sizes: list[int], m_target: int, noise: float, orientation: str, kappa: float, setting: str):
-    """Spearman on test of the multi-task optimum with either source, and of both single-task models."""
-    tasks = transfer_tasks(seeds, m_source=max(sizes), m_target=m_target, noise=noise, orientation=orientation, kappa=kappa)
-    own = theory.moments(*tasks.target)
-
-    def score(models, samples=tasks.test):
-        """models: (seeds, n, d) -> (seeds, n)."""
-        return spearman(models @ samples.x.mT, samples.y[:, None])
-
-    ridges = theory.ridge(own, torch.logspace(-3, 8, 56, dtype=torch.float64))
-    chosen = score(ridges, tasks.validation).argmax(-1)
-    single = torch.stack([theory.least_squares(own), ridges[torch.arange(len(seeds)), chosen]], 1)
-    found = {"single": score(single)[:, :1], "tuned": score(single)[:, 1:]}
-    for name, source in (("same", tasks.same), ("different", tasks.different)):
-        optimum = theory.moments_optimum([own, theory.nested_moments(*source, sizes)], rank=1)
-        found[name] = score(optimum.models[..., 0, :].transpose(0, 1))
-    found = {name: values.expand(-1, len(sizes)).numpy().round(6) for name, values in found.items()}
-    return [
-        {"solver": "exact", "seed": s, "size": m} | {name: values[i, j] for name, values in found.items()}
-        for i, s in enumerate(seeds)
-        for j, m in enumerate(sizes)
-    ]
-
-
 def chunks(count: int, length: int) -> list[list[int]]:
     """Seeds from first_seed on, a few at a time: what one call computes and one line of the log keeps."""
     every = list(range(p.first_seed, p.first_seed + count))
@@ -144,50 +120,6 @@ curves = runs.map(exact, [c | {"seeds": s, "sizes": p.sizes} for c in (LITERAL, 
 # *tuned* may take as many updates as the longest multi-task run and stops where its validation error is least.
 
 # %%
-RATES = [1e-4, 1e-3, 1e-2, 1e-1]
-
-
-def sgd(seeds: list[int], sizes: list[int], m_target: int, noise: float, orientation: str, kappa: float, setting: str):
-    """As `exact`, for models trained by mini-batch SGD."""
-    m_source, count = max(sizes), len(seeds)
-    tasks = transfer_tasks(seeds, m_source=m_source, m_target=m_target, noise=noise, orientation=orientation, kappa=kappa)
-    x = torch.cat([tasks.target.x, tasks.same.x, tasks.different.x], 1) / kappa
-    y = torch.cat([tasks.target.y, tasks.same.y, tasks.different.y], 1) / kappa
-    first = {"same": m_target, "different": m_target + m_source}
-
-    def score(models, samples):
-        """models: (orders, rates, d), the seed varying fastest over orders -> (orders, rates)."""
-        by_seed = models.unflatten(0, (-1, count)).transpose(0, 1).flatten(1, 2)
-        rho = spearman(by_seed @ samples.x.mT, samples.y[:, None])
-        return rho.unflatten(1, (-1, models.shape[1])).transpose(0, 1).flatten(0, 1)
-
-    def selected(models):
-        """Score on test at the rate that is best on validation; a diverged rate is never chosen."""
-        best = score(models, tasks.validation).nan_to_num(-2).argmax(-1, keepdim=True)
-        return score(models, tasks.test).gather(1, best).view(-1, count).T
-
-    def error(models):
-        fitted = models[:, :, 0] @ (tasks.validation.x.mT / kappa)
-        return -(fitted - tasks.validation.y[:, None] / kappa).square().mean(-1)
-
-    def orders(name, rows):
-        return [Order(i, r, generator(s, "sgd", name, k)) for k, r in enumerate(rows) for i, s in enumerate(seeds)]
-
-    alone = [((0, m_target),)]
-    updates = -(-m_target // 50)
-    found = {"single": selected(fit_grid(x, y, orders("alone", alone), RATES).models()[:, :, 0])}
-    longest = 30 * (updates + -(-m_source // 50)) // updates
-    tuned = fit_grid(x, y, orders("alone", alone), RATES, epochs=longest, validate=error)
-    found["tuned"] = selected(tuned.models()[:, :, 0])
-    for name, start in first.items():
-        rows = [((0, m_target), (start, start + m)) for m in sizes]
-        found[name] = selected(fit_grid(x, y, orders("joint", rows), RATES).models()[:, :, 0])
-    found = {name: values.expand(-1, len(sizes)).numpy().round(6) for name, values in found.items()}
-    return [
-        {"solver": "SGD", "seed": s, "size": m} | {name: values[i, j] for name, values in found.items()}
-        for i, s in enumerate(seeds)
-        for j, m in enumerate(sizes)
-    ]
 
 
 trained = runs.map(
@@ -199,16 +131,8 @@ trained = runs.map(
 
 
 # %%
-def raw_sgd(seeds: list[int]):
-    """Share of runs on unscaled data whose model is finite after 30 epochs, by learning rate."""
-    tasks = transfer_tasks(seeds, m_source=1_000, m_target=50, noise=20.0, orientation="rotated")
-    x, y = torch.cat([tasks.target.x, tasks.same.x], 1), torch.cat([tasks.target.y, tasks.same.y], 1)
-    orders = [Order(i, ((0, 50), (50, 1_050)), generator(s, "raw")) for i, s in enumerate(seeds)]
-    finite = fit_grid(x, y, orders, RATES).models().isfinite().all(-1).all(-1).double().mean(0)
-    return [{"learning rate": rate, "finite": share} for rate, share in zip(RATES, finite.tolist(), strict=True)]
-
-
-runs.map(raw_sgd, [{"seeds": chunks(3, 3)[0]}], "raw SGD")
+raw = {"seeds": chunks(3, 3)[0], "m_target": 50, "m_source": 1_000, "noise": 20.0, "orientation": "rotated"}
+runs.map(raw_sgd, [raw], "raw SGD")[["learning rate", "finite"]]
 
 # %% [markdown]
 # ## The curves
