@@ -1,13 +1,15 @@
-"""Covariance similarity score (transfer paper, eq. 6) between the inputs of two tasks.
+"""Covariance similarity score (transfer paper, eq. 6) between the inputs of two tasks, and Algorithm 1, covariance alignment.
 
 score = |(U1 D1^½)ᵀ U2 D2^½|_F / (|U1 D1^½|_F |U2 D2^½|_F), with U_i D_i U_iᵀ the best approximation of X_iᵀ X_i of the rank
 that holds 99% of its singular values. With S_i for that approximation, score² = tr(S1 S2) / (tr S1 · tr S2).
+
+Algorithm 1 puts a square matrix R_i between a task's embedding and the shared module: g(X_i R_i B) A_i.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
 
@@ -49,3 +51,42 @@ def _kept(x: Tensor, energy: float) -> tuple[Tensor, Tensor]:
     needed = larger < energy - 8 * torch.finfo(values.dtype).eps * values.shape[-1]
     last = torch.where(needed, values, 2).amin(-1, keepdim=True)
     return torch.where(values >= last * (1 - _TIE), values, 0), vectors
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Algorithm 1: covariance alignment
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class Aligned(nn.Module):
+    """Algorithm 1's model: task i's prediction is model(X_i R_i, i), with an alignment matrix R_i that starts as the identity.
+
+    model: any module called as ``model(x, task)`` that knows its ``shared_parameters()`` (the B of the paper).
+    d: width of the task embeddings X_i. runs: size of the leading batch dimension of models and inputs, None for one model.
+    Algorithm 1 minimises sum_i L(g(X_i R_i B) A_i, y_i) by gradient steps on A_i and R_i in turn, each on a batch of task i, with
+    B fixed: train with `mtlrepro.training.alternating` on the groups that `turns` gives. With B fixed no parameter but B is
+    common to two tasks, so the tasks do not influence one another any more: what they share is B alone, as it was.
+    """
+
+    def __init__(self, model: nn.Module, d: int, tasks: int, runs: int | None = None) -> None:
+        super().__init__()
+        self.model = model
+        first = next(model.parameters())
+        start = torch.eye(d, dtype=first.dtype, device=first.device)
+        start = start if runs is None else start.expand(runs, d, d)
+        self.alignments = nn.ParameterList([start.clone(memory_format=torch.contiguous_format) for _ in range(tasks)])
+
+    def forward(self, x: Tensor, task: int) -> Tensor:
+        """x: (..., n, d), with the runs first where there are any -> what the model gives for X_i R_i."""
+        found: Tensor = self.model(x @ self.alignments[task], task)
+        return found
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """B."""
+        shared: list[nn.Parameter] = self.model.shared_parameters()  # type: ignore[operator]
+        return shared
+
+    def turns(self, joint: bool = False) -> list[list[nn.Parameter]]:
+        """What is updated in turn: the output modules A, then the alignments R. joint: B is trained too, along with A."""
+        fixed = {id(p) for p in self.shared_parameters()} if not joint else set()
+        return [[p for p in self.model.parameters() if id(p) not in fixed], list(self.alignments)]

@@ -23,3 +23,23 @@ def _ranks(values: Tensor) -> Tensor:
     order = values.argsort(-1)
     ranks = torch.empty_like(values)
     return ranks.scatter_(-1, order, torch.arange(values.shape[-1], dtype=values.dtype, device=values.device).expand_as(values))
+
+
+def tied_spearman(predicted: Tensor, observed: Tensor) -> Tensor:
+    """`spearman` for values that may repeat, such as ReLU outputs: tied values share the mean of their ranks.
+
+    predicted, observed: (..., n), broadcast against each other. NaN where either is not finite or all equal. Returns (...).
+    """
+    a, b = torch.broadcast_tensors(predicted, observed)
+    finite = a.isfinite().all(-1) & b.isfinite().all(-1)
+    a, b = (_mean_ranks(values) - (values.shape[-1] - 1) / 2 for values in (a, b))
+    rho = (a * b).sum(-1) / (a.square().sum(-1) * b.square().sum(-1)).sqrt()
+    return torch.where(finite, rho, torch.nan)
+
+
+def _mean_ranks(values: Tensor) -> Tensor:
+    """Ranks from 0, ties at their mean: (values below + values not above - 1) / 2."""
+    flat = values.contiguous()
+    ordered = flat.sort(-1).values
+    below, upto = (torch.searchsorted(ordered, flat, right=right) for right in (False, True))
+    return (below + upto - 1).to(values.dtype) / 2
