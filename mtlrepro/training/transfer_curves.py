@@ -66,7 +66,7 @@ def sgd(
     def score(models: Tensor, samples: Samples) -> Tensor:
         """models: (orders, rates, d), the seed varying fastest over orders -> (orders, rates)."""
         by_seed = models.unflatten(0, (-1, count)).transpose(0, 1).flatten(1, 2)
-        rho = spearman(by_seed @ samples.x.mT, samples.y[:, None])
+        rho: Tensor = spearman(by_seed @ samples.x.mT, samples.y[:, None])
         return rho.unflatten(1, (-1, models.shape[1])).transpose(0, 1).flatten(0, 1)
 
     def selected(models: Tensor) -> Tensor:

@@ -120,8 +120,6 @@ curves = runs.map(exact, [c | {"seeds": s, "sizes": p.sizes} for c in (LITERAL, 
 # *tuned* may take as many updates as the longest multi-task run and stops where its validation error is least.
 
 # %%
-
-
 trained = runs.map(
     sgd, [c | {"seeds": s, "sizes": p.sgd_sizes} for c in (LITERAL, READING) for s in chunks(p.sgd_seeds, 10)], "SGD"
 )
