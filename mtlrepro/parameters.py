@@ -3,10 +3,11 @@
 A notebook declares its parameters with types in a cell tagged ``parameters``::
 
     profile: str = "quick"
-    seeds: int | None = None      # None: the profile's value
+    seeds: int = None      # None: the profile's value
 
 and its next cell reads them with ``p = params("transfer/fig3", globals())``. Papermill injects what the user passes
-with ``-p`` between the two. Papermill accepts any name; `params` does not.
+with ``-p`` between the two. Papermill accepts any name; `params` does not. The type is that of the checked value, without
+None: papermill reads such a declaration, and a value is never None once the profile has filled it.
 """
 
 from __future__ import annotations

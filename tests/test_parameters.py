@@ -7,7 +7,7 @@ import pytest
 from mtlrepro import parameters
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 
-DECLARED = {"profile": str, "seeds": int | None, "sizes": list[int] | None, "noise": float | None}
+DECLARED = {"profile": str, "seeds": int, "sizes": list[int], "noise": float | None}
 QUICK = {"seeds": 3, "sizes": [1, 2], "noise": 0.5}
 
 

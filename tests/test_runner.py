@@ -15,7 +15,7 @@ from mtlrepro.errors import MtlreproError, UnknownName
 GOOD = """
     # %% tags=["parameters"]
     profile: str = "quick"
-    seeds: int | None = None
+    seeds: int = None
 """
 
 

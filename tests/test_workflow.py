@@ -20,7 +20,7 @@ TEMPLATE = """
 # # {title}
 # %% tags=["parameters"]
 profile: str = "quick"
-seeds: int | None = None  # seeds
+seeds: int = None  # seeds
 # %%
 from mtlrepro.parameters import params
 

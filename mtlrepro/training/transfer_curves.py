@@ -67,7 +67,8 @@ def sgd(
         """models: (orders, rates, d), the seed varying fastest over orders -> (orders, rates)."""
         by_seed = models.unflatten(0, (-1, count)).transpose(0, 1).flatten(1, 2)
         rho: Tensor = spearman(by_seed @ samples.x.mT, samples.y[:, None])
-        return rho.unflatten(1, (-1, models.shape[1])).transpose(0, 1).flatten(0, 1)
+        by_order: Tensor = rho.unflatten(1, (-1, models.shape[1])).transpose(0, 1).flatten(0, 1)
+        return by_order
 
     def selected(models: Tensor) -> Tensor:
         """Score on test at the rate that is best on validation; a diverged rate is never chosen."""

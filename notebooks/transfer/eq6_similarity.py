@@ -28,7 +28,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-pairs: int | None = None  # random pairs of tasks for each check; None: the profile's value
+pairs: int = None  # random pairs of tasks for each check; None: the profile's value
 
 # %%
 from mtlrepro.parameters import params

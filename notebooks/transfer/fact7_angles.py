@@ -25,9 +25,9 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-instances: int | None = None  # random instances of each case; None: the profile's value
-proofs: int | None = None  # random instances on which the lines of the proof are evaluated
-starts: int | None = None  # random starts of each search for the worst case
+instances: int = None  # random instances of each case; None: the profile's value
+proofs: int = None  # random instances on which the lines of the proof are evaluated
+starts: int = None  # random starts of each search for the worst case
 
 # %%
 from mtlrepro.parameters import params

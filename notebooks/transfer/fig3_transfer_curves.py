@@ -50,13 +50,13 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-seeds: int | None = None  # seeds of the exact solution; None: the profile's value
-first_seed: int | None = None
-sizes: list[int] | None = None  # source samples, ascending
-sgd_seeds: int | None = None
-sgd_sizes: list[int] | None = None
-sensitivity_seeds: int | None = None
-sensitivity_sizes: list[int] | None = None
+seeds: int = None  # seeds of the exact solution; None: the profile's value
+first_seed: int = None
+sizes: list[int] = None  # source samples, ascending
+sgd_seeds: int = None
+sgd_sizes: list[int] = None
+sensitivity_seeds: int = None
+sensitivity_sizes: list[int] = None
 
 # %%
 from mtlrepro.parameters import params

@@ -28,10 +28,10 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-instances: int | None = None  # random instances of each case of descents; None: the profile's value
-starts: int | None = None  # random starts an instance
-points: int | None = None  # random instances whose stationary points are examined
-planes: int | None = None  # random landscapes in two inputs for each setting
+instances: int = None  # random instances of each case of descents; None: the profile's value
+starts: int = None  # random starts an instance
+points: int = None  # random instances whose stationary points are examined
+planes: int = None  # random landscapes in two inputs for each setting
 
 # %%
 from mtlrepro.parameters import params

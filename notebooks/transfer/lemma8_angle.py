@@ -35,9 +35,9 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-draws: int | None = None  # random instances for each point of the curves; None: the profile's value
-proofs: int | None = None  # random instances on which the lines of the proof are evaluated
-noisy: int | None = None  # random instances for each constant in the counterexample
+draws: int = None  # random instances for each point of the curves; None: the profile's value
+proofs: int = None  # random instances on which the lines of the proof are evaluated
+noisy: int = None  # random instances for each constant in the counterexample
 
 # %%
 from mtlrepro.parameters import params

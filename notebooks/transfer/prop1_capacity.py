@@ -28,9 +28,9 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-instances: int | None = None  # random instances of each case; None: the profile's value
-descents: int | None = None  # of them, how many are also minimised from a random start
-draws: int | None = None  # random draws for each point of the figures
+instances: int = None  # random instances of each case; None: the profile's value
+descents: int = None  # of them, how many are also minimised from a random start
+draws: int = None  # random draws for each point of the figures
 
 # %%
 from mtlrepro.parameters import params

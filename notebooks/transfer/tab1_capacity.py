@@ -25,16 +25,16 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-seeds: int | None = None  # seeds for the chosen capacities; None: the profile's value
-search_seeds: int | None = None  # of them, how many search for the capacity
-capacities: list[int] | None = None
-rates: list[float] | None = None  # Adam's learning rate
-epochs: int | None = None  # at most
-patience: int | None = None  # epochs without a better validation accuracy
-batch: int | None = None
-sentences: int | None = None  # at most so many a set; 0: all
-split: str | None = None  # random (80/10/10, the paper's), or auto: official where there is one
-device: str | None = None  # cpu, cuda or auto
+seeds: int = None  # seeds for the chosen capacities; None: the profile's value
+search_seeds: int = None  # of them, how many search for the capacity
+capacities: list[int] = None
+rates: list[float] = None  # Adam's learning rate
+epochs: int = None  # at most
+patience: int = None  # epochs without a better validation accuracy
+batch: int = None
+sentences: int = None  # at most so many a set; 0: all
+split: str = None  # random (80/10/10, the paper's), or auto: official where there is one
+device: str = None  # cpu, cuda or auto
 
 # %%
 from mtlrepro.parameters import params

@@ -36,10 +36,10 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-draws: int | None = None  # random instances for each point of the curves; None: the profile's value
-proofs: int | None = None  # random instances on which the lines of the proof are evaluated
-noisy: int | None = None  # random instances for each constant in the counterexample
-constants: list[float] | None = None  # constants C of the counterexample; its number of inputs grows with C
+draws: int = None  # random instances for each point of the curves; None: the profile's value
+proofs: int = None  # random instances on which the lines of the proof are evaluated
+noisy: int = None  # random instances for each constant in the counterexample
+constants: list[float] = None  # constants C of the counterexample; its number of inputs grows with C
 
 # %%
 from mtlrepro.parameters import params

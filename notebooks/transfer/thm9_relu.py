@@ -32,10 +32,10 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-draws: int | None = None  # simulated pairs of tasks for each point; None: the profile's value
-restored: int | None = None  # simulated pairs for each setting of the restored condition, which has more samples
-proofs: int | None = None  # random instances on which the lines of the proof are evaluated
-samples: int | None = None  # normal vectors for each angle of the kernel
+draws: int = None  # simulated pairs of tasks for each point; None: the profile's value
+restored: int = None  # simulated pairs for each setting of the restored condition, which has more samples
+proofs: int = None  # random instances on which the lines of the proof are evaluated
+samples: int = None  # normal vectors for each angle of the kernel
 
 # %%
 from mtlrepro.parameters import params

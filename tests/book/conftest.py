@@ -13,7 +13,7 @@ import pytest
 from mtlrepro import pages, paths
 
 PARAMETERS = (
-    'profile: str = "quick"  # quick, full or paper\nseeds: int | None = None  # how many seeds; None: the profile\'s value'
+    'profile: str = "quick"  # quick, full or paper\nseeds: int = None  # how many seeds; None: the profile\'s value'
 )
 
 
