@@ -72,6 +72,8 @@ def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None
             language="python",
             progress_bar=False,
             stderr_file=sys.stderr if show_progress else None,
+            # The kernel listens on this machine alone; its warning about that would be the only noise of a good run.
+            extra_arguments=["--log-level=ERROR"],
         )
     except papermill.exceptions.PapermillExecutionError as failure:
         error = _one_line(failure.ename, failure.evalue)
