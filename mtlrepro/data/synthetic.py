@@ -169,9 +169,7 @@ def task_pairs(
         raise BadValue("needs at least one pair, one sample in each set, noise >= 0 and d >= 2 rank.")
     drawn = [_draw_pairs(s, mixes, m, noise, relu, classify, d, rank, m_validation, m_test) for s in seeds]
     thetas = [torch.stack([one[i] for one in drawn]).to(dtype) for i in (0, 1)]
-    sets = [
-        Samples(*(torch.stack([one[2][place][part] for one in drawn]).to(dtype) for part in (0, 1))) for place in range(6)
-    ]
+    sets = [Samples(*(torch.stack([one[2][place][part] for one in drawn]).to(dtype) for part in (0, 1))) for place in range(6)]
     return TaskPairs(thetas[0], thetas[1], (sets[0], sets[1]), (sets[2], sets[3]), (sets[4], sets[5]))
 
 
