@@ -9,6 +9,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from mtlrepro.plots import COLORS
 
+_ARROW = {"arrowstyle": "-|>", "color": COLORS["black"], "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
 # Columns of task 1, task 2 and task k; between the last two stand dots.
 _COLUMNS = {"1": 1.0, "2": 3.0, "k": 6.0}
 _DOTS = 4.5
@@ -78,7 +79,7 @@ def _box(ax: Axes, x: float, y: float, width: float, kind: str) -> None:
 
 def _arrows(ax: Axes, x: float, *spans: tuple[float, float]) -> None:
     for low, high in spans:
-        ax.annotate("", (x, high), (x, low), arrowprops={"arrowstyle": "-|>", "color": COLORS["black"], "lw": 1.3, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+        ax.annotate("", (x, high), (x, low), arrowprops=_ARROW)
 
 
 def _side(ax: Axes, labels: dict[float, str]) -> None:

@@ -168,9 +168,9 @@ def task_pairs(
     if min(*m, m_validation, m_test, rank) < 1 or d < 2 * rank or noise < 0 or not mixes:
         raise BadValue("needs at least one pair, one sample in each set, noise >= 0 and d >= 2 rank.")
     drawn = [_draw_pairs(s, mixes, m, noise, relu, classify, d, rank, m_validation, m_test) for s in seeds]
-    thetas = [torch.stack([one[i] for one in drawn]).to(dtype) for i in (0, 1)]
+    theta1, theta2 = torch.stack([one[0] for one in drawn]).to(dtype), torch.stack([one[1] for one in drawn]).to(dtype)
     sets = [Samples(*(torch.stack([one[2][place][part] for one in drawn]).to(dtype) for part in (0, 1))) for place in range(6)]
-    return TaskPairs(thetas[0], thetas[1], (sets[0], sets[1]), (sets[2], sets[3]), (sets[4], sets[5]))
+    return TaskPairs(theta1, theta2, (sets[0], sets[1]), (sets[2], sets[3]), (sets[4], sets[5]))
 
 
 def _draw_pairs(
@@ -213,7 +213,7 @@ def _draw_pairs(
 def boundary_tasks(
     seeds: Sequence[int], *, m: int, angle: float, wedge: float, noise: float = 0.0, m_test: int = 1_000
 ) -> tuple[list[Samples], Samples]:
-    """The toy of the transfer paper's Figure 2: three two-dimensional classification tasks of `m` samples, and a test set of task 1.
+    """The toy of the transfer paper's Figure 2: three classification tasks in the plane, `m` samples each, and a test set.
 
     Task 1's boundary is the first axis: the label is 1 above it. Tasks 2 and 3 share the boundary turned by `angle` degrees
     against the clock. Inputs are standard Gaussian, but task 3 has none in the double wedge of `wedge` degrees along one side

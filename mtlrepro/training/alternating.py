@@ -21,7 +21,8 @@ class AlternatingSGD(RunwiseSGD):
     """
 
     def __init__(self, groups: Sequence[Sequence[nn.Parameter]], lr: Tensor) -> None:
-        super().__init__([{"params": list(group)} for group in groups], lr)  # type: ignore[arg-type]
+        parts: Any = [{"params": list(group)} for group in groups]
+        super().__init__(parts, lr)
         self.turn = 0
         self._ask()
 

@@ -212,4 +212,5 @@ def ridge_predictions(train: Samples, validation: Samples, test: Samples, classi
     models = (cross / (values.clamp_min(0)[:, None, :, None] + penalties)).mT @ vectors.mT[:, None]
     best = score(models @ validation.x.mT[:, None], validation.y[:, :, None], classify).argmax(-1)
     chosen = models.gather(2, best[..., None, None].expand(-1, -1, 1, models.shape[-1]))[:, :, 0]
-    return chosen @ test.x.mT
+    predicted: Tensor = chosen @ test.x.mT
+    return predicted

@@ -44,7 +44,7 @@ plots.show(diagrams.shared_module())
 # :::{note} How we read the paper
 # - Read from bottom to top. Blue is shared by all tasks; orange belongs to one task; grey is data.
 # - The drawing is ours, made by code; it shows the same structure as the paper's Figure 1.
-# - $A_i \in \mathbb{R}^r$ has one output. A task with several outputs counts as several tasks with the same inputs, as in the paper.
+# - $A_i \in \mathbb{R}^r$ has one output. A task with several outputs counts as several tasks on the same inputs.
 # :::
 #
 # The same in code: the model that the synthetic exhibits train, here with $d = 100$ inputs, $r = 1$ and $k = 3$ tasks. Its first
