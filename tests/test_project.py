@@ -58,10 +58,10 @@ def test_profiles_set_every_parameter_of_every_notebook(source, profile):
 
 
 @names
-def test_code_of_a_notebook_stays_under_170_lines(source):
+def test_code_of_a_notebook_stays_under_200_lines(source):
     cells = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
     lines = [line for cell in cells if cell.cell_type == "code" for line in cell.source.splitlines() if line.strip()]
-    assert len(lines) <= 170, f"{source.name}: {len(lines)} lines of code; move what is reused to the package"
+    assert len(lines) <= 200, f"{source.name}: {len(lines)} lines of code; move what is reused to the package"
 
 
 def test_profiles_name_only_known_exhibits():
