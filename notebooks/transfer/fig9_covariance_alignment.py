@@ -32,16 +32,16 @@
 #   covariances turned against each other, inputs and labels divided by $\kappa = 100$. ReLU: the same inputs and noise, labels
 #   $\mathrm{ReLU}(X\theta)$ plus noise. The text's 9,000 noise-free target samples leave nothing to transfer or to correct.
 # - **Start**: $R_i = I$. With $r = 1$ the product $R_i B A_i$ is one linear model.
-# - **Which $B$ is fixed** the paper does not say. *Our reading*: that of a trained multi-task model. We take it
-#   (a) *converged*: the exact optimum of eq. 3 (linear only), the model that Figure 3's theory is about; (b) by *SGD* as in appendix B.3. *B trained
-#   too* is a variant that updates $B$ along with $A$, from the untrained start.
+# - **Which $B$ is fixed** the paper does not say. *Our reading*: that of a trained multi-task model. We take it (a)
+#   *converged*: the exact optimum of eq. 3 (linear only), the model that Figure 3's theory is about; (b) by *SGD* as in
+#   appendix B.3. *B trained too* is a variant that updates $B$ along with $A$, from the untrained start.
 # - **Turns**: on each batch first a step on $A_i$, then one on $R_i$ on the same batch.
-# - **Budget**: the same for every trained model: the same number of passes over the target's data and four learning
-#   rates; rate and stopping epoch are chosen on 1,000 validation samples of the target, by its error. *B fixed* spends half
-#   on $B$ and half on alignment in (b); in (a) it gets all of it, since the exact $B$ costs none. Test data (2,000) are used once.
+# - **Budget**: the same for every trained model: the same number of passes over the target's data and four learning rates; rate
+#   and stopping epoch are chosen on 1,000 validation samples of the target, by its error. *B fixed* spends half on $B$ and half
+#   on alignment in (b); in (a) it gets all of it, since the exact $B$ costs none. Test data (2,000) are used once.
 # - **Single-task models**: *plain*, the kind that the multi-task model is (least squares of smallest norm beside the exact
-#   optimum; SGD with early stopping beside SGD), *ridge* with its penalty chosen on validation, and a *control*: Algorithm 1 with a random
-#   $B$ that has seen no source.
+#   optimum; SGD with early stopping beside SGD), *ridge* with its penalty chosen on validation, and a *control*: Algorithm 1
+#   with a random $B$ that has seen no source.
 # - **Measure**: Spearman correlation. "Matches" and "removes" mean: not lower by more than 0.01.
 # :::
 
@@ -319,6 +319,6 @@ returned(recorded.rows) if recorded else None
 # target has fewer samples than dimensions?
 #
 # :::{dropdown} Solution
-# Every step changes $R_1 B$ by a combination of the rows of $X_1$. So it ends at the solution of $X_1 w A_1 = y_1$ nearest to $B$:
-# it fits the target's samples, noise included, and keeps of $B$ what the target's data do not see.
+# Every step changes $R_1 B$ by a combination of the rows of $X_1$. So it ends at the solution of $X_1 w A_1 = y_1$ nearest to
+# $B$: it fits the target's samples, noise included, and keeps of $B$ what the target's data do not see.
 # :::
