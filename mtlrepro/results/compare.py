@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mtlrepro import exhibits
@@ -54,11 +55,15 @@ def verdict_html(verdict: Verdict) -> str:
 
 
 def verdict_record(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as plain data, for ``mtlrepro verdicts --json``."""
+    """A verdict as plain data, for ``mtlrepro verdicts --json``; a bound that one seed cannot give is None."""
+
+    def finite(value: float) -> float | None:
+        return value if np.isfinite(value) else None
+
     parts = [
         {
-            "claim": part.name, "setting": part.setting, "kind": part.kind, "outcome": part.outcome, "effect": part.effect,
-            "low": part.low, "high": part.high, "n": part.n, "unit": part.unit,
+            "claim": part.name, "setting": part.setting, "kind": part.kind, "outcome": part.outcome, "effect": finite(part.effect),
+            "low": finite(part.low), "high": finite(part.high), "n": part.n, "unit": part.unit,
         }
         for part in verdict.parts
     ]  # fmt: skip
