@@ -62,8 +62,8 @@ def verdict_record(verdict: Verdict) -> dict[str, Any]:
 
     parts = [
         {
-            "claim": part.name, "setting": part.setting, "kind": part.kind, "outcome": part.outcome, "effect": finite(part.effect),
-            "low": finite(part.low), "high": finite(part.high), "n": part.n, "unit": part.unit,
+            "claim": part.name, "setting": part.setting, "kind": part.kind, "outcome": part.outcome,
+            "effect": finite(part.effect), "low": finite(part.low), "high": finite(part.high), "n": part.n, "unit": part.unit,
         }
         for part in verdict.parts
     ]  # fmt: skip
