@@ -162,8 +162,8 @@ def task_pairs(
     a / sqrt(a^2 + b^2). Labels are the sum over the `rank` units of X Theta, or of ReLU(X Theta), plus noise. With `classify`
     the noise is added to X Theta and the label is 1 where the sum is above 0 (its sigmoid above 0.5), else 0.
 
-    m: training samples of task 1 and of task 2. noise: standard deviation, in the test labels too. A prefix of the training
-    samples of task 2 is what a smaller m would give. Raises BadValue for a setting out of range.
+    m: training samples of task 1 and of task 2. noise: standard deviation, in the test labels too.
+    Raises BadValue for a setting out of range.
     """
     if min(*m, m_validation, m_test, rank) < 1 or d < 2 * rank or noise < 0 or not mixes:
         raise BadValue("needs at least one pair, one sample in each set, noise >= 0 and d >= 2 rank.")

@@ -135,7 +135,8 @@ def fit_aligned(
     runs, d = len(seeds) * len(rates), train[0].x.shape[-1]
     spread = [p.detach().repeat_interleave(len(rates), 0)[:, 0] for p in (start.shared, start.heads)]
     streams = [generator(s, "fit aligned", joint) for s in seeds]
-    inner = StackedSharedBottom(d, spread[0].shape[1], len(train), streams[:1] * runs, relu=start.relu, dtype=train[0].x.dtype)
+    unused = [generator(0)] * runs  # what they draw is replaced by `start` at once
+    inner = StackedSharedBottom(d, spread[0].shape[1], len(train), unused, relu=start.relu, dtype=train[0].x.dtype)
     inner.bottom.weight.data, inner.heads.data = spread[0].mT.contiguous(), spread[1][:, : len(train)].contiguous()
     if not joint:
         inner.bottom.requires_grad_(False)
