@@ -12,9 +12,7 @@ import pytest
 
 from mtlrepro import pages, paths
 
-PARAMETERS = (
-    'profile: str = "quick"  # quick, full or paper\nseeds: int = None  # how many seeds; None: the profile\'s value'
-)
+PARAMETERS = 'profile: str = "quick"  # quick, full or paper\nseeds: int = None  # how many seeds; None: the profile\'s value'
 
 
 @pytest.fixture
