@@ -25,17 +25,17 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-seeds: int | None = None  # seeds for the chosen capacities; None: the profile's value
-search_seeds: int | None = None  # of them, how many search for the capacity
+seeds: int = None  # seeds for the chosen capacities; None: the profile's value
+search_seeds: int = None  # of them, how many search for the capacity
 leak_seeds: int = None  # of them, how many are also trained with the leak
-capacities: list[int] | None = None
-rates: list[float] | None = None  # Adam's learning rate
-epochs: int | None = None  # at most
-patience: int | None = None  # epochs without a better validation accuracy
-batch: int | None = None
-sentences: int | None = None  # at most so many a set; 0: all
-split: str | None = None  # random (80/10/10, the paper's), or auto: official where there is one
-device: str | None = None  # cpu, cuda or auto
+capacities: list[int] = None
+rates: list[float] = None  # Adam's learning rate
+epochs: int = None  # at most
+patience: int = None  # epochs without a better validation accuracy
+batch: int = None
+sentences: int = None  # at most so many a set; 0: all
+split: str = None  # random (80/10/10, the paper's), or auto: official where there is one
+device: str = None  # cpu, cuda or auto
 
 # %%
 from mtlrepro.parameters import params
@@ -43,7 +43,7 @@ from mtlrepro.parameters import params
 p = params(
     "transfer/tab1",
     globals(),
-    positive=("seeds", "search_seeds", "leak_seeds", "capacities", "rates", "epochs", "patience", "batch"),
+    positive=("seeds", "search_seeds", "capacities", "rates", "epochs", "patience", "batch"),
 )
 p
 
@@ -172,6 +172,11 @@ def gains(rows, leak):
     return tuple(of.pivot_table(index="seed", columns="task", values="test")[TASKS] for of in both)
 
 
+def trained(rows):
+    """Which of leak-free (False) and leaky (True) training the rows hold."""
+    return sorted(rows[rows.stage == "final"].leak.astype(bool).unique())
+
+
 def draw(rows):
     figure, (left, right) = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.4), width_ratios=(1, 1.15))
     searched = rows[rows.stage == "capacity"]
@@ -185,6 +190,8 @@ def draw(rows):
     left.set_ylabel("mean validation accuracy (%)")
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=1)
     for shift, (leak, color) in zip((-0.15, 0.15), ((False, "green"), (True, "orange")), strict=True):
+        if leak not in trained(rows):
+            continue
         shared, single = gains(rows, leak)
         bars = np.array([results.interval(column) for column in (shared - single).to_numpy().T])
         errors = np.where(np.isfinite(bars[:, 1:]), np.abs(bars[:, 1:] - bars[:, :1]), 0).T
@@ -223,7 +230,7 @@ def table(rows):
         ("paper", "MTL"): paper["MTL"]["overall"],
         ("ours", "STL cap."): sum(capacity[task] for task in TASKS),
     }
-    for leak in (False, True):
+    for leak in trained(rows):
         shared, single = gains(rows, leak)
         for name, column in [*zip(NAMES.values(), TASKS, strict=True), ("all", TASKS)]:
             m, s = (np.atleast_2d(of[column].to_numpy().T).mean(0) for of in (shared, single))
@@ -263,7 +270,7 @@ def claims(rows):
     each = [best(of, "capacity") for _, of in searched.groupby("seed")]
     spare = [sum(found[task] for task in TASKS) - found["all"] for found in each]
     parts = [results.paired("sum of the best STL capacities minus the best MTL capacity", spare, unit="units", setting="search")]
-    for leak in (False, True):
+    for leak in trained(rows):
         shared, single = gains(rows, leak)
         where = "with the leak" if leak else "without the leak"
         effects = shared.mean(axis=1) - single.mean(axis=1)
@@ -281,19 +288,14 @@ verdict
 # Larger runs recorded earlier, drawn by the same functions. With the leak, capacities and rates are those chosen without it.
 
 # %%
-recorded = {name: results.load(p.exhibit, name) for name in results.available(p.exhibit) if name != p.profile}
-larger = [name for name in ("paper", "full") if name in recorded][:1]
-for name in larger:
-    print(f"Profile {name}, {recorded[name].tier}; parameters: {recorded[name].parameters}")
-    draw(recorded[name].rows)
-if not larger:
-    print("No larger run is recorded yet.")
+recorded = results.other_run(p)
+if recorded:
+    print(f"Profile {recorded.profile}, {recorded.tier}; parameters: {recorded.parameters}")
+    draw(recorded.rows)
+recorded.verdict if recorded else "No other run is recorded yet."
 
 # %%
-table(recorded[larger[0]].rows) if larger else None
-
-# %%
-recorded[larger[0]].verdict if larger else None
+table(recorded.rows) if recorded else None
 
 # %% [markdown]
 # ## Exercises
