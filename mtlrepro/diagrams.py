@@ -16,7 +16,7 @@ _DOTS = 4.5
 _BOX = 1.5
 # Fills are light tints, so that black letters keep their contrast; kinds also differ in outline and place, not in hue alone.
 _FILL = {"shared": ("#CDE5F3", COLORS["blue"]), "task": ("#FBE3D2", COLORS["vermillion"]), "data": ("#F2F2F2", COLORS["grey"]),
-         "align": ("#D0EEE4", COLORS["green"])}  # fmt: skip
+         "align": ("#D0EEE4", COLORS["green"]), "fake": ("#FFFFFF", COLORS["blue"])}  # fmt: skip
 
 
 def shared_module() -> Figure:
@@ -48,6 +48,35 @@ def alignment_module() -> Figure:
     return fig
 
 
+def fake_updates() -> Figure:
+    """Fig. 2 of the HydaLearn paper: forward pass, heads' step, two fake updates and their gains, one weighted real update."""
+    fig, ax = _canvas(height=10.4)
+    left, right, middle = 1.5, 5.0, 3.25
+    rows = {"batch": 10.3, "shared": 9.0, "heads": 7.7, "gradients": 6.1, "fake": 4.5, "gains": 2.9, "weights": 1.7, "real": 0.45}
+    for name, text, width, kind in (
+        ("batch", "mini-batch", 3.0, "data"),
+        ("shared", r"shared layers $\theta_s$", 6.4, "shared"),
+        ("weights", r"$w_m : w_a = (\delta_m : \delta_a)^\beta$", 4.6, "align"),
+        ("real", r"$\theta_s - \alpha\,(w_m g_m + w_a g_a)$", 6.4, "shared"),
+    ):
+        _box(ax, middle, rows[name], width, kind)
+        ax.text(middle, rows[name], text, ha="center", va="center", fontsize=15)
+    for x, task in ((left, "m"), (right, "a")):
+        for name, text, kind in (
+            ("heads", rf"head $\theta_{task}$", "task"),
+            ("gradients", rf"$g_{task} = \nabla_{{\theta_s}} L_{task}$", "data"),
+            ("fake", rf"$\theta_s - \alpha\, g_{task} / |g_{task}|$", "fake"),
+            ("gains", rf"gain $\delta_{task}$", "align"),
+        ):
+            _box(ax, x, rows[name], 2.7, kind)
+            ax.text(x, rows[name], text, ha="center", va="center", fontsize=14)
+        _arrows(ax, x, (8.6, 8.1), (7.3, 6.5), (5.7, 4.9), (4.1, 3.3))
+        ax.annotate("", (middle + (x - middle) * 0.6, 2.1), (x, 2.5), arrowprops=_ARROW)
+    _arrows(ax, middle, (9.9, 9.4), (1.3, 0.85))
+    _side(ax, {10.3: "forward", 7.7: "1: step", 6.1: "backward", 4.5: "2: fake", 2.9: "measure", 1.7: "weigh", 0.45: "3: real"})
+    return fig
+
+
 def _canvas(height: float) -> tuple[Figure, Axes]:
     fig, ax = plt.subplots(figsize=(4.6, 4.6 * (height + 0.7) / 8.4), layout="none")
     ax.set(xlim=(-1.5, 6.9), ylim=(-0.1, height + 0.6), aspect="equal")
@@ -74,7 +103,12 @@ def _wide(ax: Axes, y: float, label: str) -> None:
 def _box(ax: Axes, x: float, y: float, width: float, kind: str) -> None:
     fill, edge = _FILL[kind]
     style = "round,pad=0,rounding_size=0.14"
-    ax.add_patch(FancyBboxPatch((x - width / 2, y - 0.4), width, 0.8, boxstyle=style, facecolor=fill, edgecolor=edge, lw=1.6))
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - 0.4), width, 0.8, boxstyle=style, facecolor=fill, edgecolor=edge, lw=1.6,
+            linestyle="--" if kind == "fake" else "-",
+        )
+    )  # fmt: skip
 
 
 def _arrows(ax: Axes, x: float, *spans: tuple[float, float]) -> None:
