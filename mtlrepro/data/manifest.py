@@ -101,12 +101,14 @@ class DataFile(_Strict):
 class Layout(_Strict):
     """A set of files in one of several folders of a mirror; `official` is also the layout of the cache.
 
-    The files that the sources give belong to `official` without being listed again.
+    The files that the sources give belong to `official` without being listed again. `any_file`: one of the files is
+    enough to use the data (a part of them), as where a set comes in one file a quarter.
     """
 
     folders: Annotated[tuple[Folder, ...], Field(min_length=1)]
     files: tuple[DataFile, ...] = ()
     partial: bool = False
+    any_file: bool = False
     note: Text | None = None
 
 
@@ -284,16 +286,19 @@ class Located:
     def files(self) -> dict[str, DataFile]:
         """The layout's files that are here, by their path in `folder`."""
         listed = self.manifest.files(self.layout)
-        return {f.path: f for f in listed if not f.optional or (self.folder / f.path).is_file()}
+        may_lack = self.manifest.layouts[self.layout].any_file
+        return {f.path: f for f in listed if not (f.optional or may_lack) or (self.folder / f.path).is_file()}
 
     @property
     def complete(self) -> bool:
-        """Whether every file that must be there is there."""
-        return all((self.folder / f.path).is_file() for f in self.manifest.files(self.layout) if not f.optional)
+        """Whether every file that must be there is there; with `any_file`, whether there is one."""
+        here = [(self.folder / f.path).is_file() for f in self.manifest.files(self.layout) if not f.optional]
+        return any(here) if self.manifest.layouts[self.layout].any_file else all(here)
 
     @property
     def partial(self) -> bool:
-        return self.manifest.layouts[self.layout].partial
+        layout = self.manifest.layouts[self.layout]
+        return layout.partial or (layout.any_file and len(self.files) < len(self.manifest.files(self.layout)))
 
     def check(self, path: str) -> Path:
         """The file's place once its sha256 was compared. Raises DataMissing, DataCorrupt."""
