@@ -6,14 +6,18 @@ host synchronisation and can be captured in a CUDA graph. State that it keeps li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+
+from mtlrepro.errors import BadValue
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Batch:
 
 Call = Callable[..., Any]
 LossFunction = Callable[[Call, Batch], Tensor]
+Evaluate = Callable[[Call], Tensor]
+# Name of a parameter -> the gradient of each task's loss in it, None where the loss does not depend on it.
+_PerTask = Mapping[str, Sequence[Tensor | None]]
 
 
 @dataclass
@@ -36,6 +43,7 @@ class Step:
     losses: (k,) of one model, or (runs, k) of a batch of models; k is 1 where `batch` is for one task alone.
     shared: name -> parameter that all tasks share; with a batch of runs each has a leading runs dimension.
     evaluate: what `look_ahead` computes; None stands for the losses of this very batch.
+    rate: the optimizer's learning rate at this step, a number or (runs,).
     """
 
     losses: Tensor
@@ -43,7 +51,8 @@ class Step:
     shared: dict[str, nn.Parameter]
     batch: Batch
     loss_function: LossFunction
-    evaluate: Callable[[Call], Tensor] | None = None
+    evaluate: Evaluate | None = None
+    rate: float | Tensor | None = None
 
     @property
     def task(self) -> int | None:
@@ -51,42 +60,115 @@ class Step:
         return self.batch.task
 
     @cached_property
-    def gradients(self) -> dict[str, Tensor]:
-        """Name -> (k, *shape): the gradient of each task's loss in each shared parameter; computed when first asked for."""
-        parameters = list(self.shared.values())
+    def heads(self) -> dict[str, nn.Parameter]:
+        """Name -> trained parameter that is not shared."""
+        return {name: p for name, p in self.model.named_parameters() if name not in self.shared and p.requires_grad}
+
+    @cached_property
+    def _backward(self) -> tuple[_PerTask, _PerTask]:
+        """One backward pass a task: the gradients of the shared and of the other parameters."""
+        wanted = self.shared | self.heads
         each = [
-            torch.autograd.grad(loss.sum(), parameters, retain_graph=True, materialize_grads=True)
+            torch.autograd.grad(loss.sum(), list(wanted.values()), retain_graph=True, allow_unused=True)
             for loss in self.losses.unbind(-1)
         ]
-        return {name: torch.stack(rows) for name, rows in zip(self.shared, zip(*each, strict=True), strict=True)}
+        found = dict(zip(wanted, zip(*each, strict=True), strict=True))
+        return {name: found[name] for name in self.shared}, {name: found[name] for name in self.heads}
+
+    @property
+    def differentiated(self) -> bool:
+        """Whether the gradients of the tasks have been taken."""
+        return "_backward" in self.__dict__
+
+    @cached_property
+    def gradients(self) -> dict[str, Tensor]:
+        """Name -> (k, *shape): the gradient of each task's loss in each shared parameter; computed when first asked for."""
+        rows, _ = self._backward
+        return {n: torch.stack([torch.zeros_like(p) if g is None else g for g in rows[n]]) for n, p in self.shared.items()}
 
     @cached_property
     def jacobian(self) -> Tensor:
         """`gradients` as one matrix a run: (k, p), or (runs, k, p) for a batch of runs; p shared parameters a run."""
-        if self.losses.ndim == 1:
-            return torch.cat([g.flatten(1) for g in self.gradients.values()], dim=-1)
-        return torch.cat([g.flatten(2).transpose(0, 1) for g in self.gradients.values()], dim=-1)
+        return self.flat(self.gradients)
 
-    def look_ahead(self, updates: Mapping[str, Tensor]) -> Tensor:
-        """Evaluate the model as it would be after trial updates; the model itself stays as it is.
+    def flat(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """Tensors (rows, *shape) by parameter as one matrix a run: (rows, p) or (runs, rows, p)."""
+        if self.losses.ndim == 1:
+            return torch.cat([g.flatten(1) for g in rows.values()], dim=-1)
+        return torch.cat([g.flatten(2).transpose(0, 1) for g in rows.values()], dim=-1)
+
+    def head_gradients(self) -> dict[str, Tensor]:
+        """Name -> gradient of the plain sum of losses in each parameter that is not shared, from the same backward passes as
+        `gradients`; parameters that no loss depends on are left out."""
+        return _weighted(self._backward[1], None)
+
+    def weighted_gradients(self, weights: Tensor, weight_heads: bool = True) -> dict[str, Tensor]:
+        """Name -> sum_i w_i g_i of each parameter that a loss depends on; w = 1 for the heads unless `weight_heads`.
+
+        weights: as `losses`. Nothing is differentiated again where gradients have been taken before.
+        """
+        shared, heads = self._backward
+        return _weighted(shared, weights) | _weighted(heads, weights if weight_heads else None)
+
+    def scaled(self, factors: Tensor) -> Step:
+        """This step as if every task's loss were a constant factor times what it is. factors: as `losses`.
+
+        Its gradients are those of this step times the factors, and its look-aheads on the batch give the scaled losses.
+        """
+        factors, function = factors.detach(), self.loss_function
+        made = replace(self, losses=self.losses * factors, loss_function=lambda call, batch: function(call, batch) * factors)
+        made.__dict__["_backward"] = tuple(_times(rows, factors) for rows in self._backward)
+        return made
+
+    def look_ahead(
+        self,
+        updates: Mapping[str, Tensor],
+        evaluate: Evaluate | None = None,
+        moved: Mapping[str, Tensor] | None = None,
+        reference: bool = False,
+    ) -> Tensor:
+        """Evaluate the model as it would be after trial updates, in eval mode; the model itself stays as it is.
 
         updates: parameter name -> (trials, *shape), added to the parameter of that name; others keep their value.
-        Returns (trials, ...): `evaluate` of each trial, by default the losses on this batch.
+        evaluate: what to compute on a model call; by default the step's own `evaluate`, else the losses on this batch.
+        moved: parameter name -> (*shape), added in every trial. reference: one more trial, the first, without `updates`.
+        Returns (trials, ...), one evaluation a trial. All runs are evaluated at once and the trials one after another, which
+        is faster than trials as further runs or under `torch.vmap`, see tests/benchmarks/test_hydalearn_benchmark.py.
         """
-        now = {name: value.detach() for name, value in self.model.named_parameters()}
-        trials = next(iter(updates.values())).shape[0]
-        found = []
-        with torch.no_grad():
-            for trial in range(trials):
-                there = now | {name: now[name] + update[trial] for name, update in updates.items()}
-                found.append(self._evaluate(lambda *a, at=there, **k: functional_call(self.model, at, a, k)))
-        return torch.stack(found)
+        now = self._after(moved or {})
+        trials = next(iter(updates.values())).shape[0] if updates else 0
+        with torch.no_grad(), _evaluating(self.model):
+            points = [now] if reference else []
+            points += [now | {n: now[n] + update[i] for n, update in updates.items()} for i in range(trials)]
+            return torch.stack([self._evaluate(point, evaluate) for point in points])
 
-    def _evaluate(self, call: Call) -> Tensor:
-        return self.loss_function(call, self.batch) if self.evaluate is None else self.evaluate(call)
+    def look_ahead_gradient(
+        self, evaluate: Evaluate | None = None, moved: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Name -> gradient of `evaluate` in each shared parameter after the updates `moved`, in eval mode.
+
+        Raises BadValue where what `evaluate` computes has no gradient.
+        """
+        point = self._after(moved or {})
+        there = {name: point[name].detach().requires_grad_() for name in self.shared}
+        with torch.enable_grad(), _evaluating(self.model):
+            value = self._evaluate(point | there, evaluate)
+        if not value.requires_grad:
+            raise BadValue("a first-order gain needs a metric that has a gradient, such as the loss on validation data.")
+        found = torch.autograd.grad(value.sum(), list(there.values()), materialize_grads=True)
+        return dict(zip(there, found, strict=True))
+
+    def _after(self, moved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        now = {name: p.detach() for name, p in (self.shared | self.heads).items()}
+        return now | {name: now[name] + update for name, update in moved.items()}
+
+    def _evaluate(self, point: Mapping[str, Tensor], evaluate: Evaluate | None) -> Tensor:
+        call: Call = lambda *a, **k: functional_call(self.model, dict(point), a, k)
+        evaluate = evaluate or self.evaluate
+        return self.loss_function(call, self.batch) if evaluate is None else evaluate(call)
 
 
-class Weighting:
+class Weighting(ABC):
     """Base of every weighting method.
 
     weight_heads: whether the weights also scale what a head gets (a weighted sum of losses), or only the shared
@@ -95,9 +177,42 @@ class Weighting:
 
     weight_heads = True
 
+    @abstractmethod
     def __call__(self, step: Step) -> Tensor:
         """Weights of the shape of ``step.losses``, without a gradient of their own."""
-        raise NotImplementedError
 
-    def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
+    def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:  # noqa: B027 (most methods need not know)
         """Told after each epoch: mean training losses (..., tasks) and validation metrics of the same shape or None."""
+
+
+def as_prefix(per_run: Tensor, like: Tensor) -> Tensor:
+    """() or (runs,) with trailing dimensions of 1, so that it broadcasts along the runs of `like` (runs, ...)."""
+    return per_run.reshape(per_run.shape + (1,) * (like.ndim - per_run.ndim))
+
+
+def _times(rows: _PerTask, factors: Tensor) -> _PerTask:
+    each = factors.unbind(-1)
+    return {
+        name: [None if g is None else as_prefix(f, g) * g for f, g in zip(each, gradients, strict=True)]
+        for name, gradients in rows.items()
+    }
+
+
+def _weighted(rows: _PerTask, weights: Tensor | None) -> dict[str, Tensor]:
+    """The sum over tasks, weighted unless None; parameters without any gradient are left out."""
+    rows = rows if weights is None else _times(rows, weights)
+    kept = {name: [g for g in gradients if g is not None] for name, gradients in rows.items()}
+    return {name: reduce(torch.add, gradients) for name, gradients in kept.items() if gradients}
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Within it, every module of `model` is in eval mode, so that nothing is drawn and no running mean moves."""
+    switched = [module for module in model.modules() if module.training]
+    for module in switched:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in switched:
+            module.training = True

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.static import Static
-from mtlrepro.methods.weighting import Batch, Call, LossFunction, Step, Weighting
+from mtlrepro.methods.weighting import Batch, Call, LossFunction, Step, Weighting, as_prefix
 
 T = TypeVar("T")
 
@@ -111,15 +111,16 @@ def train_step(
     """One update by the weighted sum of losses; returns (losses, weights), detached. Holds no host synchronisation."""
     found = losses(model, batch)
     wanted = {id(p) for p in getattr(model, "shared_parameters", list)()}
-    shared = {name: p for name, p in model.named_parameters() if id(p) in wanted}
-    weights = weighting(Step(found, model, shared, batch, losses, look_ahead)).detach()
+    shared = {name: p for name, p in model.named_parameters() if id(p) in wanted and p.requires_grad}
+    step = Step(found, model, shared, batch, losses, look_ahead, optimizer.param_groups[0]["lr"])
+    weights = weighting(step).detach()
     optimizer.zero_grad(set_to_none=True)
-    if weighting.weight_heads:
+    if weighting.weight_heads and not step.differentiated:
         (weights * found).sum().backward()
     else:
-        heads = [p for p in model.parameters() if id(p) not in wanted and p.requires_grad]
-        found.sum().backward(inputs=heads, retain_graph=True)
-        (weights * found).sum().backward(inputs=list(shared.values()))
+        parameters = shared | step.heads
+        for name, gradient in step.weighted_gradients(weights, weighting.weight_heads).items():
+            parameters[name].grad = gradient
     optimizer.step()
     return found.detach(), weights
 
@@ -146,7 +147,7 @@ class RunwiseSGD(torch.optim.Optimizer):
                     buffer = state.get("momentum_buffer")
                     state["momentum_buffer"] = update.clone() if buffer is None else buffer.mul_(group["momentum"]).add_(update)
                     update = state["momentum_buffer"]
-                p.sub_(_as_prefix(group["lr"].to(p), p) * update)
+                p.sub_(as_prefix(group["lr"].to(p), p) * update)
 
 
 def minibatches(n: int, size: int, generators: torch.Generator | Sequence[torch.Generator]) -> Iterator[Tensor]:
@@ -214,7 +215,7 @@ class _Keeper:
         self.epoch = torch.where(better, epoch, self.epoch)
         self.since = torch.where(better, 0, self.since + 1)
         for name, kept in self.state.items():
-            self.state[name] = torch.where(_as_prefix(better, kept), state[name], kept)
+            self.state[name] = torch.where(as_prefix(better, kept), state[name], kept)
 
     def exhausted(self) -> bool:
         return self.patience is not None and self.best is not None and bool((self.since >= self.patience).all())
@@ -224,8 +225,3 @@ class _Keeper:
             return torch.tensor(epochs), torch.tensor(torch.nan)
         self.model.load_state_dict(self.state)
         return self.epoch, self.best
-
-
-def _as_prefix(per_run: Tensor, like: Tensor) -> Tensor:
-    """() or (runs,) with trailing dimensions of 1, so that it broadcasts along the runs of `like` (runs, ...)."""
-    return per_run.reshape(per_run.shape + (1,) * (like.ndim - per_run.ndim))
