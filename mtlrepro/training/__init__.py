@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtlrepro.methods.weighting import Batch
-    from mtlrepro.training.loop import Fit, RunwiseSGD, fit, minibatches, mixed
+    from mtlrepro.training.loop import Fit, RunwiseSGD, fit, labelled, minibatches, mixed, task_losses
 
-__all__ = ["Batch", "Fit", "RunwiseSGD", "fit", "minibatches", "mixed"]
+__all__ = ["Batch", "Fit", "RunwiseSGD", "fit", "labelled", "minibatches", "mixed", "task_losses"]
 
 
 def __getattr__(name: str) -> Any:

@@ -150,6 +150,26 @@ class RunwiseSGD(torch.optim.Optimizer):
                 p.sub_(as_prefix(group["lr"].to(p), p) * update)
 
 
+def labelled(loader: Iterable[Any]) -> Callable[[int], Iterator[Batch]]:
+    """The `batches` of `fit` from a DataLoader that yields (inputs, targets of task 0, targets of task 1, ...)."""
+
+    def batches(_: int) -> Iterator[Batch]:
+        for inputs, *targets in loader:
+            yield Batch(inputs, targets)
+
+    return batches
+
+
+def task_losses(*functions: Callable[[Any, Any], Tensor]) -> LossFunction:
+    """The `losses` of `fit` for a model whose output is a list, one entry a task: function i of (output i, target i)."""
+
+    def losses(call: Call, batch: Batch) -> Tensor:
+        triples = zip(functions, call(batch.inputs), batch.targets, strict=True)
+        return torch.stack([function(found, wanted) for function, found, wanted in triples], -1)
+
+    return losses
+
+
 def minibatches(n: int, size: int, generators: torch.Generator | Sequence[torch.Generator]) -> Iterator[Tensor]:
     """The batches of one epoch over `n` samples in a fresh random order; the last one may be smaller.
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from mtlrepro.errors import BadValue
+from mtlrepro.methods.weighting import Evaluate
 
 
 def spearman(predicted: Tensor, observed: Tensor) -> Tensor:
@@ -43,3 +49,48 @@ def _mean_ranks(values: Tensor) -> Tensor:
     ordered = flat.sort(-1).values
     below, upto = (torch.searchsorted(ordered, flat, right=right) for right in (False, True))
     return (below + upto - 1).to(values.dtype) / 2
+
+
+def auroc(scores: Tensor, labels: Tensor) -> Tensor:
+    """Area under the ROC curve along the last dimension, tied scores counting one half, in float64.
+
+    scores, labels: (..., n), broadcast against each other; a label above 0 is positive. NaN where a score is NaN or a class is
+    missing. Returns (...).
+    """
+    a, positive = torch.broadcast_tensors(scores, labels > 0)
+    ranks = _mean_ranks(a.double())
+    n = positive.sum(-1).double()
+    area = ((ranks * positive).sum(-1) - n * (n - 1) / 2) / (n * (positive.shape[-1] - n))
+    return torch.where(a.isnan().any(-1), torch.nan, area)
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Share of samples whose largest logit is their label. logits: (..., n, classes), labels: (..., n). Returns (...)."""
+    return (logits.argmax(-1) == labels).to(logits.dtype).mean(-1)
+
+
+def mean_absolute_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """(..., n, outputs) twice -> (...). Smaller is better."""
+    return (found - wanted).abs().mean((-2, -1))
+
+
+def mean_squared_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """(..., n, outputs) twice -> (...). Smaller is better."""
+    return (found - wanted).square().mean((-2, -1))
+
+
+def measured_on(
+    data: Iterable[Any], score: Callable[[Tensor, Tensor], Tensor], task: int = 0, points: int | None = None
+) -> Evaluate:
+    """A metric of one task on fixed data, to be called with a model: score(model(inputs, task), targets of that task).
+
+    data: (inputs, targets of task 0, targets of task 1, ...) batches, such as a DataLoader gives, of the validation set, the
+    training set or any part; they are joined once, here. points: only so many samples, the first ones; None: all. With a
+    batch of runs give one batch whose first dimension is the runs', cut beforehand. score: such as `auroc`.
+    Raises BadValue without data.
+    """
+    batches = list(data)
+    if not batches:
+        raise BadValue("a metric needs data: none was given.")
+    inputs, targets = (torch.cat([batch[i] for batch in batches])[:points] for i in (0, 1 + task))
+    return lambda call: score(call(inputs, task), targets)
