@@ -27,11 +27,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtlrepro.data.manifest import Located, Tier, arrays_sha256, check_arrays, how_to_get, locate
-from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
+from mtlrepro.data.manifest import Located, Tier, arrays_sha256, check_arrays, find, how_to_get, locate
+from mtlrepro.data.tabular import UNKNOWN, TwoTask, split, table_arrays, two_task
+from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
 
 Ints = NDArray[np.int64]
-UNKNOWN = "unknown"  # the category of a missing category
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,20 +56,45 @@ class Loans:
         return len(self.features)
 
 
-def table_arrays(table: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Canonical arrays of a table: `numbers` (n, numeric columns) float64, `words` (bytes,) uint8, the others as text."""
-    numeric = [c for c in table if pd.api.types.is_numeric_dtype(table[c])]
-    words = ["\n".join(map(str, table[c])) for c in table if c not in numeric]
-    joined = np.frombuffer("\n\n".join(words).encode(), np.uint8)
-    return {"numbers": table[numeric].to_numpy(np.float64), "words": joined}
-
-
 def _numbers(text: pd.Series[str], where: str) -> NDArray[np.float64]:
     """Numbers of a column read as text, NaN where empty. Raises DataCorrupt."""
     try:
         return pd.to_numeric(text.replace("", None)).to_numpy(np.float64)
     except (ValueError, TypeError) as error:
         raise DataCorrupt(f"{where}: {text.name} is no number: {str(error).splitlines()[0]}") from None
+
+
+# --- the two tasks ---------------------------------------------------------------------------------------------------------
+
+SOURCES = ("fannie_mae", "deep_credit_risk", "synthetic_borrowers")
+
+
+def load_mortgages(source: str = "auto", mirror: Path | None = None) -> Loans:
+    """The mortgages of one of SOURCES, or ("auto") of the first one that is at hand; the last one always is.
+
+    Corrupt data are an error, not a reason to fall back. Raises UnknownName, DataMissing, DataCorrupt.
+    """
+    loaders: dict[str, Callable[[], Loans]] = {
+        "fannie_mae": functools.partial(load_fannie_mae, mirror=mirror),
+        "deep_credit_risk": functools.partial(load_deep_credit_risk, mirror=mirror),
+        "synthetic_borrowers": synthetic_borrowers,
+    }
+    if source != "auto":
+        if source not in loaders:
+            raise UnknownName("source of mortgages", source, [*loaders, "auto"])
+        return loaders[source]()
+    at_hand = next(name for name in SOURCES if name == SOURCES[-1] or find(name, mirror) is not None)
+    return loaders[at_hand]()
+
+
+def mortgage_tasks(loans: Loans, seed: int, **preparation: Any) -> TwoTask:
+    """Default (main) and prepayment (auxiliary) of `loans`, split by borrower with `seed`, stratified by default.
+
+    `preparation`: keywords of `mtlrepro.data.tabular.Preparation.fit`, which sees the training rows only. Raises BadValue.
+    """
+    parts = split(loans.default, seed, groups=loans.borrower)
+    targets = loans.default, loans.prepaid
+    return two_task(loans.name, loans.features, *targets, parts, sha256=loans.sha256, tier=loans.tier, **preparation)
 
 
 # --- quarterly rows: Deep Credit Risk -----------------------------------------------------------------------------------
