@@ -13,7 +13,7 @@ from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.training.device import NETWORK, generator
 
 
-class Split(NamedTuple):
+class PairedSamples(NamedTuple):
     """Samples of a main and an auxiliary task on the same inputs: x (seeds, n, d), main and auxiliary (seeds, n, outputs)."""
 
     x: Tensor
@@ -21,12 +21,12 @@ class Split(NamedTuple):
     auxiliary: Tensor
 
 
-class Splits(NamedTuple):
+class Parts(NamedTuple):
     """Training, validation and test samples, with a leading seeds dimension."""
 
-    train: Split
-    validation: Split
-    test: Split
+    train: PairedSamples
+    validation: PairedSamples
+    test: PairedSamples
 
 
 class Toy(NamedTuple):
@@ -45,7 +45,7 @@ SHARED_VARIANCE, OWN_VARIANCE = 10.0, 3.5
 
 def toy(
     kind: str, seeds: Sequence[int], *, spread: float | None = None, noise: float = 0.1, scales: tuple[float, float] = (1.0, 10.0)
-) -> Splits:
+) -> Parts:
     """f_i(x) = sigma_i tanh((B + eps_i) s x) plus noise (eq. 11), x standard Gaussian, B and eps_i drawn once a seed.
 
     kind: "related" (Exp1), or "unrelated" (Exp2), whose auxiliary labels are uniform in the range of the main ones. Entries of
@@ -59,10 +59,12 @@ def toy(
     if noise < 0 or (spread is not None and spread <= 0):
         raise BadValue("noise must not be negative and spread must be above 0.")
     drawn = [_draw(kind, seed, spread, noise, scales) for seed in seeds]
-    return Splits(*(Split(*(torch.stack(arrays) for arrays in zip(*split, strict=True))) for split in zip(*drawn, strict=True)))
+    return Parts(
+        *(PairedSamples(*(torch.stack(arrays) for arrays in zip(*split, strict=True))) for split in zip(*drawn, strict=True))
+    )
 
 
-def _draw(kind: str, seed: int, spread: float | None, noise: float, scales: tuple[float, float]) -> list[Split]:
+def _draw(kind: str, seed: int, spread: float | None, noise: float, scales: tuple[float, float]) -> list[PairedSamples]:
     size = SIZES[kind]
 
     def normal(name: str, *shape: int) -> Tensor:
@@ -82,4 +84,4 @@ def _draw(kind: str, seed: int, spread: float | None, noise: float, scales: tupl
         uniform = torch.rand(labels[0].shape, generator=generator(seed, "toy", "uniform"), dtype=NETWORK)
         labels[1] = labels[0].min() + uniform * (labels[0].max() - labels[0].min())
     parts = [size.train, size.validation, size.test]
-    return [Split(*arrays) for arrays in zip(*(part.split(parts) for part in (x, *labels)), strict=True)]
+    return [PairedSamples(*arrays) for arrays in zip(*(part.split(parts) for part in (x, *labels)), strict=True)]

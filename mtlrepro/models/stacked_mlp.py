@@ -46,10 +46,10 @@ class StackedMLP(nn.Module):
         return [self._head(x, i) for i in range(len(self.heads))] if task is None else self._head(x, task)
 
     def _head(self, x: Tensor, task: int) -> Tensor:
-        *hidden, last = self.heads[task]  # type: ignore[misc]
-        for layer in hidden:
+        layers: list[nn.Module] = list(self.heads[task].children())
+        for layer in layers[:-1]:
             x = layer(x).relu_()
-        found: Tensor = last(x)
+        found: Tensor = layers[-1](x)
         return found
 
     def shared_parameters(self) -> list[nn.Parameter]:

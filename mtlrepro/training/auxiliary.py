@@ -1,0 +1,298 @@
+"""A main task with an auxiliary one: every weighting method at a whole tuning grid and all seeds as one batch of runs.
+
+Each run is one grid point of one seed; the runs of a seed see the same data, batches and initial network. A run keeps its best
+state by the main task's validation score; each seed then takes its best grid point, also on validation, and its test score is
+computed for that one run alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from mtlrepro.data.tabular import TwoTask
+from mtlrepro.data.toys import PairedSamples, Parts
+from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.methods.dwa import DynamicWeightAverage
+from mtlrepro.methods.gradient_cosine import GradientCosine
+from mtlrepro.methods.gradnorm import GradNorm
+from mtlrepro.methods.hydalearn import HydaLearn
+from mtlrepro.methods.ol_aux import OLAux
+from mtlrepro.methods.random_weights import RandomWeights
+from mtlrepro.methods.scale_matched import ScaleMatched
+from mtlrepro.methods.static import Static
+from mtlrepro.methods.uncertainty import Uncertainty
+from mtlrepro.methods.weighting import Batch, Call, Step, Weighting
+from mtlrepro.models.stacked_mlp import StackedMLP
+from mtlrepro.training.device import generator
+from mtlrepro.training.loop import RunwiseSGD, fit, minibatches
+from mtlrepro.training.metrics import auroc, mean_absolute_error, mean_squared_error
+
+Point = Mapping[str, float]
+Builder = Callable[["Runs"], Weighting]
+
+
+def cross_entropy(found: Tensor, wanted: Tensor) -> Tensor:
+    """Logits and labels in {0, 1}, (runs, n, outputs) -> (runs,) binary cross-entropy."""
+    return nn.functional.binary_cross_entropy_with_logits(found, wanted, reduction="none").mean((1, 2))
+
+
+def ranking(found: Tensor, wanted: Tensor) -> Tensor:
+    """Scores and labels in {0, 1}, (runs, n, 1) -> (runs,) AUROC, as float32 like every other metric."""
+    return auroc(found[..., 0], wanted[..., 0]).to(found.dtype)
+
+
+LOSSES = {"squared error": mean_squared_error, "cross-entropy": cross_entropy}
+# Name -> (function, whether larger is better).
+METRICS = {"MAE": (mean_absolute_error, False), "AUROC": (ranking, True)}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all methods have in common.
+
+    shared, head: widths of the shared and of each head's hidden layers. losses: of the main and the auxiliary task, names in
+    LOSSES. metric: the main task's, a name in METRICS. steps: updates of a run. check: updates between two validations.
+    points: validation samples (the first ones) on which a weighting measures the main metric; 0 for all.
+    """
+
+    shared: Sequence[int]
+    head: Sequence[int]
+    losses: tuple[str, str]
+    metric: str
+    steps: int
+    check: int
+    batch: int = 16
+    points: int = 0
+
+    def __post_init__(self) -> None:
+        for kind, known, names in (("loss", LOSSES, self.losses), ("metric", METRICS, (self.metric,))):
+            for name in names:
+                if name not in known:
+                    raise UnknownName(kind, name, known)
+
+
+@dataclass
+class Chosen:
+    """The chosen run of each seed.
+
+    point: (seeds,) index in the grid. validation, test: (seeds,) main metric in its own sign. loss: (seeds,) main test loss.
+    step: (seeds,) updates until the state that was kept. weights: (steps, seeds, 2) task weights, main first, before any
+    rescaling. diverged: (seeds,) share of the grid's runs whose last training loss is not finite. model: call (x, task) ->
+    outputs of the chosen runs, seeds first.
+    """
+
+    point: Tensor
+    validation: Tensor
+    test: Tensor
+    loss: Tensor
+    step: Tensor
+    weights: Tensor = field(repr=False)
+    diverged: Tensor
+    model: Call = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What a weighting of many runs is built from.
+
+    settings: name of a tuned parameter -> (runs,). metric: main metric of a model call, (runs,). maximise: whether larger is
+    better. loss: the main loss on the same samples, for rules that need a gradient. kinds: of each task's loss. seeds: one a run.
+    """
+
+    settings: Mapping[str, Tensor]
+    metric: Callable[[Call], Tensor]
+    maximise: bool
+    loss: Callable[[Call], Tensor]
+    kinds: tuple[str, str]
+    seeds: tuple[int, ...]
+
+
+class Traced(Weighting):
+    """Another weighting whose weights of every step are kept in `trace`."""
+
+    def __init__(self, inner: Weighting) -> None:
+        self.inner, self.trace = inner, list[Tensor]()
+        self.weight_heads = inner.weight_heads
+
+    def __call__(self, step: Step) -> Tensor:
+        """What the inner weighting gives."""
+        self.trace.append(self.inner(step).detach())
+        return self.trace[-1]
+
+    def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
+        """Passed on."""
+        self.inner.end_epoch(losses, validation)
+
+
+def tune(splits: Parts, seeds: Sequence[int], points: Sequence[Point], build: Builder, setup: Setup, matched: bool) -> Chosen:
+    """Train every grid point on every seed's data as one batch, choose on validation, test once.
+
+    splits: a leading dimension of the length of `seeds`. points: grid points, all with the same names; "rate" is the
+    learning rate. matched: rescale the auxiliary gradient on the shared parameters to the main one's norm in every step.
+    """
+    device, grid = splits.train.x.device, len(points)
+    settings = {name: torch.tensor([p[name] for p in points], device=device).repeat(len(seeds)) for name in points[0]}
+
+    def each_run(split: PairedSamples, rows: slice = slice(None)) -> PairedSamples:
+        return PairedSamples(*(part[:, rows].repeat_interleave(grid, 0) for part in split))
+
+    held_out = each_run(splits.validation)
+    measured = each_run(splits.validation, slice(setup.points or None))
+    score, maximise = METRICS[setup.metric]
+    functions = [LOSSES[name] for name in setup.losses]
+    outputs = [splits.train.main.shape[-1], splits.train.auxiliary.shape[-1]]
+    starts = [generator(seed, "model") for seed in seeds for _ in points]
+    model = StackedMLP(splits.train.x.shape[-1], setup.shared, setup.head, outputs, starts).to(device)
+    on_measured = lambda function: lambda call: function(call(measured.x, 0), measured.main)
+    runs = Runs(
+        settings, on_measured(score), maximise, on_measured(functions[0]), setup.losses, tuple(s for s in seeds for _ in points)
+    )
+    weighting = Traced(build(runs))
+
+    def losses(call: Call, batch: Batch) -> Tensor:
+        found = call(batch.inputs)
+        return torch.stack([f(*pair) for f, *pair in zip(functions, found, batch.targets, strict=True)], -1)
+
+    sign = 1 if maximise else -1
+    stream = _stream(splits.train, setup.batch, [generator(seed, "order") for seed in seeds])
+
+    def batches(_: int) -> Iterator[Batch]:
+        for batch in islice(stream, setup.check):
+            x, *targets = each_run(batch)
+            yield Batch(x, targets)
+
+    result = fit(
+        model,
+        batches,
+        losses,
+        optimizer=RunwiseSGD(model.parameters(), settings["rate"]),
+        epochs=setup.steps // setup.check,
+        weighting=ScaleMatched(weighting) if matched else weighting,
+        validate=lambda m: sign * score(m(held_out.x, 0), held_out.main)[:, None],
+    )
+    best = result.best.nan_to_num(-torch.inf).view(-1, grid)
+    point = best.argmax(1)
+    run = torch.arange(len(seeds), device=device) * grid + point
+    kept = {name: value[run].detach() for name, value in model.named_parameters()}
+    call: Call = lambda x, task: functional_call(model, kept, (x, task))  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        found = call(splits.test.x, 0)
+    return Chosen(
+        point=point,
+        validation=sign * result.best[run],
+        test=score(found, splits.test.main),
+        loss=functions[0](found, splits.test.main),
+        step=result.best_epoch[run] * setup.check,
+        weights=torch.stack(weighting.trace)[:, run],
+        diverged=(~result.losses[-1, :, 0].isfinite()).view(-1, grid).double().mean(1),
+        model=call,
+    )
+
+
+def stacked(tasks: Sequence[TwoTask]) -> Parts:
+    """The same task pair under several seeds as one: parts with a leading seeds dimension, targets (seeds, n, 1).
+
+    Where seeds have different numbers of inputs (a rare category in some training parts only), columns of zeros fill up.
+    Raises BadValue where the parts of the seeds have different sizes.
+    """
+    width = max(task.d for task in tasks)
+
+    def joined(name: str) -> PairedSamples:
+        parts = [getattr(task, name) for task in tasks]
+        if len({len(part) for part in parts}) > 1:
+            raise BadValue(f"the {name} parts of the seeds differ in size.")
+        x = torch.stack([nn.functional.pad(part.x, (0, width - part.x.shape[1])) for part in parts])
+        main, auxiliary = (torch.stack([getattr(part, task)[:, None] for part in parts]) for task in ("main", "auxiliary"))
+        return PairedSamples(x, main, auxiliary)
+
+    return Parts(joined("train"), joined("validation"), joined("test"))
+
+
+def _stream(train: PairedSamples, size: int, generators: Sequence[torch.Generator]) -> Iterator[PairedSamples]:
+    """Endless batches: each seed goes through its own samples in a fresh order again and again."""
+    row = torch.arange(len(generators))[:, None]
+    while True:
+        for index in minibatches(train.x.shape[1], size, generators):
+            yield PairedSamples(*(part[row, index] for part in train))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The methods that are compared, and what is tuned of each
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train the main task. parameter: what is tuned beside the learning rate, at `values`; "" for nothing."""
+
+    title: str
+    build: Builder
+    parameter: str = ""
+    values: tuple[float, ...] = ()
+
+    def grid(self, low: float, high: float, size: int) -> list[dict[str, float]]:
+        """`size` grid points: every value at rates evenly spaced in logarithm from `low` to `high`.
+
+        A method with nothing else to tune gets as many more rates. Raises BadValue where `size` is no multiple of the values.
+        """
+        values = self.values or (0.0,)
+        if size % len(values):
+            raise BadValue(f"a grid of {size} points cannot hold the {len(values)} values of {self.title}.")
+        rates = torch.logspace(math.log10(low), math.log10(high), size // len(values)).tolist()
+        own = [{self.parameter: value} for value in values] if self.parameter else [{}]
+        return [{"rate": rate} | point for rate in rates for point in own]
+
+
+def _fixed(main: Tensor, total: float = 2.0) -> Weighting:
+    return Static(torch.stack([main, total - main], -1))
+
+
+def _single(runs: Runs) -> Weighting:
+    return Static(torch.tensor([1.0, 0.0], device=runs.settings["rate"].device))
+
+
+def _hydalearn(**switches: bool) -> Builder:
+    return lambda runs: HydaLearn(
+        runs.loss if switches.get("first_order") else runs.metric,
+        maximise=runs.maximise and not switches.get("first_order", False),
+        beta=runs.settings["beta"],
+        **switches,
+    )
+
+
+def _uncertainty(runs: Runs) -> Weighting:
+    kinds = ["classification" if kind == "cross-entropy" else "regression" for kind in runs.kinds]
+    return Uncertainty(kinds, rate=runs.settings["log-variance rate"])  # type: ignore[arg-type]
+
+
+def _random(runs: Runs) -> Weighting:
+    return RandomWeights([generator(seed, "weights") for seed in runs.seeds], total=2.0)
+
+
+_BETAS = (1.0, 3.0, 6.0)
+METHODS: dict[str, Method] = {
+    "stl": Method("single task", _single),
+    "equal": Method("equal weights", lambda runs: _fixed(torch.ones_like(runs.settings["rate"]))),
+    "static": Method("static, tuned", lambda runs: _fixed(runs.settings["main weight"]), "main weight", (0.5, 1.5, 1.9)),
+    "uncertainty": Method("uncertainty", _uncertainty, "log-variance rate", (0.001, 0.01, 0.1)),
+    "gradnorm": Method("GradNorm", lambda runs: GradNorm(runs.settings["alpha"]), "alpha", (0.5, 1.5, 3.0)),
+    "dwa": Method("DWA", lambda runs: DynamicWeightAverage(runs.settings["temperature"]), "temperature", (1.0, 2.0, 4.0)),
+    "cosine": Method("gradient cosine", lambda runs: GradientCosine(scale=runs.settings["scale"]), "scale", (0.5, 1.0, 2.0)),
+    "weighted cosine": Method(
+        "gradient cosine, weighted", lambda runs: GradientCosine(True, scale=runs.settings["scale"]), "scale", (0.5, 1.0, 2.0)
+    ),
+    "olaux": Method("OL-AUX", lambda runs: OLAux(runs.settings["step size"]), "step size", (0.001, 0.01, 0.1)),
+    "random": Method("random weights", _random),
+    "hydalearn": Method("HydaLearn", _hydalearn(), "beta", _BETAS),
+    "first order": Method("HydaLearn, first order", _hydalearn(first_order=True), "beta", _BETAS),
+    "raw fake steps": Method("HydaLearn, fake steps not normalised", _hydalearn(normalise=False), "beta", _BETAS),
+    "no downscaling": Method("HydaLearn, total not scaled down", _hydalearn(downscale=False), "beta", _BETAS),
+    "carried": Method("HydaLearn, reference carried over", _hydalearn(carried=True), "beta", _BETAS),
+}
