@@ -211,12 +211,15 @@ def two_task(
 
     def part(rows: NDArray[np.int64]) -> Part:
         second = auxiliary[rows] if scale is None else scale(auxiliary[rows])
-        targets = (torch.from_numpy(np.asarray(y, np.float32)) for y in (main[rows], second))
-        return Part(prepare(features.iloc[rows]), *targets, rows)
+        return Part(prepare(features.iloc[rows]), _tensor(main[rows]), _tensor(second), rows)
 
     kind: Literal["binary", "regression"] = "regression" if regression else "binary"
     train, validation, test = (part(rows) for rows in (parts.train, parts.validation, parts.test))
     return TwoTask(name, train, validation, test, prepare.names, kind, prepare, scale, sha256, tier)
+
+
+def _tensor(values: NDArray[Any]) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values, np.float32))
 
 
 def table_arrays(table: pd.DataFrame) -> dict[str, NDArray[Any]]:
