@@ -63,7 +63,8 @@ class GradNorm(Weighting):
     def _norms(self, step: Step) -> Tensor:
         """|grad_W L_i|: (..., k)."""
         if self.parameters is None:
-            return step.jacobian.norm(dim=-1)
+            sizes: Tensor = step.jacobian.norm(dim=-1)
+            return sizes
         unknown = set(self.parameters) - set(step.gradients)
         if unknown:
             raise BadValue(
@@ -71,4 +72,5 @@ class GradNorm(Weighting):
             )
         ahead = step.losses.ndim  # tasks, and runs where there are any
         each = [step.gradients[name].flatten(ahead).norm(dim=-1) for name in self.parameters]
-        return torch.stack(each, -1).norm(dim=-1).movedim(0, -1)
+        sizes = torch.stack(each, -1).norm(dim=-1).movedim(0, -1)
+        return sizes

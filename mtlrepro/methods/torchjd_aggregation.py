@@ -30,8 +30,8 @@ class Aggregation(Weighting):
     """The weights of one of the rules above on the shared parameters; every head follows its own loss.
 
     rule: pcgrad, mgda, cagrad or upgrad. c: cagrad's radius, a number or (runs,); 0 is the mean gradient, and below 1 it
-    stops only where the mean gradient is 0. generators: for pcgrad, whose order of the other tasks is random: one, or one a run, on the CPU;
-    two tasks have no order and need none.
+    stops only where the mean gradient is 0. generators: for pcgrad, whose order of the other tasks is random: one, or one a run,
+    on the CPU; two tasks have no order and need none.
 
     What the weights sum to is the rule's: two tasks without conflict get 1 each from pcgrad, 1/2 from upgrad. The papers work
     on all parameters or on a shared representation; our reading is the shared parameters, as for the other methods here.
