@@ -129,8 +129,9 @@ def read_support2(content: bytes, where: str) -> pd.DataFrame:
     if tuple(table.columns) != COLUMNS:
         odd = sorted(set(COLUMNS) ^ set(table.columns))
         raise DataCorrupt(f"{where} does not have the 48 columns of SUPPORT2 (see {', '.join(odd[:3]) or 'their order'}).")
-    if not table["hospdead"].isin([0, 1]).all() or not table["slos"].ge(0).all():
-        raise DataCorrupt(f"{where}: a row lacks hospdead (0 or 1) or slos (days); is the file cut off?")
+    # adlsc, the last column, is known for everybody.
+    if not (table["hospdead"].isin([0, 1]) & table["slos"].ge(0) & table["adlsc"].notna()).all():
+        raise DataCorrupt(f"{where}: a row lacks hospdead (0 or 1), slos (days) or adlsc; is the file cut off?")
     return table.fillna(dict.fromkeys(_CATEGORIES, UNKNOWN))
 
 
