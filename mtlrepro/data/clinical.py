@@ -334,9 +334,10 @@ def read_events(place: Located, stays: pd.DataFrame, tables: Sequence[str], chun
             seen = hours.between(0, HOURS)
             if "ICUSTAY_ID" in rows:
                 seen &= rows["ICUSTAY_ID"].isna() | rows["ICUSTAY_ID"].eq(own["ICUSTAY_ID"])
+            rows, stay, hours = rows[seen], stay[seen], hours[seen]
             variable = rows["ITEMID"].map(_VARIABLE)
             read = pd.DataFrame({"stay": stay, "variable": variable, "hours": hours, "value": clean(rows)})
-            parts.append(read[seen & read["value"].notna()])
+            parts.append(read[read["value"].notna()])
     events = pd.concat(parts).astype({"stay": np.int64, "variable": np.int64})
     return events.sort_values(["stay", "variable", "hours", "value"], ignore_index=True).drop_duplicates(
         ["stay", "variable", "hours"], keep="last"
