@@ -217,7 +217,7 @@ def smallest() -> Tasks:
 def curve(name: str, seed: int, starts: int) -> list[dict[str, Any]]:
     """h(B*), OPT and the bounds for r = 1..d on one instance, relative to sum |y_i|². name: one of CASES or "trap"."""
     rng = np.random.default_rng(seed)
-    tasks = trap(5) if name == "trap" else draw_tasks(name, 6, 4, rng)
+    tasks = trap(5) if name == "trap" else draw_tasks(name, 6, 6, rng)
     steps, alone = orthogonalise(tasks, rng), np.sort(explained_alone(tasks))
     energy, (d, k) = tasks.energy, (tasks.xs[0].shape[1], len(tasks.xs))
     opt, rows = float(energy - alone.sum()), []
