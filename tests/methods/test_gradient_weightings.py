@@ -121,6 +121,7 @@ def test_gradient_cosine_worked_by_hand(step_of):
     """Cosines with (1, 0): of (1, 1) 1/sqrt 2, of (-1, 5) negative, of (0, 2) exactly 0, of the zero gradient 0."""
     gradients = [[1.0, 0.0], [1.0, 1.0], [-1.0, 5.0], [0.0, 2.0], [0.0, 0.0]]
     _close(GradientCosine()(step_of(gradients)), [1, 1, 0, 0, 0], 0)
+    assert not GradientCosine.weight_heads
     _close(GradientCosine(weighted=True)(step_of(gradients)), [1, 0.707107, 0, 0, 0])
     _close(GradientCosine(weighted=True, main=1)(step_of(gradients)), [0.707107, 1, 4 / math.sqrt(52), 0.707107, 0])
 

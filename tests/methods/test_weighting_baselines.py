@@ -203,6 +203,6 @@ def test_values_out_of_range_or_for_other_runs_are_refused(step_of):
         build("gradnorm", alpha=torch.tensor([1.0, torch.nan]))
     with pytest.raises(BadValue, match=r"not a tensor of shape \(2, 1\)"):
         RunValue("alpha", torch.ones(2, 1))
-    for losses in (torch.ones(3), torch.ones(3, 2)):  # one run, and three: the values are for two
+    for losses in (torch.ones(2), torch.ones(3, 2)):  # one run of two tasks, and three runs: the values are for two runs
         with pytest.raises(BadValue, match="is for 2 runs"):
             build("gradnorm", alpha=torch.tensor([1.0, 2.0]))(step_of(torch.ones(*losses.shape, 4), losses))
