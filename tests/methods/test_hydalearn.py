@@ -293,8 +293,8 @@ def test_several_steps_equal_those_of_the_algorithm_written_out(normalise, downs
 
 
 def test_first_order_gains_are_what_measured_ones_tend_to():
-    """Law: with a smooth metric, the relative difference of the gains shrinks in proportion to the step size, and the weights agree
-    in the end. Heads move by the same step size in both."""
+    """Law: with a smooth metric, the relative difference of the gains shrinks in proportion to the step size, and the weights
+    agree in the end. Heads move by the same step size in both."""
     seeds, gaps = list(range(RUNS)), []
     for rate in (1e-2, 1e-3, 1e-4):
         found = []
