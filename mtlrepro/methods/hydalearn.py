@@ -57,8 +57,8 @@ def gain_weights(gains: Tensor, total: Tensor | float, beta: Tensor | float = 1.
     # Powers as differences of logarithms: no ratio and no beta overflows. Where zeros share W, all logarithms are equal.
     log = gains.abs().clamp(limits.smallest_normal * limits.eps, limits.max).log()
     top = log.where(chosen, -torch.inf).amax(-1, keepdim=True)
-    shares = (_column(beta) * (log - top)).where(chosen, -torch.inf).softmax(-1)
-    weights = _column(total) * shares
+    shares = (_column(beta, gains) * (log - top)).where(chosen, -torch.inf).softmax(-1)
+    weights = _column(total, gains) * shares
     if not downscale:
         return weights
     main, others = shares[..., :1], shares[..., 1:].sum(-1, keepdim=True)
@@ -66,9 +66,9 @@ def gain_weights(gains: Tensor, total: Tensor | float, beta: Tensor | float = 1.
     return torch.where(negative, factor * weights, weights)
 
 
-def _column(setting: Tensor | float) -> Tensor | float:
-    """A setting of each run beside the tasks."""
-    return setting[..., None] if isinstance(setting, Tensor) else setting
+def _column(setting: Tensor | float, like: Tensor) -> Tensor | float:
+    """A setting of each run beside the tasks, of the device and kind of `like`."""
+    return setting.to(like)[..., None] if isinstance(setting, Tensor) else setting
 
 
 class HydaLearn(Weighting):
@@ -131,11 +131,11 @@ class HydaLearn(Weighting):
         rate = step.rate if self.rate is None else self.rate
         if rate is None:
             raise BadValue("HydaLearn needs a learning rate: give `rate`, or train with an optimizer that has one.")
-        return rate
+        return rate.to(step.losses) if isinstance(rate, Tensor) else rate
 
     def _sizes(self, step: Step) -> Tensor:
         """(..., tasks): what the fake updates multiply the gradients by."""
-        size: Tensor = torch.ones_like(step.losses) * _column(self._rate(step))
+        size: Tensor = torch.ones_like(step.losses) * _column(self._rate(step), step.losses)
         if not self.normalise:
             return size
         norms: Tensor = step.jacobian.norm(dim=-1)

@@ -131,8 +131,8 @@ class Step:
         updates: parameter name -> (trials, *shape), added to the parameter of that name; others keep their value.
         evaluate: what to compute on a model call; by default the step's own `evaluate`, else the losses on this batch.
         moved: parameter name -> (*shape), added in every trial. reference: one more trial, the first, without `updates`.
-        Returns (trials, ...), one evaluation a trial. All runs are evaluated at once and the trials one after another, which
-        is faster than trials as further runs or under `torch.vmap`, see tests/benchmarks/test_hydalearn_benchmark.py.
+        Returns (trials, ...), one evaluation a trial. All runs are evaluated at once and the trials one after another: as
+        further runs, or under `torch.vmap`, a batch takes longer, see tests/benchmarks/test_hydalearn_benchmark.py.
         """
         now = self._after(moved or {})
         trials = next(iter(updates.values())).shape[0] if updates else 0
