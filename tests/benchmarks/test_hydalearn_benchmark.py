@@ -27,7 +27,7 @@ from mtlrepro.training.loop import train_step
 from mtlrepro.training.metrics import mean_absolute_error, mean_squared_error
 
 INPUTS, SHARED, HEAD, OUTPUTS = 75, [64] * 4, [32], 25
-SIZE, POINTS, RATE, BETA, SEEDS = 16, 2_000, 0.01, 6.0, 32
+SIZE, POINTS, RATE, BETA, SEEDS, REFRESH = 16, 2_000, 0.01, 6.0, 32, 8
 
 
 @pytest.fixture(autouse=True)
@@ -151,7 +151,8 @@ def test_the_plain_version_and_ours_make_the_same_updates():
 
 @pytest.mark.slow
 def test_cost_of_a_step_beside_a_static_one(benchmark):
-    """Laws: HydaLearn at most 6.0 static steps, 4.0 a seed with 32 seeds together; with first-order gains at most 2.5."""
+    """Laws: HydaLearn at most 6.0 static steps, 4.0 a seed with 32 seeds together; with first-order gains at most 2.5
+    where one gradient of the metric serves 8 steps. One on all points in every step costs what the fake updates cost."""
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     batch, metric = Batch(*samples(SIZE)), metric_on()
@@ -162,13 +163,13 @@ def test_cost_of_a_step_beside_a_static_one(benchmark):
         "first order": Contender(hydalearn(metric, first_order=True)),
         "first order, 500 points": Contender(hydalearn(part, first_order=True)),
     }
-    renewed = Contender(hydalearn(metric, first_order=True, refresh=4))
+    renewed = Contender(hydalearn(metric, first_order=True, refresh=REFRESH))
     plain = network()
     calls = {name: (lambda c=c: c.step(batch)) for name, c in single.items()}
-    calls["first order, renewed every 4 steps (4 steps)"] = lambda: [renewed.step(batch) for _ in range(4)]
+    calls["renewed"] = lambda: [renewed.step(batch) for _ in range(REFRESH)]
     calls["written plainly"] = lambda: plain_step(plain, batch, metric, [])
-    seconds = turns(calls, rounds=300)
-    seconds["first order, renewed every 4 steps"] = seconds.pop("first order, renewed every 4 steps (4 steps)") / 4
+    seconds = turns(calls, rounds=200)
+    seconds[f"first order, gradient of the metric renewed every {REFRESH} steps"] = seconds.pop("renewed") / REFRESH
     ratios = {name: ratio(taken, seconds["static"]) for name, taken in seconds.items()}
 
     many, far = Batch(*samples(SIZE, SEEDS)), metric_on(SEEDS)
@@ -187,7 +188,7 @@ def test_cost_of_a_step_beside_a_static_one(benchmark):
     print(f"  beside a static step of the same {SEEDS} seeds together: {ratio(batched['HydaLearn'], batched['static']):.2f}")
     assert ratios["HydaLearn"] <= 6.0
     assert a_seed <= 4.0
-    assert ratios["first order, renewed every 4 steps"] <= 2.5
+    assert ratios[f"first order, gradient of the metric renewed every {REFRESH} steps"] <= 2.5
 
 
 @pytest.mark.slow
