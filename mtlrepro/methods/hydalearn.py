@@ -11,7 +11,8 @@ Our readings: a mixed pair of gains gives all weight to the task with the positi
 of zero counts as not negative; the metric's reference value is that of the moved heads and the unmoved theta_s, not the value
 carried over from a point that was never visited (Algorithm 1, lines 21 to 25: `carried`).
 
-Beyond the paper: several auxiliary tasks (`gain_weights`) and first-order gains without fake updates (`first_order`).
+Beyond the paper: several auxiliary tasks (`gain_weights`), first-order gains without fake updates (`first_order`), and the
+inverted ratio of two negative gains (`invert_negative`).
 """
 
 from __future__ import annotations
@@ -42,12 +43,16 @@ def hydalearn_weights(
     return main, aux
 
 
-def gain_weights(gains: Tensor, total: Tensor | float, beta: Tensor | float = 1.0, downscale: bool = True) -> Tensor:
+def gain_weights(
+    gains: Tensor, total: Tensor | float, beta: Tensor | float = 1.0, downscale: bool = True, invert_negative: bool = False
+) -> Tensor:
     """Weights (..., k) from gains (..., k) of k tasks, the main one first; total and beta: numbers or (...).
 
     For k = 2 this is the paper's rule. For more it is our extension: if any gain is positive, the tasks with positive gains share
     W in proportion to gain^beta and the others get nothing; if none is positive but some are zero, those share W equally; if all
     are negative, all share in proportion to |gain|^beta and eq. 4 scales W with the sum of the auxiliary weights as its w_a.
+    invert_negative: where all are negative, share in proportion to |gain|^-beta instead. The printed ratio of two negative gains
+    gives the task that hurts more the larger weight; this variant of ours gives it the smaller one.
     A gain that is NaN (a fake update that diverged) is worth no weight; where all are, so are the weights.
     """
     limits = torch.finfo(gains.dtype)
@@ -56,6 +61,7 @@ def gain_weights(gains: Tensor, total: Tensor | float, beta: Tensor | float = 1.
     chosen = torch.where(negative, gains < 0, torch.where(positive, gains > 0, gains == 0))
     # Powers as differences of logarithms: no ratio and no beta overflows. Where zeros share W, all logarithms are equal.
     log = gains.abs().clamp(limits.smallest_normal * limits.eps, limits.max).log()
+    log = torch.where(negative, -log, log) if invert_negative else log
     top = log.where(chosen, -torch.inf).amax(-1, keepdim=True)
     shares = (_column(beta, gains) * (log - top)).where(chosen, -torch.inf).softmax(-1)
     weights = _column(total, gains) * shares
@@ -78,7 +84,8 @@ class HydaLearn(Weighting):
         it need not be differentiable. None: what `fit`'s `look_ahead` computes. maximise: whether larger is better.
     beta, total: of eqs. 5 and 3; numbers or (runs,). rate: step size of the heads and of the fake updates, a number or (runs,);
         None: the optimizer's current learning rate, with which plain SGD moves the heads just as step 1 does.
-    normalise: fake updates along gradients of unit length (the paper's c-i). downscale: eq. 4 (c-iii).
+    normalise: fake updates along gradients of unit length (the paper's c-i). downscale: eq. 4 (c-iii). invert_negative: see
+        `gain_weights`; not in the paper.
     carried: take the reference value of the metric as printed, carried over from the better fake update of the step before.
     first_order: extension beyond the paper, which names it as future work: delta_i = -+ rate <grad metric, g_i>, without fake
         updates; the metric must have a gradient. refresh: steps for which one gradient of the metric serves, first_order only.
@@ -98,6 +105,7 @@ class HydaLearn(Weighting):
         rate: Tensor | float | None = None,
         normalise: bool = True,
         downscale: bool = True,
+        invert_negative: bool = False,
         carried: bool = False,
         first_order: bool = False,
         refresh: int = 1,
@@ -109,6 +117,7 @@ class HydaLearn(Weighting):
         self.metric, self.maximise = metric, maximise
         self.beta, self.total, self.rate = beta, total, rate
         self.normalise, self.downscale, self.carried = normalise, downscale, carried
+        self.invert_negative = invert_negative
         self.first_order, self.refresh = first_order, refresh
         self.gains: Tensor | None = None
         self.weights: Tensor | None = None
@@ -123,7 +132,7 @@ class HydaLearn(Weighting):
         sizes = self._sizes(step)
         gains = self._slopes(step, sizes) if self.first_order else self._measured(step, sizes)
         self.gains = gains if self.maximise else -gains
-        self.weights = gain_weights(self.gains, self.total, self.beta, self.downscale).to(step.losses)
+        self.weights = gain_weights(self.gains, self.total, self.beta, self.downscale, self.invert_negative).to(step.losses)
         self._steps += 1
         return self.weights
 

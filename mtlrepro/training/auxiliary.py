@@ -150,10 +150,12 @@ def tune(splits: Parts, seeds: Sequence[int], points: Sequence[Point], build: Bu
     outputs = [splits.train.main.shape[-1], splits.train.auxiliary.shape[-1]]
     starts = [generator(seed, "model") for seed in seeds for _ in points]
     model = StackedMLP(splits.train.x.shape[-1], setup.shared, setup.head, outputs, starts).to(device)
-    on_measured = lambda function: lambda call: function(call(measured.x, 0), measured.main)
-    runs = Runs(
-        settings, on_measured(score), maximise, on_measured(functions[0]), setup.losses, tuple(s for s in seeds for _ in points)
-    )
+
+    def on_measured(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Call], Tensor]:
+        return lambda call: function(call(measured.x, 0), measured.main)
+
+    each_seed = tuple(seed for seed in seeds for _ in points)
+    runs = Runs(settings, on_measured(score), maximise, on_measured(functions[0]), setup.losses, each_seed)
     weighting = Traced(build(runs))
 
     def losses(call: Call, batch: Batch) -> Tensor:
@@ -181,7 +183,7 @@ def tune(splits: Parts, seeds: Sequence[int], points: Sequence[Point], build: Bu
     point = best.argmax(1)
     run = torch.arange(len(seeds), device=device) * grid + point
     kept = {name: value[run].detach() for name, value in model.named_parameters()}
-    call: Call = lambda x, task: functional_call(model, kept, (x, task))  # type: ignore[no-untyped-call]
+    call: Call = lambda x, task: functional_call(model, kept, (x, task))
     with torch.no_grad():
         found = call(splits.test.x, 0)
     return Chosen(
@@ -294,5 +296,6 @@ METHODS: dict[str, Method] = {
     "first order": Method("HydaLearn, first order", _hydalearn(first_order=True), "beta", _BETAS),
     "raw fake steps": Method("HydaLearn, fake steps not normalised", _hydalearn(normalise=False), "beta", _BETAS),
     "no downscaling": Method("HydaLearn, total not scaled down", _hydalearn(downscale=False), "beta", _BETAS),
+    "inverted": Method("HydaLearn, inverted", _hydalearn(invert_negative=True), "beta", _BETAS),
     "carried": Method("HydaLearn, reference carried over", _hydalearn(carried=True), "beta", _BETAS),
 }

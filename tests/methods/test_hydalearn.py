@@ -595,3 +595,17 @@ def test_what_cannot_be_is_refused():
         HydaLearn()(Step(torch.zeros(2), _model([0]), {}, Batch(None, None), _squared))
     with pytest.raises(TypeError, match="abstract"):
         Weighting()
+
+
+@given(st.lists(st.floats(-10, -1e-3), min_size=2, max_size=2), st.floats(0.5, 6))
+def test_inverted_the_task_that_hurts_more_gets_the_smaller_weight_and_printed_the_larger(gains, beta):
+    """Both sum alike to W'; where a gain is not negative, nothing is inverted."""
+    gains = torch.tensor(gains, dtype=torch.float64)
+    printed = gain_weights(gains, 2.0, beta, downscale=False)
+    inverted = gain_weights(gains, 2.0, beta, downscale=False, invert_negative=True)
+    assert torch.allclose(inverted, printed.flip(-1))
+    worse = int(gains.argmin())
+    assert printed[worse] >= printed[1 - worse]
+    assert inverted[worse] <= inverted[1 - worse]
+    mixed = gains * torch.tensor([-1.0, 1.0])
+    assert torch.equal(gain_weights(mixed, 2.0, beta), gain_weights(mixed, 2.0, beta, invert_negative=True))
