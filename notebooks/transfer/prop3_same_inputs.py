@@ -146,7 +146,8 @@ ties.set_index("case")[["n", "excess", "sine_least", "sine_median", "broken"]].r
 # Let $z_i = U^\top y_i$, so that $z_1 = DV^\top\theta$. For $r = 1$ we have $B^* = VD^{-1}q$, where the unit vector $q$ maximises
 # $\alpha_1\langle q, z_1\rangle^2 + \langle q, z_2\rangle^2$. Give $q$ the sign with $A_1^* = \langle q, z_1\rangle > 0$.
 #
-# *What is true.* As $\alpha_1$ grows, $q$ turns within the plane of $z_1$ and $z_2$ steadily towards $z_1$, never
+# *What is true.* Let $z_1$ and $z_2$ be neither parallel nor orthogonal. As $\alpha_1$ grows,
+# $q$ turns within the plane of $z_1$ and $z_2$ steadily towards $z_1$, never
 # past a right angle. The map $VD^{-1}$ keeps the order of directions in that plane, so
 # $B^*$ turns steadily towards $\theta$. Hence $\cos(XB^*, X\theta)$ and the signed $\cos(B^*A_1^*, \theta)$ both increase to 1.
 # $\square$
