@@ -1,0 +1,104 @@
+"""What a step along each task's gradient gains on the main metric, at every step of a training.
+
+A meter is a `HydaLearn` that measures and is not obeyed: whatever trains the network, its `gains` say what its fake updates
+would bring, by the rule it was built with (unit-length, raw or first-order steps, any metric). All seeds train as one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mtlrepro.data.toys import Parts
+from mtlrepro.errors import BadValue
+from mtlrepro.methods.hydalearn import HydaLearn
+from mtlrepro.methods.weighting import Step, Weighting
+from mtlrepro.training.auxiliary import METRICS, Builder, Chosen, Point, Runs, Setup, tune
+
+Meter = Callable[[Runs], HydaLearn]
+# On the samples that the weighting itself sees: fake updates of unit length times the rate (Algorithm 1), raw ones, and the
+# first-order gain on the main loss.
+METERS: dict[str, Meter] = {
+    "unit": lambda runs: HydaLearn(runs.metric, maximise=runs.maximise),
+    "raw": lambda runs: HydaLearn(runs.metric, maximise=runs.maximise, normalise=False),
+    "first order": lambda runs: HydaLearn(runs.loss, maximise=False, first_order=True),
+}
+
+
+class Metered(Weighting):
+    """Another weighting, with what each of `meters` measures at every step in `gains`: name -> list of (runs, tasks)."""
+
+    def __init__(self, inner: Weighting, meters: Mapping[str, HydaLearn]) -> None:
+        self.inner, self.meters = inner, meters
+        self.gains: dict[str, list[Tensor]] = {name: [] for name in meters}
+        self.weight_heads = inner.weight_heads
+
+    def __call__(self, step: Step) -> Tensor:
+        """What the inner weighting gives."""
+        for name, meter in self.meters.items():
+            meter(step)
+            assert meter.gains is not None
+            self.gains[name].append(meter.gains.detach())
+        return self.inner(step)
+
+    def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
+        """Passed on."""
+        self.inner.end_epoch(losses, validation)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """gains: meter -> (steps, seeds, 2), main task first, larger is better, NaN from where a run diverged. chosen: the runs."""
+
+    gains: dict[str, Tensor] = field(repr=False)
+    chosen: Chosen = field(repr=False)
+
+
+def trace(
+    parts: Parts,
+    seeds: Sequence[int],
+    setup: Setup,
+    build: Builder,
+    point: Point,
+    meters: Mapping[str, Meter],
+    matched: bool = False,
+) -> Trace:
+    """Train every seed once at the settings of `point` (with "rate"), and measure the gains at each of its steps.
+
+    build: the weighting that trains (`METHODS[name].build`). matched: train scale-matched; gains of raw steps are then those
+    along the rescaled gradients. The rest is as in `tune`.
+    """
+    made: list[Metered] = []
+
+    def metered(runs: Runs) -> Weighting:
+        made.append(Metered(build(runs), {name: meter(runs) for name, meter in meters.items()}))
+        return made[0]
+
+    chosen = tune(parts, seeds, [point], metered, setup, matched)
+    return Trace({name: torch.stack(gains) for name, gains in made[0].gains.items()}, chosen)
+
+
+def on_samples(parts: Parts, setup: Setup, samples: slice) -> Meter:
+    """A meter of unit-length fake updates on other validation samples than those that the weighting sees."""
+    score, maximise = METRICS[setup.metric]
+    x, wanted = parts.validation.x[:, samples], parts.validation.main[:, samples]
+    return lambda _: HydaLearn(lambda call: score(call(x, 0), wanted), maximise=maximise)
+
+
+def flip_rates(colour: Tensor, windows: int) -> tuple[Tensor, Tensor]:
+    """How often a two-valued sequence changes from one step to the next, and how often it would in random order.
+
+    colour: (steps, ...) bool, cut into `windows` equal windows; no pair of steps spans two of them.
+    Returns (windows, ...) twice: the share of pairs of neighbours that differ, and the mean of that share over all orders of the
+    window's own values, 2 k (n - k) / (n (n - 1)) with k true ones of n. Equal: no memory, like tosses of a coin of that share.
+    Raises BadValue where `windows` does not divide the steps or leaves fewer than 2 in a window.
+    """
+    n = len(colour) // windows
+    if n * windows != len(colour) or n < 2:
+        raise BadValue(f"{len(colour)} steps cannot be cut into {windows} windows of at least 2.")
+    cut = colour.unflatten(0, (windows, n))
+    k = cut.double().sum(1)
+    return (cut[:, 1:] != cut[:, :-1]).double().mean(1), 2 * k * (n - k) / (n * (n - 1))
