@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -136,7 +137,8 @@ def save(target: Path, snapshots: Mapping[int, Snapshot]) -> None:
         "count": torch.stack([s.count for s in snapshots.values()]).cpu().numpy(),
     }
     with replacing(target) as part, part.open("wb") as file:
-        np.savez(file, sha256=np.array(arrays_sha256(arrays)), **arrays)
+        content: dict[str, Any] = arrays | {"sha256": np.array(arrays_sha256(arrays))}
+        np.savez(file, **content)
 
 
 def load(source: Path) -> dict[int, Snapshot]:
