@@ -29,19 +29,22 @@ METERS: dict[str, Meter] = {
 
 
 class Metered(Weighting):
-    """Another weighting, with what each of `meters` measures at every step in `gains`: name -> list of (runs, tasks)."""
+    """Another weighting, with what each of `meters` measures in `gains`: name -> list of (runs, tasks), one in `every` steps."""
 
-    def __init__(self, inner: Weighting, meters: Mapping[str, HydaLearn]) -> None:
-        self.inner, self.meters = inner, meters
+    def __init__(self, inner: Weighting, meters: Mapping[str, HydaLearn], every: int = 1) -> None:
+        self.inner, self.meters, self.every = inner, meters, every
+        self._steps = 0
         self.gains: dict[str, list[Tensor]] = {name: [] for name in meters}
         self.weight_heads = inner.weight_heads
 
     def __call__(self, step: Step) -> Tensor:
         """What the inner weighting gives."""
-        for name, meter in self.meters.items():
-            meter(step)
-            assert meter.gains is not None
-            self.gains[name].append(meter.gains.detach())
+        if self._steps % self.every == 0:
+            for name, meter in self.meters.items():
+                meter(step)
+                assert meter.gains is not None
+                self.gains[name].append(meter.gains.detach())
+        self._steps += 1
         return self.inner(step)
 
     def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
@@ -51,7 +54,7 @@ class Metered(Weighting):
 
 @dataclass(frozen=True)
 class Trace:
-    """gains: meter -> (steps, seeds, 2), main task first, larger is better, NaN from where a run diverged. chosen: the runs."""
+    """gains: meter -> (measured steps, seeds, 2), main task first, larger is better, NaN where a run diverged. chosen: the runs."""
 
     gains: dict[str, Tensor] = field(repr=False)
     chosen: Chosen = field(repr=False)
@@ -65,8 +68,9 @@ def trace(
     point: Point,
     meters: Mapping[str, Meter],
     matched: bool = False,
+    every: int = 1,
 ) -> Trace:
-    """Train every seed once at the settings of `point` (with "rate"), and measure the gains at each of its steps.
+    """Train every seed once at the settings of `point` (with "rate"), and measure the gains at one in `every` of its steps.
 
     build: the weighting that trains (`METHODS[name].build`). matched: train scale-matched; gains of raw steps are then those
     along the rescaled gradients. The rest is as in `tune`.
@@ -74,18 +78,21 @@ def trace(
     made: list[Metered] = []
 
     def metered(runs: Runs) -> Weighting:
-        made.append(Metered(build(runs), {name: meter(runs) for name, meter in meters.items()}))
+        made.append(Metered(build(runs), {name: meter(runs) for name, meter in meters.items()}, every))
         return made[0]
 
     chosen = tune(parts, seeds, [point], metered, setup, matched)
     return Trace({name: torch.stack(gains) for name, gains in made[0].gains.items()}, chosen)
 
 
-def on_samples(parts: Parts, setup: Setup, samples: slice) -> Meter:
-    """A meter of unit-length fake updates on other validation samples than those that the weighting sees."""
+def on_samples(parts: Parts, setup: Setup, samples: slice, normalise: bool = True) -> Meter:
+    """A meter on validation samples of its own, with the metric averaged in double precision.
+
+    In single precision the gain of a short step, a difference of two means, can drown in their rounding.
+    """
     score, maximise = METRICS[setup.metric]
-    x, wanted = parts.validation.x[:, samples], parts.validation.main[:, samples]
-    return lambda _: HydaLearn(lambda call: score(call(x, 0), wanted), maximise=maximise)
+    x, wanted = parts.validation.x[:, samples], parts.validation.main[:, samples].double()
+    return lambda _: HydaLearn(lambda call: score(call(x, 0).double(), wanted), maximise=maximise, normalise=normalise)
 
 
 def flip_rates(colour: Tensor, windows: int) -> tuple[Tensor, Tensor]:

@@ -61,7 +61,13 @@ def test_small_fake_steps_gain_what_the_gradient_of_the_metric_says(splits):
 def test_a_meter_on_the_same_samples_measures_the_same(splits):
     meters = {"unit": METERS["unit"], "again": on_samples(splits, SETUP, slice(SETUP.points))}
     gains = trace(splits, SEEDS, SETUP, METHODS["equal"].build, {"rate": 0.05}, meters).gains
-    assert torch.equal(gains["unit"], gains["again"])
+    torch.testing.assert_close(gains["unit"].double(), gains["again"], atol=1e-6, rtol=0)
+
+
+def test_a_burst_measures_the_last_steps_of_every_period(splits):
+    settings = (splits, SEEDS, SETUP, METHODS["equal"].build, {"rate": 0.05}, {"unit": METERS["unit"]})
+    whole, bursts = trace(*settings).gains["unit"], trace(*settings, every=10, burst=3).gains["unit"]
+    assert torch.equal(bursts, whole.unflatten(0, (3, 10))[:, 7:].flatten(0, 1))
 
 
 @pytest.mark.parametrize("true", range(7))
