@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ from mtlrepro.methods.weighting import Batch, Call, Step, Weighting
 from mtlrepro.models.stacked_mlp import StackedMLP
 from mtlrepro.training.device import generator
 from mtlrepro.training.loop import RunwiseSGD, fit, minibatches
-from mtlrepro.training.metrics import auroc, mean_absolute_error, mean_squared_error
+from mtlrepro.training.metrics import Auroc, auroc, mean_absolute_error, mean_squared_error
 
 Point = Mapping[str, float]
 Builder = Callable[["Runs"], Weighting]
@@ -59,7 +60,8 @@ class Setup:
 
     shared, head: widths of the shared and of each head's hidden layers. losses: of the main and the auxiliary task, names in
     LOSSES. metric: the main task's, a name in METRICS. steps: updates of a run. check: updates between two validations.
-    points: validation samples (the first ones) on which a weighting measures the main metric; 0 for all.
+    measured_on: the part on which a weighting measures the main metric, validation or training; points: how many of its samples,
+    the first ones; 0 for all.
     """
 
     shared: Sequence[int]
@@ -70,6 +72,7 @@ class Setup:
     check: int
     batch: int = 16
     points: int = 0
+    measured_on: Literal["validation", "training"] = "validation"
 
     def __post_init__(self) -> None:
         for kind, known, names in (("loss", LOSSES, self.losses), ("metric", METRICS, (self.metric,))):
@@ -144,7 +147,8 @@ def tune(splits: Parts, seeds: Sequence[int], points: Sequence[Point], build: Bu
         return PairedSamples(*(part[:, rows].repeat_interleave(grid, 0) for part in split))
 
     held_out = each_run(splits.validation)
-    measured = each_run(splits.validation, slice(setup.points or None))
+    source = splits.validation if setup.measured_on == "validation" else splits.train
+    measured = each_run(source, slice(setup.points or None))
     score, maximise = METRICS[setup.metric]
     functions = [LOSSES[name] for name in setup.losses]
     outputs = [splits.train.main.shape[-1], splits.train.auxiliary.shape[-1]]
@@ -155,7 +159,11 @@ def tune(splits: Parts, seeds: Sequence[int], points: Sequence[Point], build: Bu
         return lambda call: function(call(measured.x, 0), measured.main)
 
     each_seed = tuple(seed for seed in seeds for _ in points)
-    runs = Runs(settings, on_measured(score), maximise, on_measured(functions[0]), setup.losses, each_seed)
+    metric = on_measured(score)
+    if setup.metric == "AUROC":
+        area = Auroc(measured.main[..., 0])
+        metric = lambda call: area(call(measured.x, 0)[..., 0])
+    runs = Runs(settings, metric, maximise, on_measured(functions[0]), setup.losses, each_seed)
     weighting = Traced(build(runs))
 
     def losses(call: Call, batch: Batch) -> Tensor:
@@ -256,8 +264,8 @@ def _fixed(main: Tensor, total: float = 2.0) -> Weighting:
     return Static(torch.stack([main, total - main], -1))
 
 
-def _single(runs: Runs) -> Weighting:
-    return Static(torch.tensor([1.0, 0.0], device=runs.settings["rate"].device))
+def _single(weight: float) -> Builder:
+    return lambda runs: Static(torch.tensor([weight, 0.0], device=runs.settings["rate"].device))
 
 
 def _hydalearn(**switches: bool) -> Builder:
@@ -278,19 +286,21 @@ def _random(runs: Runs) -> Weighting:
     return RandomWeights([generator(seed, "weights") for seed in runs.seeds], total=2.0)
 
 
-_BETAS = (1.0, 3.0, 6.0)
+_BETAS = (1.0, 6.0)
+# The total weight is W = 2 wherever a method has one, for the single task too: a weight is a factor on the learning rate.
 METHODS: dict[str, Method] = {
-    "stl": Method("single task", _single),
+    "stl": Method("single task", _single(2.0)),
+    "stl, weight 1": Method("single task, weight 1", _single(1.0)),
     "equal": Method("equal weights", lambda runs: _fixed(torch.ones_like(runs.settings["rate"]))),
-    "static": Method("static, tuned", lambda runs: _fixed(runs.settings["main weight"]), "main weight", (0.5, 1.5, 1.9)),
-    "uncertainty": Method("uncertainty", _uncertainty, "log-variance rate", (0.001, 0.01, 0.1)),
-    "gradnorm": Method("GradNorm", lambda runs: GradNorm(runs.settings["alpha"]), "alpha", (0.5, 1.5, 3.0)),
-    "dwa": Method("DWA", lambda runs: DynamicWeightAverage(runs.settings["temperature"]), "temperature", (1.0, 2.0, 4.0)),
-    "cosine": Method("gradient cosine", lambda runs: GradientCosine(scale=runs.settings["scale"]), "scale", (0.5, 1.0, 2.0)),
+    "static": Method("static, tuned", lambda runs: _fixed(runs.settings["main weight"]), "main weight", (1.5, 1.9)),
+    "uncertainty": Method("uncertainty", _uncertainty, "log-variance rate", (0.001, 0.01)),
+    "gradnorm": Method("GradNorm", lambda runs: GradNorm(runs.settings["alpha"]), "alpha", (0.5, 1.5)),
+    "dwa": Method("DWA", lambda runs: DynamicWeightAverage(runs.settings["temperature"]), "temperature", (1.0, 2.0)),
+    "cosine": Method("gradient cosine", lambda runs: GradientCosine(scale=runs.settings["scale"]), "scale", (1.0, 2.0)),
     "weighted cosine": Method(
-        "gradient cosine, weighted", lambda runs: GradientCosine(True, scale=runs.settings["scale"]), "scale", (0.5, 1.0, 2.0)
+        "gradient cosine, weighted", lambda runs: GradientCosine(True, scale=runs.settings["scale"]), "scale", (1.0, 2.0)
     ),
-    "olaux": Method("OL-AUX", lambda runs: OLAux(runs.settings["step size"]), "step size", (0.001, 0.01, 0.1)),
+    "olaux": Method("OL-AUX", lambda runs: OLAux(runs.settings["step size"]), "step size", (0.01, 0.1)),
     "random": Method("random weights", _random),
     "hydalearn": Method("HydaLearn", _hydalearn(), "beta", _BETAS),
     "first order": Method("HydaLearn, first order", _hydalearn(first_order=True), "beta", _BETAS),
