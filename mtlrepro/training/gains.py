@@ -29,17 +29,20 @@ METERS: dict[str, Meter] = {
 
 
 class Metered(Weighting):
-    """Another weighting, with what each of `meters` measures in `gains`: name -> list of (runs, tasks), one in `every` steps."""
+    """Another weighting, with what each of `meters` measures in `gains`: name -> list of (runs, tasks).
 
-    def __init__(self, inner: Weighting, meters: Mapping[str, HydaLearn], every: int = 1) -> None:
-        self.inner, self.meters, self.every = inner, meters, every
+    Measured are the last `burst` steps of every period of `every` steps.
+    """
+
+    def __init__(self, inner: Weighting, meters: Mapping[str, HydaLearn], every: int = 1, burst: int = 1) -> None:
+        self.inner, self.meters, self.every, self.burst = inner, meters, every, burst
         self._steps = 0
         self.gains: dict[str, list[Tensor]] = {name: [] for name in meters}
         self.weight_heads = inner.weight_heads
 
     def __call__(self, step: Step) -> Tensor:
         """What the inner weighting gives."""
-        if self._steps % self.every == 0:
+        if self._steps % self.every >= self.every - self.burst:
             for name, meter in self.meters.items():
                 meter(step)
                 assert meter.gains is not None
@@ -69,8 +72,9 @@ def trace(
     meters: Mapping[str, Meter],
     matched: bool = False,
     every: int = 1,
+    burst: int = 1,
 ) -> Trace:
-    """Train every seed once at the settings of `point` (with "rate"), and measure the gains at one in `every` of its steps.
+    """Train every seed once at the settings of `point` (with "rate"), and measure the gains in the last `burst` of `every` steps.
 
     build: the weighting that trains (`METHODS[name].build`). matched: train scale-matched; gains of raw steps are then those
     along the rescaled gradients. The rest is as in `tune`.
@@ -78,7 +82,7 @@ def trace(
     made: list[Metered] = []
 
     def metered(runs: Runs) -> Weighting:
-        made.append(Metered(build(runs), {name: meter(runs) for name, meter in meters.items()}, every))
+        made.append(Metered(build(runs), {name: meter(runs) for name, meter in meters.items()}, every, burst))
         return made[0]
 
     chosen = tune(parts, seeds, [point], metered, setup, matched)
