@@ -64,6 +64,33 @@ def auroc(scores: Tensor, labels: Tensor) -> Tensor:
     return torch.where(a.isnan().any(-1), torch.nan, area)
 
 
+class Auroc:
+    """`auroc` against labels that stay the same, several times as fast where positives are few, in the scores' dtype.
+
+    labels: (..., n); above 0 is positive. Called with scores (..., n) of the same shape. Only the positives' places among the
+    negatives are looked up. As in `auroc`, ties count one half, and it is NaN where a score is NaN or a class is missing.
+    """
+
+    def __init__(self, labels: Tensor) -> None:
+        self.positive = labels > 0
+        count = self.positive.sum(-1, keepdim=True)
+        most = int(count.max())
+        self.places = self.positive.int().argsort(dim=-1, descending=True, stable=True)[..., :most]
+        self.used = torch.arange(most, device=labels.device) < count
+        self.negatives = labels.shape[-1] - count
+        self.pairs = (count * self.negatives)[..., 0]
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """(...), the area."""
+        # Positives go to the end of the order, behind all negatives.
+        negatives = scores.masked_fill(self.positive, torch.inf).sort(-1).values
+        found = scores.gather(-1, self.places)
+        below = torch.searchsorted(negatives, found)
+        upto = torch.minimum(torch.searchsorted(negatives, found, right=True), self.negatives)
+        area = (((below + upto) * self.used).sum(-1) / (2 * self.pairs)).to(scores.dtype)
+        return torch.where(scores.isnan().any(-1), torch.nan, area)
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Share of samples whose largest logit is their label. logits: (..., n, classes), labels: (..., n). Returns (...)."""
     return (logits.argmax(-1) == labels).to(logits.dtype).mean(-1)
