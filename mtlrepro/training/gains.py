@@ -42,6 +42,7 @@ class Metered(Weighting):
 
     def __call__(self, step: Step) -> Tensor:
         """What the inner weighting gives."""
+        assert step.gradients  # taken in every step, so that the training is the same to the bit whether one measures or not
         if self._steps % self.every >= self.every - self.burst:
             for name, meter in self.meters.items():
                 meter(step)
@@ -57,7 +58,7 @@ class Metered(Weighting):
 
 @dataclass(frozen=True)
 class Trace:
-    """gains: meter -> (measured steps, seeds, 2), main task first, larger is better, NaN where a run diverged. chosen: the runs."""
+    """gains: meter -> (measured steps, seeds, 2), main task first, larger is better, NaN where a run diverged."""
 
     gains: dict[str, Tensor] = field(repr=False)
     chosen: Chosen = field(repr=False)
