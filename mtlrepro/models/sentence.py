@@ -1,18 +1,23 @@
-"""Sentence classifiers: word vectors and an LSTM that all tasks share, one linear head a task.
+"""Sentence classifiers: word vectors and an encoder that all tasks share, one linear head a task.
 
 Wu, Zhang, Re 2020, Appendix B.2: "the standard one-layer single direction LSTM [...] followed by a classification
-layer"; the shared module is the embedding layer and the LSTM, and the entire model is fine-tuned. The capacity of the
-model is the LSTM's output dimension (Section 3.3).
+layer"; the shared module is the embedding layer and the encoder, and the entire model is fine-tuned. Appendix B.5 compares
+it with a CNN (Kim 2014) and an MLP (mean word vector, two layers). The capacity of every encoder is the width of its output:
+the LSTM's output dimension (Section 3.3) and, in our reading, the CNN's number of filters and the width of the MLP's layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from mtlrepro.errors import BadValue
 from mtlrepro.models.shared_bottom import SharedBottom
+
+Kind = Literal["lstm", "cnn", "mlp"]
 
 
 class LSTMEncoder(nn.Module):
@@ -37,9 +42,72 @@ class LSTMEncoder(nn.Module):
         return self.dropout(last)  # type: ignore[no-any-return]
 
 
-def sentence_lstm(
-    vectors: Tensor, capacity: int, classes: Sequence[int], tune: bool = True, dropout: float = 0.0
+class CNNEncoder(nn.Module):
+    """Sentences to the largest response of each filter over windows of 3, 4 and 5 words (Kim 2014), after a ReLU.
+
+    capacity: number of filters >= 3, shared out evenly over the widths. The rest as in `LSTMEncoder`.
+    """
+
+    WIDTHS = (3, 4, 5)
+
+    def __init__(self, vectors: Tensor, capacity: int, tune: bool = True, dropout: float = 0.0) -> None:
+        super().__init__()
+        if capacity < len(self.WIDTHS):
+            raise BadValue(f"A CNN with windows of {len(self.WIDTHS)} widths needs as many filters; capacity is {capacity}.")
+        self.words = nn.Embedding.from_pretrained(vectors.clone(), freeze=not tune)
+        filters = [(capacity + i) // len(self.WIDTHS) for i in range(len(self.WIDTHS))]
+        self.windows = nn.ModuleList(nn.Conv1d(vectors.shape[1], n, width) for n, width in zip(filters, self.WIDTHS, strict=True))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, sentences: tuple[Tensor, Tensor]) -> Tensor:
+        """(words (n, longest) int64, lengths (n,) int64 >= 1) -> (n, capacity). What stands past a length is ignored."""
+        tokens, lengths = sentences
+        x = self.dropout(self.words(tokens)) * _inside(tokens, lengths)[..., None]
+        x = nn.functional.pad(x.transpose(1, 2), (0, self.WIDTHS[-1] - 1))
+        found = []
+        for width, convolve in zip(self.WIDTHS, self.windows, strict=True):
+            responses = convolve(x)
+            # A sentence shorter than a window is read once, with zeros behind it.
+            starts = (lengths - width + 1).clamp(min=1)
+            outside = torch.arange(responses.shape[2], device=tokens.device) >= starts[:, None]
+            found.append(responses.masked_fill(outside[:, None], -torch.inf).amax(2))
+        return self.dropout(torch.cat(found, 1).relu())  # type: ignore[no-any-return]
+
+
+class MLPEncoder(nn.Module):
+    """Sentences to two ReLU layers on the mean of their word vectors.
+
+    capacity: width of both layers. The rest as in `LSTMEncoder`.
+    """
+
+    def __init__(self, vectors: Tensor, capacity: int, tune: bool = True, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.words = nn.Embedding.from_pretrained(vectors.clone(), freeze=not tune)
+        self.layers = nn.Sequential(nn.Linear(vectors.shape[1], capacity), nn.ReLU(), nn.Linear(capacity, capacity), nn.ReLU())
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, sentences: tuple[Tensor, Tensor]) -> Tensor:
+        """(words (n, longest) int64, lengths (n,) int64 >= 1) -> (n, capacity). What stands past a length is ignored."""
+        tokens, lengths = sentences
+        x = self.dropout(self.words(tokens)) * _inside(tokens, lengths)[..., None]
+        return self.dropout(self.layers(x.sum(1) / lengths[:, None]))  # type: ignore[no-any-return]
+
+
+def _inside(tokens: Tensor, lengths: Tensor) -> Tensor:
+    """(n, longest), true where a word stands and false where padding does."""
+    return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+
+
+ENCODERS: dict[str, Callable[[Tensor, int, bool, float], nn.Module]] = {
+    "lstm": LSTMEncoder,
+    "cnn": CNNEncoder,
+    "mlp": MLPEncoder,
+}
+
+
+def sentence_classifier(
+    vectors: Tensor, capacity: int, classes: Sequence[int], tune: bool = True, dropout: float = 0.0, encoder: Kind = "lstm"
 ) -> SharedBottom:
-    """A shared `LSTMEncoder` with one linear head a task; classes: number of classes of each task."""
-    bottom = LSTMEncoder(vectors, capacity, tune, dropout)
+    """A shared encoder with one linear head a task; classes: number of classes of each task."""
+    bottom = ENCODERS[encoder](vectors, capacity, tune, dropout)
     return SharedBottom(bottom, [nn.Linear(capacity, count) for count in classes])

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from mtlrepro.data import text
 from mtlrepro.methods.weighting import Batch
-from mtlrepro.models.sentence import sentence_lstm
+from mtlrepro.models.sentence import Kind, sentence_classifier
 from mtlrepro.training.device import choose, deterministic, generator, seeded
 from mtlrepro.training.loop import fit, mixed
 
@@ -162,8 +162,9 @@ def train(
     rows: int | None = None,
     device: str = "cpu",
     data: str = "",
+    encoder: Kind = "lstm",
 ) -> list[dict[str, Any]]:
-    """Train one LSTM on `tasks` (one: single-task) and return one row a task, accuracies in percent.
+    """Train one encoder on `tasks` (one: single-task) and return one row a task, accuracies in percent.
 
     Adam at `rate`; batches of all tasks mixed and shuffled (Appendix B.3); the epoch with the best mean validation
     accuracy over the tasks is kept, and the test parts are read once, after that. seed: of the split, the initial
@@ -174,7 +175,7 @@ def train(
     prepared = prepare(tuple(tasks), seed, leak, how, rows)
     order = generator(seed, "order", *tasks)
     with deterministic(threads=1), seeded(seed, "model", *tasks):
-        model = sentence_lstm(prepared.vectors, capacity, prepared.classes, tune, dropout).to(place)
+        model = sentence_classifier(prepared.vectors, capacity, prepared.classes, tune, dropout, encoder).to(place)
 
         def batches(_: int) -> Iterator[Batch]:
             for task, numbers in mixed([part.batches(batch, order) for part in prepared.train], order):

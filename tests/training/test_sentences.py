@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mtlrepro.data import text
-from mtlrepro.models.sentence import sentence_lstm
+from mtlrepro.models.sentence import sentence_classifier
 from mtlrepro.training import sentences as lstm
 from mtlrepro.training.device import generator, seeded
 
@@ -89,7 +89,7 @@ def test_numbers_of_words_lead_back_to_the_words_vectors(synthetic):
 def test_what_stands_behind_a_sentence_does_not_change_its_outputs():
     vectors = torch.randn(9, 5, generator=generator(0))
     with seeded(0):
-        model = sentence_lstm(vectors, 4, [2, 3]).eval()
+        model = sentence_classifier(vectors, 4, [2, 3]).eval()
     lengths = torch.tensor([2, 4])
     padded = torch.tensor([[3, 4, 0, 0, 0], [5, 6, 7, 8, 0]])
     other = torch.tensor([[3, 4, 8, 1, 2], [5, 6, 7, 8, 3]])
@@ -101,6 +101,6 @@ def test_what_stands_behind_a_sentence_does_not_change_its_outputs():
 def test_word_vectors_are_tuned_only_where_asked(tune):
     vectors = torch.randn(9, 5, generator=generator(0))
     with seeded(0):
-        model = sentence_lstm(vectors, 4, [2], tune=tune)
+        model = sentence_classifier(vectors, 4, [2], tune=tune)
     model((torch.tensor([[1, 2]]), torch.tensor([2])), 0).sum().backward()
     assert (model.bottom.words.weight.grad is not None) is tune
