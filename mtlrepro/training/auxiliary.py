@@ -171,10 +171,10 @@ def tune(splits: Parts, seeds: Sequence[int], points: Sequence[Point], build: Bu
         return torch.stack([f(*pair) for f, *pair in zip(functions, found, batch.targets, strict=True)], -1)
 
     sign = 1 if maximise else -1
-    stream = _stream(splits.train, setup.batch, [generator(seed, "order") for seed in seeds])
+    batches_of = stream(splits.train, setup.batch, [generator(seed, "order") for seed in seeds])
 
     def batches(_: int) -> Iterator[Batch]:
-        for batch in islice(stream, setup.check):
+        for batch in islice(batches_of, setup.check):
             x, *targets = each_run(batch)
             yield Batch(x, targets)
 
@@ -225,8 +225,11 @@ def stacked(tasks: Sequence[TwoTask]) -> Parts:
     return Parts(joined("train"), joined("validation"), joined("test"))
 
 
-def _stream(train: PairedSamples, size: int, generators: Sequence[torch.Generator]) -> Iterator[PairedSamples]:
-    """Endless batches: each seed goes through its own samples in a fresh order again and again."""
+def stream(train: PairedSamples, size: int, generators: Sequence[torch.Generator]) -> Iterator[PairedSamples]:
+    """Endless batches: each seed goes through its own samples in a fresh order again and again.
+
+    With `generator(seed, "order")` for each seed they are the batches of `tune`.
+    """
     row = torch.arange(len(generators))[:, None]
     while True:
         for index in minibatches(train.x.shape[1], size, generators):

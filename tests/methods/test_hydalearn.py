@@ -25,7 +25,7 @@ from mtlrepro.models.stacked_mlp import StackedMLP
 from mtlrepro.training import Batch, RunwiseSGD
 from mtlrepro.training.device import generator, seeded
 from mtlrepro.training.loop import train_step
-from mtlrepro.training.metrics import accuracy, auroc, mean_absolute_error, mean_squared_error, measured_on
+from mtlrepro.training.metrics import Auroc, accuracy, auroc, mean_absolute_error, mean_squared_error, measured_on
 
 RUNS, D, N, POINTS, RATE = 3, 4, 8, 40, 0.05
 
@@ -507,6 +507,16 @@ def test_auroc_is_scikit_learns_also_with_ties(n, levels, seed):
     labels[:, :2] = torch.tensor([0, 1])
     expected = [roc_auc_score(y, s) for y, s in zip(labels.numpy(), scores.numpy(), strict=True)]
     assert auroc(scores, labels).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(2, 60), st.integers(1, 5), st.integers(0, 999))
+def test_auroc_against_fixed_labels_is_auroc(n, levels, seed):
+    drawn = generator(seed)
+    scores = torch.randint(levels, (4, n), generator=drawn).float() / 7
+    scores = torch.where(scores == levels - 1, torch.inf, scores)
+    scores[3, 0] = torch.nan
+    labels = torch.randint(2, (4, n), generator=drawn)
+    torch.testing.assert_close(Auroc(labels)(scores), auroc(scores, labels).float(), equal_nan=True)
 
 
 def test_auroc_of_one_class_or_of_no_number_is_nan():

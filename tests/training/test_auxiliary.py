@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -109,3 +111,16 @@ def test_single_task_learning_ignores_the_auxiliary_labels():
     build, points = METHODS["stl"].build, METHODS["stl"].grid(0.02, 0.05, 4)
     a, b = (tune(data, SEEDS, points, build, SETUP, False) for data in (splits, other))
     assert torch.equal(a.test, b.test)
+
+
+def test_gains_measured_on_training_data_see_no_validation_labels():
+    splits = _small()
+    held = splits.validation
+    other = splits._replace(validation=held._replace(main=-held.main))
+    build, points = METHODS["hydalearn"].build, [{"rate": 0.05, "beta": 1.0}]
+
+    def weights(data, part):
+        return tune(data, SEEDS, points, build, dataclasses.replace(SETUP, measured_on=part), False).weights
+
+    assert torch.equal(weights(splits, "training"), weights(other, "training"))
+    assert not torch.equal(weights(splits, "validation"), weights(other, "validation"))
