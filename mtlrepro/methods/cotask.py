@@ -135,17 +135,23 @@ def combine_labels(
     Raises BadValue for labels other than 0 and 1, fewer than two labels, fewer pairs than `count`, a share outside (0, 1];
     UnknownName for a major label that does not exist.
     """
-    table = np.asarray(labels)
-    if table.ndim != 2 or not np.isin(table, (0, 1)).all():
-        raise BadValue("labels must be a table of 0 and 1: one line a record, one column a label.")
     if not 0 < share <= 1:
         raise BadValue(f"share must be above 0 and at most 1, not {share}.")
-    named = list(map(str, names if names is not None else getattr(labels, "columns", range(table.shape[1]))))
-    if len(named) != table.shape[1]:
-        raise BadValue(f"{len(named)} names for {table.shape[1]} labels.")
+    table, named, rows = _table(labels, names, parts)
     pairs = draw_pairs(named, count, seed, major)
-    rows = {part: np.asarray(r, np.int64) for part, r in (parts or {"train": np.arange(len(table))}).items()}
     return AuxiliaryTasks(_joined(table, named, pair, rows, share, np.random.default_rng([seed, 1, *pair])) for pair in pairs)
+
+
+def label_tasks(
+    labels: ArrayLike, *, names: Sequence[str] | None = None, parts: Mapping[str, ArrayLike] | None = None
+) -> tuple[Task, ...]:
+    """The yes-no labels themselves as tasks, to be trained beside the auxiliary ones. Arguments as `combine_labels`."""
+    table, named, rows = _table(labels, names, parts)
+    columns = table.astype(np.int64).T
+    return tuple(
+        Task(name=name, classes=("no", "yes"), parts={part: Records(own, column[own]) for part, own in rows.items()})
+        for name, column in zip(named, columns, strict=True)
+    )
 
 
 def distinct_tasks(tasks: int, classes: int) -> int:
@@ -184,6 +190,18 @@ def draw_pairs(names: Sequence[str], count: int, seed: int, major: Mapping[str, 
     # The largest of log w + Gumbel noise first is a draw in proportion to w without replacement, in one pass.
     keys = np.log(pair_weights(names, major)) + np.random.default_rng([seed, 0]).gumbel(size=len(pairs))
     return [pairs[place] for place in np.argsort(-keys)[:count]]
+
+
+def _table(
+    labels: ArrayLike, names: Sequence[str] | None, parts: Mapping[str, ArrayLike] | None
+) -> tuple[NDArray[Any], list[str], dict[str, Ints]]:
+    table = np.asarray(labels)
+    if table.ndim != 2 or not np.isin(table, (0, 1)).all():
+        raise BadValue("labels must be a table of 0 and 1: one line a record, one column a label.")
+    named = list(map(str, names if names is not None else getattr(labels, "columns", range(table.shape[1]))))
+    if len(named) != table.shape[1]:
+        raise BadValue(f"{len(named)} names for {table.shape[1]} labels.")
+    return table, named, {part: np.asarray(r, np.int64) for part, r in (parts or {"train": np.arange(len(table))}).items()}
 
 
 def _kept(n: int, share: float, rng: np.random.Generator) -> Ints:

@@ -15,10 +15,12 @@ however many records there are, and any number of batches is drawn in one go, on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from mtlrepro.data.task_sets import Task
 from mtlrepro.errors import BadValue
 
 WeightFunction = Callable[[Tensor], Tensor]
@@ -83,28 +85,47 @@ class TaskAwareSampler:
         self.task_shares = _shares(picked.double(), "task weights").to(self.device)
         found = [_grouped(own, number, weight, task) for task, (own, number) in enumerate(zip(each, numbers, strict=True))]
         # All tasks' records in one row, those of a class of a task side by side; padded where a task has fewer classes.
-        self._order = torch.cat([order for order, _, _ in found])
-        offsets = torch.tensor([0] + [len(order) for order, _, _ in found], device=self.device).cumsum(0)
-        self._counts = _padded([counts for _, counts, _ in found], 1)
-        self._starts = _padded([counts.cumsum(0) - counts for _, counts, _ in found], 0) + offsets[:-1, None]
-        self._edges = _padded([edges for _, _, edges in found], 2.0)
+        self._order = torch.cat([order for order, _, _, _ in found])
+        offsets = torch.tensor([0] + [len(order) for order, _, _, _ in found], device=self.device).cumsum(0)
+        self._classes = _padded([classes for _, classes, _, _ in found], 0)
+        self._counts = _padded([counts for _, _, counts, _ in found], 1)
+        self._starts = _padded([counts.cumsum(0) - counts for _, _, counts, _ in found], 0) + offsets[:-1, None]
+        self._edges = _padded([edges for _, _, _, edges in found], 2.0)
+
+    @classmethod
+    def of_tasks(
+        cls,
+        tasks: Sequence[Task],
+        batch: int,
+        generator: torch.Generator,
+        part: str = "train",
+        **settings: Any,
+    ) -> TaskAwareSampler:
+        """A sampler of one part of these tasks, on the generator's device. settings: `task_weights`, `weight`."""
+        records = [task.parts[part] for task in tasks]
+        rows, labels = ([torch.as_tensor(own[i], device=generator.device) for own in records] for i in (0, 1))
+        return cls(labels, batch, generator, rows=rows, **settings)
 
     def tasks(self, steps: int) -> Tensor:
         """(steps,) the tasks of so many batches."""
         return torch.multinomial(self.task_shares, steps, replacement=True, generator=self.generator)
 
-    def draw(self, tasks: Tensor) -> Tensor:
-        """(steps, batch) record numbers, a batch for each of `tasks` (steps,), all in one go."""
+    def draw(self, tasks: Tensor) -> tuple[Tensor, Tensor]:
+        """Record numbers and their labels, both (steps, batch): a batch for each of `tasks` (steps,), all in one go."""
         first, second = torch.rand(2, len(tasks), self.batch, generator=self.generator, dtype=torch.float64, device=self.device)
         found = torch.searchsorted(self._edges[tasks], first, right=True)
-        counts, starts = (table[tasks].gather(1, found) for table in (self._counts, self._starts))
-        return self._order[starts + (second * counts).long()]
+        classes, counts, starts = (table[tasks].gather(1, found) for table in (self._classes, self._counts, self._starts))
+        return self._order[starts + (second * counts).long()], classes
 
-    def batches(self, steps: int, at_once: int = 256) -> Iterator[tuple[int, Tensor]]:
-        """So many batches as (task, record numbers (batch,)). `at_once` are drawn together, and their tasks read on the host."""
+    def batches(self, steps: int, at_once: int = 256) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """So many batches as (task, record numbers (batch,), labels (batch,)).
+
+        `at_once` of them are drawn together, and their tasks read on the host.
+        """
         for start in range(0, steps, at_once):
             tasks = self.tasks(min(at_once, steps - start))
-            yield from zip(tasks.tolist(), self.draw(tasks).unbind(0), strict=True)
+            rows, labels = self.draw(tasks)
+            yield from zip(tasks.tolist(), rows.unbind(0), labels.unbind(0), strict=True)
 
 
 def _classes(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,8 +136,8 @@ def _classes(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return classes, member, counts
 
 
-def _grouped(labels: Tensor, rows: Tensor, weight: WeightFunction, task: int) -> tuple[Tensor, Tensor, Tensor]:
-    """One task's record numbers in order of class, the records of each class, and the upper edge of its share of [0, 1)."""
+def _grouped(labels: Tensor, rows: Tensor, weight: WeightFunction, task: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One task's record numbers in order of class, the classes, their records, and the upper edges of their shares of [0, 1)."""
     if len(rows) != len(labels):
         raise BadValue(f"task {task}: {len(labels)} labels, but {len(rows)} rows.")
     classes, member, counts = _classes(labels)
@@ -128,7 +149,7 @@ def _grouped(labels: Tensor, rows: Tensor, weight: WeightFunction, task: int) ->
     shares = _shares(counts * weight(counts.double()), f"task {task}: the classes' weights")
     edges = shares.cumsum(0)
     edges[-1] = 2.0  # rounding must not leave a gap below 1
-    return rows[order], counts, edges
+    return rows[order], classes[known], counts, edges
 
 
 def _shares(weights: Tensor, what: str) -> Tensor:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
-from mtlrepro.models.resnet import CifarResNet, MultiTaskNet, TaskHeads
+from mtlrepro.models.resnet import CifarResNet
+from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
 
 SIGMA = 0.6
 

@@ -50,8 +50,8 @@ def ours(data: LabelledRecords, batch: int, drawn: torch.Generator) -> Stream:
     """The task-aware sampler, its rows taken from the tensors."""
     sampler = TaskAwareSampler(data.labels, batch, drawn)
     while True:
-        for task, rows in sampler.batches(256):
-            yield task, data.inputs.index_select(0, rows), data.labels[rows, task]
+        for task, rows, labels in sampler.batches(256):
+            yield task, data.inputs.index_select(0, rows), labels
 
 
 def loader(data: LabelledRecords, batch: int, drawn: torch.Generator) -> Stream:

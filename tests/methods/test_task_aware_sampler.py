@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -22,6 +22,7 @@ def _labels(*counts: int) -> torch.Tensor:
     return torch.cat([torch.full((count,), c) for c, count in enumerate(counts)])
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 150), min_size=1, max_size=5), st.randoms(use_true_random=False))
 def test_a_class_weighs_the_logarithm_of_its_count(counts, random):
     """Laws: w = log(x) / x; a class in total log x, log 2 for one record; the order of records does not matter."""
@@ -40,7 +41,7 @@ def test_a_class_of_one_record_is_drawn_like_a_class_of_two():
     one, two = (task_aware_weights(_labels(100, few)) for few in (1, 2))
     assert float(one[100]) == pytest.approx(float(two[100:].sum())) == math.log(2)
     sampler = TaskAwareSampler([_labels(100, 1)], 1000, generator(0))
-    drawn = int((sampler.draw(torch.zeros(20, dtype=torch.long)) == 100).sum())
+    drawn = int((sampler.draw(torch.zeros(20, dtype=torch.long))[0] == 100).sum())
     share = math.log(2) / math.log(200)
     assert stats.binomtest(drawn, 20_000, share).pvalue > ALPHA
     assert task_aware_weights(torch.arange(5)).tolist() == [math.log(2)] * 5
@@ -58,7 +59,7 @@ def test_records_are_drawn_in_proportion_to_their_weights(counts, weight):
     chosen = {} if weight is None else {"weight": weight}
     weights = task_aware_weights(labels, **chosen)
     sampler = TaskAwareSampler([labels], 500, generator(1, str(counts)), **chosen)
-    drawn = sampler.draw(torch.zeros(400, dtype=torch.long)).flatten()
+    drawn = sampler.draw(torch.zeros(400, dtype=torch.long))[0].flatten()
     usual = torch.multinomial(weights, len(drawn), replacement=True, generator=generator(2))
     for rows in (drawn, usual):
         found = torch.bincount(rows, minlength=len(labels)).numpy()
@@ -76,11 +77,13 @@ def test_tasks_are_picked_by_their_weights_and_draw_their_own_records():
     sampler = TaskAwareSampler(labels, 16, generator(0), rows=rows, task_weights=[5, 1, 2])
     tasks = sampler.tasks(8000)
     assert stats.chisquare(torch.bincount(tasks).numpy(), [5000, 1000, 2000]).pvalue > ALPHA
-    for task, drawn in sampler.batches(300, at_once=64):
-        assert drawn.shape == (16,)
-        assert set(drawn.tolist()) <= set(rows[task][labels[task] >= 0].tolist())
+    for task, drawn, classes in sampler.batches(300, at_once=64):
+        assert drawn.shape == classes.shape == (16,)
+        known = dict(zip(rows[task].tolist(), labels[task].tolist(), strict=True))
+        assert [known[row] for row in drawn.tolist()] == classes.tolist()
+        assert int(classes.min()) >= 0
     both = dict.fromkeys(range(3), torch.tensor([], dtype=torch.long))
-    for task, drawn in sampler.batches(600):
+    for task, drawn, _ in sampler.batches(600):
         both[task] = torch.cat([both[task], drawn]).unique()
     assert [len(both[task]) for task in range(3)] == [55, 27, 3]
 
@@ -90,7 +93,7 @@ def test_tasks_on_the_same_records_have_their_own_imbalance():
     labels = torch.stack([(torch.arange(1000) < few).long() for few in (5, 200)], 1)
     sampler = TaskAwareSampler(labels, 500, generator(4))
     for task, few in enumerate((5, 200)):
-        drawn = sampler.draw(torch.full((40,), task))
+        drawn, _ = sampler.draw(torch.full((40,), task))
         share = math.log(few) / (math.log(few) + math.log(1000 - few))
         assert stats.binomtest(int(labels[drawn, task].sum()), 20_000, share).pvalue > ALPHA
 
@@ -99,8 +102,8 @@ def test_same_generator_same_batches_and_nothing_read_on_the_host(no_host_reads)
     """Laws: equal seeds draw equal batches; drawing reads no tensor's value on the host."""
     labels = torch.stack([_labels(7, 93), _labels(50, 50)], 1)
     one, other = (list(TaskAwareSampler(labels, 8, generator(5)).batches(50, at_once=16)) for _ in range(2))
-    assert [task for task, _ in one] == [task for task, _ in other]
-    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(one, other, strict=True))
+    assert [task for task, _, _ in one] == [task for task, _, _ in other]
+    assert all(torch.equal(a, b) for (_, a, _), (_, b, _) in zip(one, other, strict=True))
     sampler, tasks = TaskAwareSampler(labels, 8, generator(5)), torch.tensor([0, 1, 1])
     with no_host_reads():
         sampler.draw(tasks)
@@ -132,7 +135,8 @@ def test_draws_on_the_device_that_holds_the_labels():
         pytest.skip("needs a CUDA device")
     labels = _labels(10, 90).cuda()
     sampler = TaskAwareSampler([labels], 1000, generator(0, device="cuda"))
-    drawn = sampler.draw(sampler.tasks(20))
+    drawn, classes = sampler.draw(sampler.tasks(20))
     assert drawn.is_cuda
+    assert torch.equal(labels[drawn], classes)
     found = torch.bincount(drawn.flatten(), minlength=100).cpu().numpy()
     assert stats.chisquare(found, _expected(task_aware_weights(labels).cpu(), 20_000)).pvalue > ALPHA

@@ -13,7 +13,8 @@ from torchvision.models import resnet34 as torchvision_resnet34
 
 from mtlrepro.errors import BadValue
 from mtlrepro.models import resnet, task_routing
-from mtlrepro.models.resnet import CifarResNet, MultiTaskNet, TaskHeads, shared_bottom
+from mtlrepro.models.resnet import CifarResNet, shared_bottom
+from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
 from mtlrepro.models.task_routing import routed, task_masks
 from mtlrepro.training.device import generator, seeded
 
