@@ -11,7 +11,7 @@ from mtlrepro.data.toys import toy
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.hydalearn import HydaLearn
 from mtlrepro.training.auxiliary import METHODS, Setup, tune
-from mtlrepro.training.gains import METERS, flip_rates, on_samples, trace
+from mtlrepro.training.gains import METERS, colour_rows, flip_rates, on_samples, trace
 
 SEEDS = [0, 1]
 POINT = {"rate": 0.05, "beta": 2.0}
@@ -88,3 +88,15 @@ def test_flips_are_counted_within_windows_alone():
 def test_windows_that_do_not_fit_are_an_error(windows):
     with pytest.raises(BadValue, match="windows"):
         flip_rates(torch.zeros(12, dtype=torch.bool), windows)
+
+
+def test_rows_of_colours_count_what_is_seen():
+    # Two bursts of four steps of one seed: main always green, the auxiliary green, red, green, red; dead in the second burst.
+    gains = torch.tensor([[1.0, 1.0], [1.0, -1.0]] * 2 + [[0.0, 0.0]] * 4)[:, None]
+    first, second = colour_rows({"unit": gains, "other samples": -gains}, [7], 2)
+    assert first["alive"]
+    assert (first["seed"], first["main green"], first["auxiliary green"], first["auxiliary flips"]) == (7, 1, 0.5, 1)
+    assert first["auxiliary coin"] == pytest.approx(2 / 3, abs=1e-4)
+    assert (first["differ"], first["differ by chance"], first["both red"]) == (0.5, 0.5, 0)
+    assert (first["main same"], first["main colours"], first["auxiliary colours"]) == (0, "++++", "+-+-")
+    assert not second["alive"]
