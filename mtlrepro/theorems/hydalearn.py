@@ -1,0 +1,349 @@
+"""Theorem 1 and Algorithm 1 of HydaLearn (Verboven et al. 2020), tried in float64.
+
+Theorem 1, for a metric M (larger is better), shared parameters θ, step size α and gradients g_i of the losses L_i:
+    δ_i  = M(θ - α w_i g_i) - M(θ)  ≈  - α w_i <∇M, g_i>               eqs. 6 and 7
+    δ_m / δ_a ≈ (w_m / w_a) / q,      q = <∇M, g_a> / <∇M, g_m>         eq. 8
+    w_m / w_a ≈ (δ_m / δ_a) q                                           eq. 9, eq. 8 solved for the weights
+    w_m / w_a ≈ δ_m / δ_a             assuming q ≈ 1                    eq. 10
+The factor q is 1 over the ratio of the gains of two equally weighted steps: with it, eq. 9 returns the weights it was given.
+
+Random instances are small smooth networks, one a run of a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtlrepro.errors import UnknownName
+from mtlrepro.methods.hydalearn import HydaLearn, gain_weights
+from mtlrepro.methods.scale_matched import ScaleMatched
+from mtlrepro.methods.weighting import Batch, Call, Evaluate, Step, Weighting
+from mtlrepro.models.shared_bottom import SharedBottom
+from mtlrepro.models.stacked_mlp import StackedMLP
+from mtlrepro.training.device import THEORY, generator, seeded
+from mtlrepro.training.loop import train_step
+from mtlrepro.training.metrics import auroc, mean_absolute_error, mean_squared_error
+
+INPUTS, OUTPUTS, BATCH, POINTS = 6, 2, 16, 64
+METRICS = ("squared error", "absolute error", "AUROC")
+# Between rounding (1e-16 / α²) and the third order (α), which would bend the line.
+STEP_SIZES = (1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Theorem 1
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class Smooth(StackedMLP):
+    """`StackedMLP` with tanh in the shared layers, so that every loss is smooth in them; give it linear heads."""
+
+    def forward(self, x: Tensor, task: int | None = None) -> Tensor | list[Tensor]:
+        """As `StackedMLP`."""
+        for layer in self.bottom:
+            x = layer(x).tanh()
+        return [self._head(x, i) for i in range(len(self.heads))] if task is None else self._head(x, task)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Random problems as a batch of runs. step: at random parameters, two squared losses. metric: larger is better, (runs,)."""
+
+    step: Step
+    metric: Evaluate
+
+    def measured(self, weights: Tensor, alpha: float) -> Tensor:
+        """δ of eqs. 6 and 7, exactly: gains (runs, 2) of two steps along the weighted gradients. weights: (runs, 2)."""
+        sizes = alpha * weights.T
+        updates = {n: -sizes.reshape(*sizes.shape, *[1] * (g.ndim - 2)) * g for n, g in self.step.gradients.items()}
+        before, *after = self.step.look_ahead(updates, self.metric, reference=True).unbind(0)
+        return torch.stack(after, -1) - before[:, None]
+
+    def products(self) -> Tensor:
+        """<∇M, g_i>, (runs, 2)."""
+        gradient = self.step.look_ahead_gradient(self.metric)
+        slope = self.step.flat({name: g[None] for name, g in gradient.items()})
+        found: Tensor = (self.step.jacobian * slope).sum(-1)
+        return found
+
+
+def draw(seeds: Sequence[int], metric: str = "squared error", width: int = 8) -> Instances:
+    """One random problem a seed: Gaussian inputs and targets, two shared layers of `width`, linear heads, float64.
+
+    metric: a name in METRICS, its negative for the errors; on samples of its own. Raises UnknownName for another.
+    """
+    if metric not in METRICS:
+        raise UnknownName("metric", metric, METRICS)
+
+    def normal(name: str, n: int, last: int) -> Tensor:
+        drawn = [torch.randn(n, last, generator=generator(seed, "theorem 1", name), dtype=THEORY) for seed in seeds]
+        return torch.stack(drawn)
+
+    model = Smooth(INPUTS, [width] * 2, [], [OUTPUTS] * 2, [generator(seed, "theorem 1") for seed in seeds], THEORY)
+    batch = Batch(normal("x", BATCH, INPUTS), [normal(f"y{task}", BATCH, OUTPUTS) for task in range(2)])
+    held, wanted = normal("held out", POINTS, INPUTS), normal("targets", POINTS, OUTPUTS)
+    scores: dict[str, Evaluate] = {
+        "squared error": lambda call: -mean_squared_error(call(held, 0), wanted),
+        "absolute error": lambda call: -mean_absolute_error(call(held, 0), wanted),
+        "AUROC": lambda call: auroc(call(held, 0)[..., 0], wanted[..., 0]),
+    }
+    shared = {name: p for name, p in model.named_parameters() if name.startswith("bottom")}
+    return Instances(Step(squared(model, batch), model, shared, batch, squared), scores[metric])
+
+
+def squared(call: Call, batch: Batch) -> Tensor:
+    """Squared error of every task, (..., tasks)."""
+    return torch.stack([mean_squared_error(f, y) for f, y in zip(call(batch.inputs), batch.targets, strict=True)], -1)
+
+
+def try_taylor(count: int, seed: int, metric: str) -> list[dict[str, Any]]:
+    """Eqs. 6 to 8 with weights drawn anew for each of `count` instances; one row a step size.
+
+    gain: median |δ|. error: quartiles of |δ - first order| over both tasks. ratio_error: median relative error of eq. 8.
+    order_low, order_median: smallest and median slope of log error against log α, the same in every row (NaN without errors).
+    zero: share of gains that are exactly 0.
+    """
+    found = draw(range(seed, seed + count), metric)
+    weights = torch.rand(count, 2, generator=generator(seed, "weights"), dtype=THEORY) + 0.5
+    # AUROC has no gradient where it is defined: eqs. 6 and 7 read 0.
+    slopes = torch.zeros(count, 2, dtype=THEORY) if metric == "AUROC" else found.products()
+    gains = torch.stack([found.measured(weights, alpha) for alpha in STEP_SIZES])
+    alphas = torch.tensor(STEP_SIZES, dtype=THEORY)[:, None, None]
+    errors = (gains + alphas * weights * slopes).abs()
+    x = alphas.log() - alphas.log().mean()
+    orders = ((x * errors.log()).sum(0) / x.square().sum()).flatten()
+    predicted = weights[:, 0] * slopes[:, 0] / (weights[:, 1] * slopes[:, 1])
+    ratio = ((gains[..., 0] / gains[..., 1]) / predicted - 1).abs()
+    quartiles = torch.quantile(errors.flatten(1), torch.tensor([0.25, 0.5, 0.75], dtype=THEORY), dim=1)
+    return [
+        {
+            "alpha": alpha,
+            "n": 2 * count,
+            "gain": gains[i].abs().median().item(),
+            "error_low": quartiles[0, i].item(),
+            "error": quartiles[1, i].item(),
+            "error_high": quartiles[2, i].item(),
+            "ratio_error": ratio[i].median().item(),
+            "order_low": orders.min().item(),
+            "order_median": orders.median().item(),
+            "zero": (gains[i] == 0).double().mean().item(),
+        }
+        for i, alpha in enumerate(STEP_SIZES)
+    ]
+
+
+def try_circle(count: int, seed: int, ratio: float, alpha: float) -> dict[str, float]:
+    """Eqs. 9 and 10 fed with the gains of steps whose weights have the given ratio w_m / w_a, on `count` instances.
+
+    kept_worst: largest |eq. 9's ratio / ratio - 1|. kept_median: its median. dropped_low, dropped_median, dropped_high: quartiles
+    of eq. 10's ratio / ratio, in absolute value. near: share of instances where that is within [1/2, 2]. negative: share where
+    it is negative. inverse_worst: largest |eq. 10's ratio / (ratio / q) - 1|, all at first order in α.
+    """
+    found = draw(range(seed, seed + count))
+    slopes = found.products()
+    q = slopes[:, 1] / slopes[:, 0]
+    gains = found.measured(torch.tensor([ratio, 1.0], dtype=THEORY).expand(count, 2), alpha)
+    dropped = gains[:, 0] / gains[:, 1] / ratio
+    kept = dropped * q
+    low, median, high = torch.quantile(dropped.abs(), torch.tensor([0.25, 0.5, 0.75], dtype=THEORY)).tolist()
+    return {
+        "n": count,
+        "kept_worst": (kept - 1).abs().max().item(),
+        "kept_median": (kept - 1).abs().median().item(),
+        "dropped_low": low,
+        "dropped_median": median,
+        "dropped_high": high,
+        "near": within(dropped).double().mean().item(),
+        "negative": (dropped < 0).double().mean().item(),
+    }
+
+
+def within(factor: Tensor, fold: float = 2.0) -> Tensor:
+    """Whether a factor lies in [1 / fold, fold]: our reading of "approximately equal"."""
+    return (factor >= 1 / fold) & (factor <= fold)
+
+
+def random_directions(count: int, seed: int, dimension: int, cosine: float) -> dict[str, float]:
+    """The factor q for `count` random triples of directions of `dimension` entries.
+
+    g_m has the given cosine with ∇M; g_a, of the same length, is drawn without regard to either.
+    """
+    drawn = generator(seed, "directions", dimension)
+    slope, other, aux = (torch.randn(count, dimension, generator=drawn, dtype=THEORY) for _ in range(3))
+    slope, aux = slope / slope.norm(dim=1, keepdim=True), aux / aux.norm(dim=1, keepdim=True)
+    other = other - (other * slope).sum(1, keepdim=True) * slope
+    main = cosine * slope + math.sqrt(1 - cosine**2) * other / other.norm(dim=1, keepdim=True)
+    q = (slope * aux).sum(1) / (slope * main).sum(1)
+    return {"n": count, "within": within(q).double().mean().item(), "size": q.abs().median().item()}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the rule maximises
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def first_order_value(gains: Tensor, beta: float, invert_negative: bool = False) -> Tensor:
+    """Σ w_i δ_i / W of the rule without eq. 4: its first-order gain when a step of weight 1 gains δ_i. (..., k) -> (...)."""
+    weights = gain_weights(gains, 1.0, beta, downscale=False, invert_negative=invert_negative)
+    return (weights * gains).sum(-1)
+
+
+def try_best(count: int, seed: int, beta: float, trials: int = 200) -> dict[str, float]:
+    """The rule's weights against every other choice at first order, for `count` pairs of gains, normal.
+
+    below: pairs for which weights w >= 0 of the same sum W gain more. shortfall: the largest (best - rule) / |best| where both
+    gains are positive. norm_broken: among pairs with a positive gain, those for which one of `trials` random w >= 0 of the same
+    p-norm, p = 1 + 1/beta, gains more than the rule does (Hölder's inequality says none).
+    """
+    gains = torch.randn(count, 2, generator=generator(seed, "gains", str(beta)), dtype=THEORY)
+    value, best = first_order_value(gains, beta), gains.amax(-1)
+    both, some = (gains > 0).all(-1), (gains > 0).any(-1)
+    p = 1 + 1 / beta
+    weights = gain_weights(gains, 1.0, beta, downscale=False)
+    other = torch.rand(trials, count, 2, generator=generator(seed, "trials", str(beta)), dtype=THEORY)
+    other = other * (weights.pow(p).sum(-1) / other.pow(p).sum(-1)).pow(1 / p)[..., None]
+    beaten = ((other * gains).sum(-1) > value * (1 + 1e-9)).any(0)
+    return {
+        "n": count,
+        "below": int((value < best - 1e-9 * best.abs()).sum()),
+        "shortfall": ((best - value) / best)[both].max().item(),
+        "n_norm": int(some.sum()),
+        "norm_broken": int((beaten & some).sum()),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Algorithm 1 written out
+# ---------------------------------------------------------------------------------------------------------------------
+
+SWITCHES: dict[str, dict[str, bool]] = {
+    "ExpImp-0: normalised, eq. 4": {},
+    "fake steps raw": {"normalise": False},
+    "without eq. 4": {"downscale": False},
+    "reference carried over, as printed": {"carried": True},
+    "inverted": {"invert_negative": True},
+    "inverted, without eq. 4, raw": {"invert_negative": True, "downscale": False, "normalise": False},
+    "scale-matched": {"matched": True},
+    "scale-matched, raw, carried over": {"matched": True, "normalise": False, "carried": True},
+    "larger is better": {"maximise": True},
+    "larger is better, carried over": {"maximise": True, "carried": True},
+}
+
+
+@dataclass
+class Settings:
+    """Switches of `written_out`, named as those of `HydaLearn`; matched: as `ScaleMatched`."""
+
+    rate: float
+    total: float
+    beta: float
+    maximise: bool = False
+    normalise: bool = True
+    downscale: bool = True
+    invert_negative: bool = False
+    carried: bool = False
+    matched: bool = False
+
+
+def written_out(
+    model: SharedBottom, batches: Iterable[Batch], metric: Callable[[nn.Module], Tensor], settings: Settings
+) -> list[tuple[float, float, float, float]]:
+    """Algorithm 1, line by line, for one model; returns (w_m, w_a, δ_m, δ_a) of every step and leaves the model trained.
+
+    Nothing is shared with `HydaLearn`: Python numbers, and parameters set by hand. metric: in its own sign.
+    """
+    s, shared = settings, list(model.shared_parameters())
+    sign = 1.0 if s.maximise else -1.0
+    mu = sign * float(metric(model).detach())  # line 9, where no value is given: that of the initial model
+    trace = []
+    for batch in batches:  # lines 28 and 29
+        before = [p.detach().clone() for p in shared]
+        gradients, updates = [], []
+        for task in range(2):
+            heads, loss = model.head_parameters(task), mean_squared_error(model(batch.inputs, task), batch.targets[task])
+            found = torch.autograd.grad(loss, shared + heads)
+            gradients.append(list(found[: len(shared)]))
+            updates += list(zip(heads, found[len(shared) :], strict=True))
+        with torch.no_grad():
+            for p, g in updates:
+                p.sub_(s.rate * g)  # lines 31 and 32
+            norms = [math.sqrt(sum(float(g.square().sum()) for g in each)) for each in gradients]
+            if s.matched:
+                gradients[1] = [g * norms[0] / norms[1] for g in gradients[1]]
+                norms[1] = norms[0]
+            if not s.carried:
+                mu = sign * float(metric(model))
+            values = []
+            for each, norm in zip(gradients, norms, strict=True):
+                for p, start, g in zip(shared, before, each, strict=True):
+                    p.copy_(start - s.rate * g / (norm if s.normalise else 1.0))  # lines 13 and 17
+                values.append(sign * float(metric(model)))  # lines 14 and 18
+            main, aux = values[0] - mu, values[1] - mu  # lines 15 and 19
+            weights = _weights_by_hand(main, aux, s)  # line 20
+            mu = values[0] if main >= aux else values[1]  # lines 21 to 25
+            for p, start, g, h in zip(shared, before, *gradients, strict=True):
+                p.copy_(start - s.rate * (weights[0] * g + weights[1] * h))  # lines 35 and 36
+        trace.append((*weights, main, aux))
+    return trace
+
+
+def _weights_by_hand(main: float, aux: float, s: Settings) -> tuple[float, float]:
+    if (main >= 0) != (aux >= 0):
+        return (s.total, 0.0) if main >= 0 else (0.0, s.total)
+    ratio = (main / aux) ** (-s.beta if s.invert_negative and main < 0 else s.beta)  # eq. 5
+    total = s.total / (1 + math.exp(-1 / ratio)) if s.downscale and main < 0 else s.total  # eq. 4
+    return total * ratio / (1 + ratio), total / (1 + ratio)
+
+
+def try_algorithm(name: str, seeds: list[int], steps: int) -> dict[str, float]:
+    """`HydaLearn` beside `written_out`, from the same start on the same batches, with the switches `name` of SWITCHES.
+
+    worst: largest difference of any parameter after the last step, or of any weight in any step. both_positive, both_negative,
+    mixed: steps of either kind.
+    """
+    worst, cases = 0.0, {"both_positive": 0, "both_negative": 0, "mixed": 0}
+    for seed in seeds:
+        switches = dict(SWITCHES[name])
+        settings = Settings(rate=0.1, total=2.0, beta=3.0, **switches)
+        models = [_network(seed) for _ in range(2)]
+        batches = [_samples(BATCH, seed, f"batch {step}") for step in range(steps)]
+        held = _samples(POINTS, seed, "validation")
+        score = -1.0 if settings.maximise else 1.0
+
+        def metric(call: Call, held: Batch = held, score: float = score) -> Tensor:
+            return score * mean_absolute_error(call(held.inputs, 0), held.targets[0])
+
+        trace = written_out(models[0], batches, metric, settings)
+        matched = switches.pop("matched", False)
+        maximise = switches.pop("maximise", False)
+        inner = HydaLearn(metric, maximise=maximise, beta=settings.beta, total=settings.total, **switches)
+        weighting: Weighting = ScaleMatched(inner) if matched else inner
+        optimizer = torch.optim.SGD(models[1].parameters(), lr=settings.rate)
+        for batch, (*weights, main, aux) in zip(batches, trace, strict=True):
+            train_step(models[1], batch, squared, optimizer, weighting)
+            assert inner.weights is not None
+            worst = max(worst, float((inner.weights - torch.tensor(weights, dtype=THEORY)).abs().max()))
+            cases["both_positive" if min(main, aux) >= 0 else "both_negative" if max(main, aux) < 0 else "mixed"] += 1
+        pairs = zip(*(model.parameters() for model in models), strict=True)
+        worst = max(worst, *(float((a - b).detach().abs().max()) for a, b in pairs))
+    return {"runs": len(seeds), "steps": len(seeds) * steps, "worst": worst} | cases
+
+
+def _network(seed: int) -> SharedBottom:
+    with seeded(seed, "algorithm 1"):
+        bottom = nn.Sequential(nn.Linear(INPUTS, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())
+        heads = [nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, OUTPUTS)) for _ in range(2)]
+        return SharedBottom(bottom, heads).to(THEORY)
+
+
+def _samples(n: int, seed: int, name: str) -> Batch:
+    drawn = generator(seed, "algorithm 1", name)
+    x = torch.randn(n, INPUTS, generator=drawn, dtype=THEORY)
+    noise = torch.randn(2, n, OUTPUTS, generator=drawn, dtype=THEORY)
+    return Batch(x, [torch.tanh(x[:, task : task + OUTPUTS]) + 0.5 * noise[task] for task in range(2)])
