@@ -77,6 +77,49 @@ def fake_updates() -> Figure:
     return fig
 
 
+def task_groups() -> Figure:
+    """Fig. 1 of the STG-MTL paper: one multi-task training, a data map a task, clusters of task vectors, a model a cluster."""
+    fig, ax = _canvas(height=9.9)
+    rows = {
+        "images": 9.9,
+        "shared": 8.6,
+        "heads": 7.3,
+        "maps": 5.9,
+        "vectors": 4.6,
+        "clusters": 3.2,
+        "models": 1.7,
+        "weights": 0.4,
+    }
+    _wide(ax, rows["images"], "images", "data")
+    _wide(ax, rows["shared"], "shared layers")
+    _wide(ax, rows["clusters"], r"centres $c_j$,  memberships $u_{tj}$", "align")
+    _row(ax, rows["heads"], r"\mathrm{{head}}\ {}", "task", last="n", size=14)
+    _row(ax, rows["maps"], r"\mu_{0},\ \sigma_{0}", "data", last="n")
+    _row(ax, rows["vectors"], "x_{}", "data", last="n")
+    _row(ax, rows["models"], r"\mathrm{{model}}\ {}", "shared", size=14)
+    _row(ax, rows["weights"], r"\Sigma_t\, u_{{t{0}}} L_t", None, size=13)
+    for x in _COLUMNS.values():
+        _arrows(ax, x, (9.5, 9.0), (8.2, 7.7), (6.9, 6.3), (5.5, 5.0), (4.2, 3.6), (2.8, 2.1), (0.75, 1.3))
+    _side(ax, {8.6: "train once", 5.9: "record", 4.6: "flatten", 3.2: "group", 1.7: "specialise", 0.4: "losses"})
+    return fig
+
+
+def weighted_outputs() -> Figure:
+    """Fig. 3 of the STG-MTL paper: the models of all clusters see the image; a task's output is their mean by its memberships."""
+    fig, ax = _canvas(height=6.9)
+    _wide(ax, 6.9, "image", "data")
+    _row(ax, 5.4, r"\mathrm{{model}}\ {}", "shared", size=14)
+    _row(ax, 3.8, "o_{{{0}t}}", "data")
+    _wide(ax, 2.0, r"$o_t = \Sigma_j\, u_{tj}\, o_{jt}$", "align")
+    _wide(ax, 0.5, r"$p_t = \mathrm{sigmoid}(o_t)$", "task")
+    for name, x in _COLUMNS.items():
+        _arrows(ax, x, (6.5, 5.8), (5.0, 4.2), (3.4, 2.4))
+        ax.text(x + 0.12, 2.9, rf"$\times\, u_{{t{name}}}$", fontsize=13, va="center")
+    _arrows(ax, (_COLUMNS["1"] + _COLUMNS["k"]) / 2, (1.6, 0.9))
+    _side(ax, {5.4: "run all", 3.8: "logits", 2.9: "weigh", 2.0: "add", 0.5: "task $t$"})
+    return fig
+
+
 def combined_tasks() -> Figure:
     """Fig. 1 of the CO-TASK paper: auxiliary tasks from pairs of tasks, one task a batch, a shared bottom with a head each."""
     fig, ax = _canvas(height=9.2)
@@ -110,18 +153,19 @@ def _canvas(height: float) -> tuple[Figure, Axes]:
     return fig, ax
 
 
-def _row(ax: Axes, y: float, symbol: str, kind: str | None) -> None:
-    """One box a task at height `y`, with dots for those left out; bare letters where `kind` is None."""
+def _row(ax: Axes, y: float, symbol: str, kind: str | None, last: str = "k", size: float = 17) -> None:
+    """One box a task at height `y`, with dots for those left out; bare letters where `kind` is None; `last` is named last."""
     for name, x in _COLUMNS.items():
         if kind:
             _box(ax, x, y, _BOX, kind)
-        ax.text(x, y, f"${symbol.format(name)}$", ha="center", va="center", fontsize=17)
+        shown = last if name == "k" else name
+        ax.text(x, y, f"${symbol.format(shown)}$", ha="center", va="center", fontsize=size)
     ax.text(_DOTS, y, r"$\cdots$", ha="center", va="center", fontsize=17)
 
 
-def _wide(ax: Axes, y: float, label: str) -> None:
+def _wide(ax: Axes, y: float, label: str, kind: str = "shared") -> None:
     left, right = min(_COLUMNS.values()) - _BOX / 2, max(_COLUMNS.values()) + _BOX / 2
-    _box(ax, (left + right) / 2, y, right - left, "shared")
+    _box(ax, (left + right) / 2, y, right - left, kind)
     ax.text((left + right) / 2, y, label, ha="center", va="center", fontsize=17)
 
 
