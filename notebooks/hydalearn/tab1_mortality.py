@@ -31,7 +31,8 @@
 #   not used here, for single-task learning, equal weights and HydaLearn.
 # - **Training**: SGD, batches of 16, cross-entropy for the main task, as in the paper. Our cuts, for every method alike: the
 #   number of updates, and gains measured on a fixed random part of the validation data (see the parameters).
-# - **Weights** sum to 2; the single task has the weight 2, too, so that no method is given a larger learning rate.
+# - **Weights** sum to 2 wherever a method fixes their sum, and the single task has the weight 2: a weight is a factor on the
+#   learning rate, and no method is to be given a larger one.
 # - **Two updates**: *as printed*, raw gradients in the real update; *scale-matched*, the auxiliary gradient on the shared layers
 #   rescaled to the norm of the main one, for every method alike. The paper leaves this open.
 # :::

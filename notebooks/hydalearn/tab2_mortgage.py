@@ -35,7 +35,8 @@
 #   not used here, for single-task learning, equal weights and HydaLearn.
 # - **Training**: SGD, batches of 16, cross-entropy for the main task, as in the paper. Our cuts, for every method alike: the
 #   number of updates, and gains measured on a fixed random part of the validation data (see the parameters).
-# - **Weights** sum to 2; the single task has the weight 2, too, so that no method is given a larger learning rate.
+# - **Weights** sum to 2 wherever a method fixes their sum, and the single task has the weight 2: a weight is a factor on the
+#   learning rate, and no method is to be given a larger one.
 # - **Two updates**: *as printed*, raw gradients in the real update; *scale-matched*, the auxiliary gradient on the shared layers
 #   rescaled to the norm of the main one, for every method alike. The paper leaves this open.
 # - **Weight** in Figure 5: the auxiliary task's share of the sum of both weights, before any rescaling of gradients, of the run
@@ -164,6 +165,7 @@ def draw_weights(curves: pd.DataFrame) -> None:
                 plots.band(ax, x, found["mean"], found.low, found.high, label=title, color=color, marker=marker)
             ax.axhline(0.5, color=plots.COLORS["grey"], linewidth=0.9)
             ax.set(title=f"update {update}", xlabel=label, ylim=(0, 1))
+            ax.xaxis.get_major_locator().set_params(integer=True)
             if kind == "events":
                 levels = list(range(benchmark.MOST_EVENTS + 1))
                 ax.set_xticks(levels, [*map(str, levels[:-1]), f"{levels[-1]}+"])
