@@ -15,8 +15,8 @@
 # # Figure 1: who helps flips from batch to batch
 #
 # The motivation of HydaLearn ({cite}`verboven2020hydalearn`) is a row of boxes for each task, one box a mini-batch: green where a
-# step on that task's loss would improve the *main* metric, red where it would worsen it. In the paper's drawing both rows change
-# colour all the time, and not together. So task weights should follow the mini-batch and not a slow trend.
+# step on that task's loss would improve the *main* metric, red where it would worsen it. The point: both rows change colour from
+# batch to batch, and each in its own way. So task weights should follow the mini-batch and not a slow trend.
 #
 # Here the boxes are measured along real training on the paper's two toy problems. The colour of task $i$ is the sign of its gain,
 #

@@ -26,8 +26,8 @@
 # metric, with both methods from the package. Then the same step is made in thousands of random geometries.
 #
 # :::{note} How we read the paper
-# - The figure shows arrows without numbers; we chose the four geometries below. Quality of a gradient: its angle to the direction
-#   in which the metric improves fastest.
+# - The figure is conceptual and gives no numbers; we chose the four geometries below. Quality of a gradient: its angle to the
+#   direction in which the metric improves fastest.
 # - Algorithm 1 normalises the fake steps only. *As printed*: the real step takes the raw gradients, so a weight that favours the
 #   main task can still leave the auxiliary gradient in the lead. *Scale-matched*: the auxiliary gradient is first rescaled to the
 #   main one's norm. For gradient cosine both are shown, too.
