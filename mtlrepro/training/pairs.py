@@ -73,14 +73,15 @@ def fit_pairs(
     relu: bool = False,
     classify: bool = False,
     size: int = 50,
+    choose: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> PairGrid:
     """Train one shared model of the tasks for every seed, pair and rate; return, for every seed and pair, the best by validation.
 
     train: samples of each task, x: (seeds, m, d), y: (seeds, pairs, m); one task alone is a single-task model. validation: the
     same for the tasks to judge by, the first or all. Mini-batch SGD with batches of one task each, mixed (appendix B.3), on
-    the squared or, with `classify`, the logistic loss. Epoch and rate are those with the least error (highest accuracy) on
-    validation, mean over its tasks. The shuffled sequence of tasks is the same for all seeds; each seed has its own start and
-    its own order of samples.
+    the squared or, with `classify`, the logistic loss. Epoch and rate are those with the largest `choose(predictions, labels)`
+    (default: least error, highest accuracy) on validation, mean over its tasks. The shuffled sequence of tasks is the same for
+    all seeds; each seed has its own start and its own order of samples.
     """
     tasks, pairs = len(train), train[0].y.shape[1]
     x0 = train[0].x
@@ -97,7 +98,7 @@ def fit_pairs(
             yield Batch(train[task].x[at, rows], y.repeat_interleave(len(rates), 1), task)
 
     loss = logistic_loss if classify else squared_loss
-    measure = accuracy if classify else _negative_error
+    measure = choose or (accuracy if classify else _negative_error)
 
     def validate(m: nn.Module) -> Tensor:
         found = [measure(m(v.x, task).unflatten(1, (pairs, -1)), v.y[:, :, None]) for task, v in enumerate(validation)]
@@ -115,6 +116,16 @@ def start_pairs(seeds: Sequence[int], d: int, tasks: int, relu: bool = False, dt
     return PairGrid(d, 1, tasks, 1, [generator(s, "fit pairs", tasks) for s in seeds], relu, dtype)
 
 
+class _AlignedStack(Aligned):
+    """`Aligned` on a `StackedSharedBottom`, as X (R B) instead of (X R) B: for few units far fewer sums, and the same model."""
+
+    def forward(self, x: Tensor, task: int) -> Tensor:
+        z = torch.bmm(x, torch.bmm(self.alignments[task], self.model.bottom.weight))  # type: ignore[union-attr, arg-type]
+        z = z.relu() if self.model.relu else z
+        predicted: Tensor = torch.bmm(z, self.model.heads[:, task, :, None]).squeeze(-1)  # type: ignore[index]
+        return predicted
+
+
 def fit_aligned(
     start: PairGrid,
     train: Sequence[Samples],
@@ -125,12 +136,14 @@ def fit_aligned(
     epochs: int,
     joint: bool = False,
     size: int = 50,
+    choose: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> PairGrid:
     """Algorithm 1 from `start` (one column a seed): alternate SGD steps on A_i and R_i on each batch of task i.
 
     With B fixed tasks no longer influence each other, so `train` needs the target alone; with `joint` B is trained along with
     A and every task takes part. train: samples of each task as in `fit_pairs`, one pair. validation: of the target, task 0;
-    it chooses rate and epoch. Returns the target's model R_0 B A_0, one column a seed.
+    rate and epoch are those with the largest `choose` on it, as in `fit_pairs`. Returns the target's model R_0 B A_0, one
+    column a seed.
     """
     runs, d = len(seeds) * len(rates), train[0].x.shape[-1]
     spread = [p.detach().repeat_interleave(len(rates), 0)[:, 0] for p in (start.shared, start.heads)]
@@ -140,7 +153,7 @@ def fit_aligned(
     inner.bottom.weight.data, inner.heads.data = spread[0].mT.contiguous(), spread[1][:, : len(train)].contiguous()
     if not joint:
         inner.bottom.requires_grad_(False)
-    model = Aligned(inner, d, len(train), runs)
+    model = _AlignedStack(inner, d, len(train), runs)
     mixing = generator(0, "fit aligned", "mix")
     at = torch.arange(len(seeds))[:, None]
 
@@ -160,7 +173,7 @@ def fit_aligned(
 
     def validate(m: nn.Module) -> Tensor:
         del m
-        return _negative_error(target()(validation.x, 0), validation.y).flatten()[:, None]
+        return (choose or _negative_error)(target()(validation.x, 0), validation.y).flatten()[:, None]
 
     found = fit(
         model,

@@ -68,8 +68,8 @@ def toy(seeds: list[int], m: int, angle: float, wedge: float, noise: float, chan
         b = fit_boundaries([tasks[i] for i in members], seeds)
         right = ((test.x @ b[..., None])[..., 0] > 0) == (test.y > 0.5)
         rows += [
-            {"seed": s, "partner": partner, "accuracy": a, "off": o, "bx": v[0], "by": v[1]}
-            for s, a, o, v in zip(seeds, right.double().mean(-1).tolist(), turned(b).tolist(), b.tolist(), strict=True)
+            {"seed": s, "partner": partner, "accuracy": round(a, 6), "off": round(o, 3)}
+            for s, a, o in zip(seeds, right.double().mean(-1).tolist(), turned(b).tolist(), strict=True)
         ]
     return rows
 
@@ -182,11 +182,13 @@ verdict
 # ## Recorded runs
 
 # %%
-if p.profile != "full" and "full" in results.available(p.exhibit):
-    recorded = results.load(p.exhibit, "full")
-    print(recorded.verdict)
+recorded = results.other_run(p)
+if recorded:
     draw(recorded.rows[recorded.rows.changed == "as above"])
-    print(sensitivity(recorded.rows).to_string())
+recorded.verdict if recorded else "No other run is recorded yet."
+
+# %%
+sensitivity(recorded.rows) if recorded else None
 
 # %% [markdown]
 # ## Exercise

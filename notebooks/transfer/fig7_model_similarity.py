@@ -212,12 +212,11 @@ verdict
 # ## Recorded runs
 
 # %%
-if p.profile != "full" and "full" in results.available(p.exhibit):
-    recorded = results.load(p.exhibit, "full")
-    print(recorded.verdict)
+recorded = results.other_run(p)
+if recorded:
     for setting in ("our reading", "literal"):
         draw(recorded.rows, setting)
-recorded.verdict if p.profile != "full" and "full" in results.available(p.exhibit) else "No other run is recorded yet."
+recorded.verdict if recorded else "No other run is recorded yet."
 
 # %% [markdown]
 # ## Exercise

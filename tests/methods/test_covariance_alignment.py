@@ -12,7 +12,7 @@ from mtlrepro.theorems import alg1
 from mtlrepro.training.alternating import AlternatingSGD, each_turn
 from mtlrepro.training.device import generator, seeded
 from mtlrepro.training.loop import fit
-from mtlrepro.training.pairs import fit_aligned, squared_loss, start_pairs
+from mtlrepro.training.pairs import _AlignedStack, fit_aligned, score, squared_loss, start_pairs
 
 RATE = torch.full((1,), 0.25, dtype=torch.float64)
 
@@ -119,3 +119,27 @@ def test_with_b_fixed_the_start_stays_and_the_target_improves():
     assert torch.equal(start.shared, shared)
     error = lambda model: (model(target.x, 0) - target.y).square().mean(-1)
     assert (error(found) < error(start)).all()
+
+
+def test_the_stacks_shortcut_is_algorithm_ones_model():
+    """X (R B) and (X R) B: equal predictions and equal gradients of R, linear and ReLU."""
+    for relu in (False, True):
+        found = []
+        for kind in (Aligned, _AlignedStack):
+            inner = StackedSharedBottom(5, 2, 2, [generator(1), generator(2)], relu=relu)
+            model = kind(inner, 5, 2, runs=2)
+            model.alignments[1].data += torch.randn(2, 5, 5, generator=generator(3), dtype=torch.float64)
+            predicted = model(torch.randn(2, 7, 5, generator=generator(4), dtype=torch.float64), 1)
+            predicted.square().sum().backward()
+            found.append((predicted.detach(), model.alignments[1].grad, inner.bottom.weight.grad, inner.heads.grad))
+        torch.testing.assert_close(*found)
+
+
+def test_choose_picks_the_rate_by_what_it_is_told():
+    """A rate of zero keeps the start; whichever of the two runs `choose` ranks higher is returned."""
+    target = _pair([1])[0]
+    start = start_pairs([1], 5, 1)
+    kind = {"rates": [0.0, 0.05], "epochs": 20}
+    moved = lambda model: not torch.equal(model.shared, start.shared)
+    assert moved(fit_aligned(start, [target], target, [1], **kind, choose=score))
+    assert not moved(fit_aligned(start, [target], target, [1], **kind, choose=lambda predicted, y: -score(predicted, y)))
