@@ -10,9 +10,11 @@ import pandas as pd
 from scipy import stats
 
 from mtlrepro import plots
+from mtlrepro.parameters import Params
+from mtlrepro.results.store import Runs
 from mtlrepro.results.verdict import Part, interval, paired
 from mtlrepro.training.auxiliary import METHODS
-from mtlrepro.training.benchmark import ABLATIONS, UPDATES
+from mtlrepro.training.benchmark import ABLATIONS, UPDATES, compare, logistic, settings, source
 
 # The paper's names of what it compares -> methods.
 PAPERS = {
@@ -24,6 +26,23 @@ PAPERS = {
     "STL": "stl",
 }
 MARGIN = 0.01  # of AUROC: what is called negligible
+
+
+_FIXED = ("grid", "rates", "steps", "check", "points")
+
+
+def trained(runs: Runs, p: Params, problem: str, **more: Any) -> pd.DataFrame:
+    """Rows of `compare` for every method and ablation that `p` names, and of `logistic`, on seeds counted from p.first_seed.
+
+    more: further arguments of `compare`, the same for all.
+    """
+    sha256 = source(problem).sha256
+    every = list(range(p.first_seed, p.first_seed + p.seeds))
+    fixed = {name: p.values[name] for name in _FIXED} | {"sha256": sha256} | more
+    found = runs.map(compare, settings(problem, p.methods, p.ablations, every, **fixed), "training")
+    plain = runs.map(logistic, [{"problem": problem, "seeds": every, "sha256": sha256}], "logistic regression")
+    rows = pd.concat([found, plain.assign(method="logistic", update="", measured_on="validation")])
+    return rows.drop(columns=["problem", *fixed], errors="ignore")
 
 
 def scores(rows: pd.DataFrame, update: str, value: str = "test", measured_on: str = "validation") -> pd.DataFrame:
@@ -77,6 +96,18 @@ def ablation_table(rows: pd.DataFrame, paper: Mapping[str, Sequence[float]]) -> 
             line[f"minus ExpImp-0, {update}"] = change
             line[f"validation minus test, {update}"] = f"{(held[name] - found[name]).mean():+.3f}"
     return pd.DataFrame(lines).T
+
+
+def choices(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line a method and update: means over seeds of what was chosen on validation, of the weights, and of the excess over test.
+
+    lowest rate, highest rate: shares of the seeds that chose an end of the grid.
+    """
+    here = rows[(rows.kind == "seed") & rows["rate"].notna()].copy()
+    here["lowest rate"], here["highest rate"] = here.rate == here.rate.min(), here.rate == here.rate.max()
+    here["validation minus test"] = here.validation - here.test
+    columns = ["lowest rate", "highest rate", "step", "share", "spread", "validation minus test"]
+    return here.groupby(["method", "measured_on", "update"], sort=False)[columns].mean().round(3)
 
 
 def draw_differences(rows: pd.DataFrame) -> None:

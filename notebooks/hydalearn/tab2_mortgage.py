@@ -66,7 +66,16 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.results.benchmark import ablation_claims, ablation_table, auroc_table, draw_differences, method_claims, scores
+from mtlrepro.results.benchmark import (
+    ablation_claims,
+    ablation_table,
+    auroc_table,
+    choices,
+    draw_differences,
+    method_claims,
+    scores,
+    trained,
+)
 from mtlrepro.training import benchmark
 
 torch.set_num_threads(1)
@@ -91,13 +100,7 @@ pd.DataFrame(
 # penalty chosen on validation, tells whether the networks are any good.
 
 # %%
-every = list(range(p.first_seed, p.first_seed + p.seeds))
-fixed = {name: p.values[name] for name in ("grid", "rates", "steps", "check", "points")} | {"sha256": table.sha256}
-settings = benchmark.settings("mortgage", p.methods, p.ablations, every, **fixed, curves=True)
-trained = runs.map(benchmark.compare, settings, "training")
-plain = runs.map(benchmark.logistic, [{"problem": "mortgage", "seeds": every, "sha256": table.sha256}], "logistic regression")
-rows = pd.concat([trained, plain.assign(method="logistic", update="", measured_on="validation")])
-rows = rows.drop(columns=["problem", "sha256", "grid", "steps", "check", "points", "curves"])
+rows = trained(runs, p, "mortgage", curves=True)
 
 # %% [markdown]
 # ## Table 2
@@ -117,15 +120,6 @@ draw_differences(rows)
 
 
 # %%
-def choices(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean of each choice over seeds, a line a method and update."""
-    here = rows[(rows.kind == "seed") & rows["rate"].notna()].copy()
-    here["lowest rate"], here["highest rate"] = here.rate == here.rate.min(), here.rate == here.rate.max()
-    here["validation minus test"] = here.validation - here.test
-    columns = ["lowest rate", "highest rate", "step", "share", "spread", "validation minus test"]
-    return here.groupby(["method", "measured_on", "update"], sort=False)[columns].mean().round(3)
-
-
 choices(rows)
 
 # %% [markdown]
