@@ -185,7 +185,7 @@ def draw_noise(rows: pd.DataFrame) -> None:
     fig, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.6), sharey=True)
     styles = {"as printed": (ORANGE, "o"), "softened": (BLUE, "s")}
     for ax, problem in zip(axes, PROBLEMS, strict=True):
-        some = rows[(rows.kind == "noise") & (rows.problem == problem) & (rows["update"] == "as printed") & (rows.beta == BETA)]
+        some = rows[(rows.kind == "noise") & (rows.problem == problem) & (rows["update"] == "as printed")]
         for (name, (inputs, _)), dash in zip(TRAININGS.items(), ("-", "--"), strict=True):
             color, marker = styles[inputs]
             table = results.summary(some[some.inputs == inputs].dropna(subset="within"), "samples", "within")
@@ -203,7 +203,7 @@ def draw_noise(rows: pd.DataFrame) -> None:
 
 def noise_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Agreement of weights from disjoint validation samples."""
-    some = rows[(rows.kind == "noise") & (rows.beta == BETA)].astype({"samples": int})
+    some = rows[rows.kind == "noise"].astype({"samples": int})
     names = {
         "correlation": "all steps",
         "within": "within quarters",

@@ -139,13 +139,13 @@ def along_training(
         meters[f"first {n}"] = on_samples(parts, setup, slice(0, n))
         meters[f"second {n}"] = on_samples(parts, setup, slice(half, half + n))
     seen = min(points, half)
-    meters["tried"] = _tried(parts, setup, slice(0, seen), slice(half, 2 * half), beta)
+    meters["tried"] = _tried(parts, setup, slice(0, seen), slice(half, half + max(points, half // 5)), beta)
     build, point = METHODS["hydalearn"].build, {"rate": rate, "beta": beta}
     found = trace(parts, seeds, setup, build, point, meters, update == "scale-matched", every)
     rows = [{"kind": "test", "seed": seed, "MAE": found.chosen.test[i].item()} for i, seed in enumerate(seeds)]
-    rows += factor_rows(found, seeds, windows) + sign_rows(found, seeds, windows)
-    rows += noise_rows(found, seeds, sizes, sorted({1.0, beta}), windows)
-    return rows + update_rows(found, seeds)
+    rows += factor_rows(found, seeds, windows) + sign_rows(found, seeds)
+    rows += noise_rows(found, seeds, sizes, beta, windows) + update_rows(found, seeds)
+    return [_short(row) for row in rows]
 
 
 def at_widths(
@@ -166,7 +166,7 @@ def at_widths(
     setup = Setup([width] * len(shared), head, ("squared error",) * 2, "MAE", steps=steps, check=steps, points=points)
     meters = {f"first order, {name}": meter for name, meter in FACTOR.items()}
     found = trace(parts, seeds, setup, METHODS["hydalearn"].build, {"rate": rate, "beta": beta}, meters, False, every)
-    return [row | {"scale_a": scales[1] / scales[0]} for row in factor_rows(found, seeds, 1)]
+    return [_short(row) | {"scale_a": scales[1] / scales[0]} for row in factor_rows(found, seeds, 1)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -184,23 +184,22 @@ def factor_rows(found: Trace, seeds: Sequence[int], windows: int) -> list[dict[s
         size = q.abs().nanmedian(1).values
         rows += [
             {"kind": "factor", "gradients": gradients, "seed": seed, "window": w, "size": size[w, i].item()}
-            | {name: round(float(share[w, i]), 4) for name, share in shares.items()}
+            | {name: float(share[w, i]) for name, share in shares.items()}
             for i, seed in enumerate(seeds)
             for w in range(windows)
         ]
     return rows
 
 
-def sign_rows(found: Trace, seeds: Sequence[int], windows: int) -> list[dict[str, Any]]:
+def sign_rows(found: Trace, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Rows "signs" and "step"."""
     rows: list[dict[str, Any]] = []
     for source in (f"{way}, {gradients}" for way in ("first order", "measured") for gradients in STEPS):
-        cases = [_cut(case.double(), windows).mean(1) for case in sign_cases(found.gains[source])]
+        cases = [case.double().mean(0) for case in sign_cases(found.gains[source])]
         rows += [
-            {"kind": "signs", "gains": source, "seed": seed, "window": w}
-            | {name: round(float(case[w, i]), 4) for name, case in zip(SIGNS, cases, strict=True)}
+            {"kind": "signs", "gains": source, "seed": seed}
+            | {name: float(case[i]) for name, case in zip(SIGNS, cases, strict=True)}
             for i, seed in enumerate(seeds)
-            for w in range(windows)
         ]
     for gradients in STEPS:
         measured, slope = (found.gains[f"{way}, {gradients}"].double() for way in ("measured", "first order"))
@@ -222,9 +221,7 @@ def sign_cases(gains: Tensor) -> list[Tensor]:
     return [main & aux, ~main & ~aux, main & ~aux, ~main & aux]
 
 
-def noise_rows(
-    found: Trace, seeds: Sequence[int], sizes: Sequence[int], betas: Sequence[float], windows: int
-) -> list[dict[str, Any]]:
+def noise_rows(found: Trace, seeds: Sequence[int], sizes: Sequence[int], beta: float, windows: int) -> list[dict[str, Any]]:
     """Rows "noise": how far the weights from two disjoint sets of validation samples agree, at the same steps.
 
     correlation: of the auxiliary share w_a / (w_m + w_a) over all steps; within: the same about the mean of each window, which
@@ -237,23 +234,13 @@ def noise_rows(
         apart = [gains[..., 0] - gains[..., 1] for gains in (one, two)]
         common = correlation(*(_centred(a, windows) for a in apart))
         same = ((apart[0] > 0) == (apart[1] > 0)).double().mean(0)
-        for beta in betas:
-            a, b = (gain_weights(gains, 1.0, beta, downscale=False)[..., 1] for gains in (one, two))
-            overall, within = correlation(a, b), correlation(_centred(a, windows), _centred(b, windows))
-            rows += [
-                {
-                    "kind": "noise",
-                    "samples": n,
-                    "beta": beta,
-                    "seed": seed,
-                    "correlation": overall[i].item(),
-                    "within": within[i].item(),
-                    "gain_correlation": common[i].item(),
-                    "same": same[i].item(),
-                    "deviation": a[:, i].std().item(),
-                }
-                for i, seed in enumerate(seeds)
-            ]
+        a, b = (gain_weights(gains, 1.0, beta, downscale=False)[..., 1] for gains in (one, two))
+        columns = {"correlation": correlation(a, b), "within": correlation(_centred(a, windows), _centred(b, windows))}
+        columns |= {"gain_correlation": common, "same": same, "deviation": a.std(0)}
+        rows += [
+            {"kind": "noise", "samples": n, "seed": seed} | {name: float(column[i]) for name, column in columns.items()}
+            for i, seed in enumerate(seeds)
+        ]
     return rows
 
 
@@ -275,6 +262,11 @@ def correlation(one: Tensor, two: Tensor) -> Tensor:
     a, b = (x.double() - x.double().mean(0) for x in (one, two))
     found: Tensor = (a * b).sum(0) / (a.square().sum(0) * b.square().sum(0)).sqrt()
     return found
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with four digits of every float: files of rows stay small."""
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in row.items()}
 
 
 def _cut(values: Tensor, windows: int) -> Tensor:

@@ -13,21 +13,26 @@ Random instances are small smooth networks, one a run of a batch.
 from __future__ import annotations
 
 import math
+import statistics
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from mtlrepro.errors import UnknownName
 from mtlrepro.methods.hydalearn import HydaLearn, gain_weights
 from mtlrepro.methods.scale_matched import ScaleMatched
+from mtlrepro.methods.static import Static
 from mtlrepro.methods.weighting import Batch, Call, Evaluate, Step, Weighting
 from mtlrepro.models.shared_bottom import SharedBottom
 from mtlrepro.models.stacked_mlp import StackedMLP
-from mtlrepro.training.device import THEORY, generator, seeded
-from mtlrepro.training.loop import train_step
+from mtlrepro.training.auxiliary import Traced
+from mtlrepro.training.device import NETWORK, THEORY, generator, seeded
+from mtlrepro.training.loop import fit, train_step
 from mtlrepro.training.metrics import auroc, mean_absolute_error, mean_squared_error
 
 INPUTS, OUTPUTS, BATCH, POINTS = 6, 2, 16, 64
@@ -253,10 +258,11 @@ class Settings:
 
 def written_out(
     model: SharedBottom, batches: Iterable[Batch], metric: Callable[[nn.Module], Tensor], settings: Settings
-) -> list[tuple[float, float, float, float]]:
-    """Algorithm 1, line by line, for one model; returns (w_m, w_a, δ_m, δ_a) of every step and leaves the model trained.
+) -> list[tuple[float, float, float, float, float]]:
+    """Algorithm 1, line by line, for one model; returns (w_m, w_a, δ_m, δ_a, e) of every step and leaves the model trained.
 
-    Nothing is shared with `HydaLearn`: Python numbers, and parameters set by hand. metric: in its own sign.
+    e: the reference μ minus M at the moved heads and the unmoved shared parameters, 0 unless it is carried over. Nothing is
+    shared with `HydaLearn`: Python numbers, and parameters set by hand. metric: in its own sign.
     """
     s, shared = settings, list(model.shared_parameters())
     sign = 1.0 if s.maximise else -1.0
@@ -277,19 +283,19 @@ def written_out(
             if s.matched:
                 gradients[1] = [g * norms[0] / norms[1] for g in gradients[1]]
                 norms[1] = norms[0]
-            if not s.carried:
-                mu = sign * float(metric(model))
+            now = sign * float(metric(model))
+            mu = mu if s.carried else now
             values = []
             for each, norm in zip(gradients, norms, strict=True):
                 for p, start, g in zip(shared, before, each, strict=True):
                     p.copy_(start - s.rate * g / (norm if s.normalise else 1.0))  # lines 13 and 17
                 values.append(sign * float(metric(model)))  # lines 14 and 18
             main, aux = values[0] - mu, values[1] - mu  # lines 15 and 19
-            weights = _weights_by_hand(main, aux, s)  # line 20
+            weights, error = _weights_by_hand(main, aux, s), mu - now  # line 20
             mu = values[0] if main >= aux else values[1]  # lines 21 to 25
             for p, start, g, h in zip(shared, before, *gradients, strict=True):
                 p.copy_(start - s.rate * (weights[0] * g + weights[1] * h))  # lines 35 and 36
-        trace.append((*weights, main, aux))
+        trace.append((*weights, main, aux, error))
     return trace
 
 
@@ -305,9 +311,10 @@ def try_algorithm(name: str, seeds: list[int], steps: int) -> dict[str, float]:
     """`HydaLearn` beside `written_out`, from the same start on the same batches, with the switches `name` of SWITCHES.
 
     worst: largest difference of any parameter after the last step, or of any weight in any step. both_positive, both_negative,
-    mixed: steps of either kind.
+    mixed: steps of either kind. off: steps in which the reference is not the metric of the parameters; off_median: median
+    |error| of the reference there, over the median |δ_m - δ_a|, which no reference changes.
     """
-    worst, cases = 0.0, {"both_positive": 0, "both_negative": 0, "mixed": 0}
+    errors, differences, worst, cases = list[float](), list[float](), 0.0, {"both_positive": 0, "both_negative": 0, "mixed": 0}
     for seed in seeds:
         switches = dict(SWITCHES[name])
         settings = Settings(rate=0.1, total=2.0, beta=3.0, **switches)
@@ -325,14 +332,170 @@ def try_algorithm(name: str, seeds: list[int], steps: int) -> dict[str, float]:
         inner = HydaLearn(metric, maximise=maximise, beta=settings.beta, total=settings.total, **switches)
         weighting: Weighting = ScaleMatched(inner) if matched else inner
         optimizer = torch.optim.SGD(models[1].parameters(), lr=settings.rate)
-        for batch, (*weights, main, aux) in zip(batches, trace, strict=True):
+        for batch, (*weights, main, aux, error) in zip(batches, trace, strict=True):
             train_step(models[1], batch, squared, optimizer, weighting)
             assert inner.weights is not None
             worst = max(worst, float((inner.weights - torch.tensor(weights, dtype=THEORY)).abs().max()))
+            errors.append(abs(error))
+            differences.append(abs(main - aux))
             cases["both_positive" if min(main, aux) >= 0 else "both_negative" if max(main, aux) < 0 else "mixed"] += 1
         pairs = zip(*(model.parameters() for model in models), strict=True)
         worst = max(worst, *(float((a - b).detach().abs().max()) for a, b in pairs))
-    return {"runs": len(seeds), "steps": len(seeds) * steps, "worst": worst} | cases
+    off = [error for error in errors if error > 1e-12]
+    size = statistics.median(off) / statistics.median(differences) if off else 0.0
+    return {"runs": len(seeds), "steps": len(errors), "worst": worst, "off": len(off), "off_median": size} | cases
+
+
+def try_negative(count: int, seed: int, beta: float, total: float = 2.0) -> dict[str, float]:
+    """The printed rule on `count` pairs of negative gains, log-normal in size.
+
+    wrong: pairs where the task that hurts more has the larger weight. worse_than_equal: pairs where the first-order harm of the
+    rule without eq. 4 is larger than that of equal weights. factor_low, factor_high: extremes of eq. 4's W' / W.
+    outside: pairs where that is outside (1/2, 1), rounding to an end not counted.
+    """
+    drawn = torch.randn(count, 2, generator=generator(seed, "negative"), dtype=THEORY)
+    gains = -drawn.exp()
+    weights = gain_weights(gains, total, beta)
+    worse = gains.argmin(-1, keepdim=True)
+    factor = weights.sum(-1) / total
+    return {
+        "n": count,
+        "wrong": int((weights.gather(-1, worse) > weights.gather(-1, 1 - worse)).sum()),
+        "worse_than_equal": int((first_order_value(gains, beta) < gains.mean(-1)).sum()),
+        "factor_low": factor.min().item(),
+        "factor_high": factor.max().item(),
+        "outside": int(((factor < 0.5 - 1e-12) | (factor > 1 + 1e-12)).sum()),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Beyond the paper: cost of first-order gains, several auxiliary tasks, an own model
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def step_costs(rounds: int, points: int, refresh: int = 8) -> dict[str, float]:
+    """What steps cost beside a plain static step of the same network (Exp1's), one run, batch 16: medians over `rounds`.
+
+    The kinds take turns, and times are processor time, so that other work on the machine falls on all alike. points:
+    validation samples of the metric. Renewed: one gradient of the metric serves `refresh` steps.
+    """
+    inputs, outputs = 75, 25
+    drawn = generator(0, "costs")
+
+    def normal(n: int, last: int) -> Tensor:
+        return torch.randn(1, n, last, generator=drawn)
+
+    batch, held, wanted = (
+        Batch(normal(16, inputs), [normal(16, outputs) for _ in range(2)]),
+        normal(points, inputs),
+        normal(points, 25),
+    )
+
+    def metric(call: Call) -> Tensor:
+        return mean_absolute_error(call(held, 0), wanted)
+
+    kinds: dict[str, tuple[Weighting, int]] = {
+        "static": (Static(), 1),
+        "HydaLearn": (HydaLearn(metric, maximise=False), 1),
+        "first order": (HydaLearn(metric, maximise=False, first_order=True), 1),
+        f"first order, renewed every {refresh} steps": (
+            HydaLearn(metric, maximise=False, first_order=True, refresh=refresh),
+            refresh,
+        ),
+    }
+    models = {name: StackedMLP(inputs, [64] * 4, [32], [outputs] * 2, [generator(0)], NETWORK) for name in kinds}
+    taken: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(rounds + 2):
+        for name, (weighting, steps) in kinds.items():
+            optimizer = torch.optim.SGD(models[name].parameters(), lr=0.01)
+            start = time.process_time()
+            for _ in range(steps):
+                train_step(models[name], batch, squared, optimizer, weighting)
+            taken[name].append((time.process_time() - start) / steps)
+    static = taken.pop("static")[2:]
+    return {n: statistics.median(a / b for a, b in zip(t[2:], static, strict=True)) for n, t in taken.items()}
+
+
+def several(seeds: list[int], steps: int, rate: float, beta: float, method: str) -> list[dict[str, Any]]:
+    """Our extension to three tasks: main, a related auxiliary one, and one whose labels are shuffled; scale-matched updates.
+
+    Labels of eq. 11 softened, 25 inputs, 5 outputs, 300 training samples, 200 to validate, 1,000 to test. method: "HydaLearn",
+    "equal weights" or "single task". One row a seed: the test error where the validation error is best, and the mean shares.
+    Raises UnknownName for another method.
+    """
+    if method not in SEVERAL:
+        raise UnknownName("method", method, SEVERAL)
+    drawn = [_three_tasks(seed) for seed in seeds]
+    train, validation, test = (
+        Batch(torch.stack([d[part][0] for d in drawn]), [torch.stack([d[part][1][t] for d in drawn]) for t in range(3)])
+        for part in range(3)
+    )
+
+    def error(call: Call, on: Batch) -> Tensor:
+        return mean_absolute_error(call(on.inputs, 0), on.targets[0])
+
+    inner = {
+        "HydaLearn": HydaLearn(lambda call: error(call, validation), maximise=False, beta=beta, total=3.0),
+        "equal weights": Static(),
+        "single task": Static([1.0, 0.0, 0.0]),
+    }[method]
+    weighting = Traced(inner)
+    model = StackedMLP(25, [40] * 2, [20], [5] * 3, [generator(seed, "model") for seed in seeds], NETWORK)
+    orders = [generator(seed, "order") for seed in seeds]
+    row, check = torch.arange(len(seeds))[:, None], max(1, steps // 20)
+
+    def batches(_: int) -> Iterable[Batch]:
+        for _ in range(check):
+            index = torch.stack([torch.randint(train.inputs.shape[1], (16,), generator=order) for order in orders])
+            yield Batch(train.inputs[row, index], [y[row, index] for y in train.targets])
+
+    fit(
+        model,
+        batches,
+        squared,
+        optimizer=torch.optim.SGD(model.parameters(), lr=rate),
+        epochs=steps // check,
+        weighting=weighting if method == "single task" else ScaleMatched(weighting),
+        validate=lambda m: -error(m, validation)[:, None],
+    )
+    with torch.no_grad():
+        found = error(model, test)
+    weights = torch.stack(weighting.trace)
+    shares = (weights / weights.sum(-1, keepdim=True)).mean(0)
+    return [
+        {"seed": seed, "method": method, "test": found[i].item()}
+        | {name: shares[i, t].item() for t, name in enumerate(("main", "related", "shuffled"))}
+        for i, seed in enumerate(seeds)
+    ]
+
+
+SEVERAL = ("HydaLearn", "equal weights", "single task")
+
+
+def _three_tasks(seed: int) -> list[tuple[Tensor, list[Tensor]]]:
+    """(x, labels of the three tasks) of the training, validation and test samples."""
+    drawn = generator(seed, "three tasks")
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=drawn, dtype=NETWORK)
+
+    basis, own, x = math.sqrt(10) * normal(25, 5), math.sqrt(3.5) * normal(2, 25, 5), normal(1500, 25)
+    labels = [torch.tanh(x @ (basis + each) / math.sqrt(25 * 13.5)) + 0.1 * normal(1500, 5) for each in own]
+    labels.append(labels[1][torch.randperm(1500, generator=drawn)])
+    return [(x[rows], [y[rows] for y in labels]) for rows in (slice(300), slice(300, 500), slice(500, None))]
+
+
+def own_example() -> tuple[SharedBottom, DataLoader[Any], DataLoader[Any]]:
+    """An ordinary model of two tasks, a yes-no label and a number, with its training and validation loaders, seeded."""
+    drawn = generator(0, "own model")
+    x, noise = torch.randn(400, 5, generator=drawn), torch.randn(2, 400, generator=drawn)
+    signal = x @ torch.tensor([1.0, -1.0, 0.5, 0.0, 0.0])
+    whole = (x, (signal + noise[0] > 0).float(), signal + noise[1])
+    training, validation = (TensorDataset(*(part[rows] for part in whole)) for rows in (slice(300), slice(300, None)))
+    with seeded(0, "own model"):
+        heads = [nn.Sequential(nn.Linear(16, 1), nn.Flatten(0)) for _ in range(2)]
+        model = SharedBottom(nn.Sequential(nn.Linear(5, 16), nn.ReLU()), heads)
+    return model, DataLoader(training, 16, shuffle=True, generator=drawn), DataLoader(validation, 64)
 
 
 def _network(seed: int) -> SharedBottom:

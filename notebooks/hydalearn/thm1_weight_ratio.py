@@ -199,8 +199,8 @@ shown.draw_widths(wide)
 # Let a step of weight 1 on task $i$ gain $\delta_i$. To first order, weights gain $w_m\delta_m + w_a\delta_a$, and under $w_m +
 # w_a = W$, $w \ge 0$ the largest is $W \max(\delta_m, \delta_a)$: **all weight to the larger gain**. The proportional rule is
 # not that. With two positive gains of ratio $r \le 1$ it gains $(1 + r^{\beta+1}) / (1 + r^\beta)$ of it: at least
-# $2(\sqrt2 - 1)$ with $\beta = 1$, and closer to all with a larger $\beta$. What eq. 5 does maximise, by Hölder's inequality, is the
-# first-order gain among weights of the same $p$-norm, $p = 1 + 1/\beta$: for $\beta = 1$ those with the same $w_m^2 + w_a^2$,
+# $2(\sqrt2 - 1)$ with $\beta = 1$, and closer to all with a larger $\beta$. What eq. 5 does maximise, by Hölder's inequality, is
+# the first-order gain among weights of the same $p$-norm, $p = 1 + 1/\beta$: for $\beta = 1$ those with the same $w_m^2 + w_a^2$,
 # which is steepest ascent in the weights. For two negative gains the printed ratio is not even better than equal weights
 # ([Algorithm 1](alg1_hydalearn)).
 
@@ -276,6 +276,7 @@ shown.noise_table(traced)
 
 # %%
 rows = pd.concat([orders, circles, traced, random, wide, rules], ignore_index=True)
+rows = rows.drop(columns=["every", "points"], errors="ignore")  # the same in all of them: among the parameters
 
 
 def near(rows: pd.DataFrame, problem: str, inputs: str, update: str, gradients: str) -> pd.Series:
