@@ -19,6 +19,9 @@ from torch.utils.data import BatchSampler, DataLoader, TensorDataset, WeightedRa
 from mtlrepro.methods.task_aware_sampler import TaskAwareSampler, task_aware_weights
 from mtlrepro.training.device import generator
 
+# Batches that `ours` draws at once, and a turn of the comparison: so every turn bears the whole cost of its draws.
+BLOCK = 256
+
 Stream = Iterator[tuple[int, Tensor, Tensor]]
 
 
@@ -50,7 +53,7 @@ def ours(data: LabelledRecords, batch: int, drawn: torch.Generator) -> Stream:
     """The task-aware sampler, its rows taken from the tensors."""
     sampler = TaskAwareSampler(data.labels, batch, drawn)
     while True:
-        for task, rows, labels in sampler.batches(256):
+        for task, rows, labels in sampler.batches(BLOCK, at_once=BLOCK):
             yield task, data.inputs.index_select(0, rows), labels
 
 
@@ -104,10 +107,11 @@ def _forever(loaded: DataLoader[Any]) -> Iterator[Any]:
 PIPELINES = {"ours": ours, "loader": loader, "loader of batches": batched_loader}
 
 
-def throughput(data: LabelledRecords, batch: int, steps: int, turns: int, seed: int) -> pd.DataFrame:
+def throughput(data: LabelledRecords, batch: int, turns: int, seed: int) -> pd.DataFrame:
     """One line a turn: batches a second of processor time of each pipeline, and how many times the loaders' rate ours is.
 
-    The pipelines take turns of `steps` batches each, after one turn that is not counted.
+    The pipelines take turns of BLOCK batches each, after one turn that is not counted; most of what a loader does at the start
+    of an epoch falls into that one.
     """
     streams = {name: pipeline(data, batch, generator(seed, name)) for name, pipeline in PIPELINES.items()}
     lines = []
@@ -115,9 +119,9 @@ def throughput(data: LabelledRecords, batch: int, steps: int, turns: int, seed: 
         rates = {}
         for name, stream in streams.items():
             start = time.process_time()
-            for _ in range(steps):
+            for _ in range(BLOCK):
                 next(stream)
-            rates[name] = steps / (time.process_time() - start)
+            rates[name] = BLOCK / (time.process_time() - start)
         if turn >= 0:
             lines.append(rates | {f"times the {name}": rates["ours"] / rates[name] for name in list(PIPELINES)[1:]})
     return pd.DataFrame(lines)

@@ -55,7 +55,7 @@ def test_throughput_beside_weighted_random_sampler_and_dataloader(benchmark, sha
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     data = records(SIZE, TASKS, shape, seed=0, numbered=not shape)
-    found = throughput(data, batch=128, steps=100, turns=TURNS, seed=0)
+    found = throughput(data, batch=128, turns=TURNS, seed=0)
     pipeline = ours(data, 128, generator(0))
     benchmark.pedantic(lambda: next(pipeline), rounds=200)
     benchmark.extra_info |= {"shape": shape, "median": found.median().to_dict()}
