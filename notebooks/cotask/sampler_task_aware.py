@@ -121,7 +121,7 @@ def draw(rows: pd.DataFrame) -> None:
         xscale="log", xlabel="records of the larger class for each of the smaller", ylabel="share of the smaller class in draws"
     )
     ax.set_ylim(-0.02, 0.56)
-    ax.legend(loc="center left")
+    ax.legend(loc="center right", bbox_to_anchor=(1, 0.3))
     plots.show(fig)
 
 
