@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -33,7 +34,7 @@ class StackedMLP(nn.Module):
             raise BadValue("a shared-bottom network needs at least one shared layer and one task.")
 
         def layers(widths: Sequence[int]) -> nn.ModuleList:
-            pairs = zip(widths[:-1], widths[1:], strict=True)
+            pairs = itertools.pairwise(widths)
             return nn.ModuleList(StackedLinear(a, b, generators, dtype=dtype) for a, b in pairs)
 
         self.bottom = layers([d, *shared])
