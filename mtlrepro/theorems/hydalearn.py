@@ -280,7 +280,7 @@ def written_out(
             for p, g in updates:
                 p.sub_(s.rate * g)  # lines 31 and 32
             norms = [math.sqrt(sum(float(g.square().sum()) for g in each)) for each in gradients]
-            if s.matched:
+            if s.matched and norms[1] > 0:
                 gradients[1] = [g * norms[0] / norms[1] for g in gradients[1]]
                 norms[1] = norms[0]
             now = sign * float(metric(model))
@@ -288,7 +288,7 @@ def written_out(
             values = []
             for each, norm in zip(gradients, norms, strict=True):
                 for p, start, g in zip(shared, before, each, strict=True):
-                    p.copy_(start - s.rate * g / (norm if s.normalise else 1.0))  # lines 13 and 17
+                    p.copy_(start - s.rate * g / (norm if s.normalise and norm > 0 else 1.0))  # lines 13 and 17
                 values.append(sign * float(metric(model)))  # lines 14 and 18
             main, aux = values[0] - mu, values[1] - mu  # lines 15 and 19
             weights, error = _weights_by_hand(main, aux, s), mu - now  # line 20
@@ -302,6 +302,8 @@ def written_out(
 def _weights_by_hand(main: float, aux: float, s: Settings) -> tuple[float, float]:
     if (main >= 0) != (aux >= 0):
         return (s.total, 0.0) if main >= 0 else (0.0, s.total)
+    if main * aux == 0:  # a dead network gains nothing
+        return (s.total / 2, s.total / 2) if main == aux else (s.total, 0.0) if main > aux else (0.0, s.total)
     ratio = (main / aux) ** (-s.beta if s.invert_negative and main < 0 else s.beta)  # eq. 5
     total = s.total / (1 + math.exp(-1 / ratio)) if s.downscale and main < 0 else s.total  # eq. 4
     return total * ratio / (1 + ratio), total / (1 + ratio)
@@ -317,7 +319,7 @@ def try_algorithm(name: str, seeds: list[int], steps: int) -> dict[str, float]:
     errors, differences, worst, cases = list[float](), list[float](), 0.0, {"both_positive": 0, "both_negative": 0, "mixed": 0}
     for seed in seeds:
         switches = dict(SWITCHES[name])
-        settings = Settings(rate=0.1, total=2.0, beta=3.0, **switches)
+        settings = Settings(rate=0.4, total=2.0, beta=3.0, **switches)
         models = [_network(seed) for _ in range(2)]
         batches = [_samples(BATCH, seed, f"batch {step}") for step in range(steps)]
         held = _samples(POINTS, seed, "validation")

@@ -149,7 +149,7 @@ def negative(beta: float, count: int, seed: int) -> dict:
     return hydalearn.try_negative(count, seed, beta)
 
 
-settings = [{"beta": beta, "count": 200 * p.instances, "seed": p.first_seed} for beta in (1.0, 3.0, 6.0)]
+settings = [{"beta": beta, "count": 1000, "seed": p.first_seed} for beta in (1.0, 3.0, 6.0)]
 pairs = runs.map(negative, settings, "negative gains").assign(kind="negative")
 pairs[["beta", "n", "wrong", "worse_than_equal", "factor_low", "factor_high"]].rename(
     columns={"n": "pairs", "wrong": "more weight to the worse", "worse_than_equal": "more harm than equal weights"}
@@ -270,7 +270,7 @@ shown.several_table(three)
 # %%
 model, training_loader, validation_loader = hydalearn.own_example()
 snippet = (paths.book() / "snippets" / "hydalearn_own_model.py").read_text()
-print(snippet)
+print("\n".join(line for line in snippet.splitlines() if not line.startswith("#")))
 
 # %%
 known = {"torch": torch, "nn": nn, "model": model, "training_loader": training_loader, "validation_loader": validation_loader}
