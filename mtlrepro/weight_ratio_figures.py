@@ -119,6 +119,12 @@ def factor_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={"1/2 to 2": "within [1/2, 2]", "size": "median |q|"}).round(3)
 
 
+def error_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Test error in the end, one line a training."""
+    some = rows[rows.kind == "test"].groupby(["problem", "inputs", "update"], sort=False)
+    return some[["MAE"]].mean().rename(columns={"MAE": "test MAE"}).round(3)
+
+
 def direction_table(rows: pd.DataFrame) -> pd.DataFrame:
     """The factor of random directions by dimension."""
     some = rows[rows.kind == "directions"].astype({"dimension": int}).set_index("dimension")
