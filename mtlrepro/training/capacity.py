@@ -45,13 +45,17 @@ def search(
 
 def accuracy(rows: pd.DataFrame) -> pd.DataFrame:
     """Validation accuracy (percent) of each network, mean over its tasks: columns encoder, trained_on, capacity, seed, valid."""
-    return rows.groupby([*NETWORK, "capacity", "seed"], as_index=False).valid.mean()
+    return rows.groupby([*NETWORK, "capacity", "seed"]).valid.mean().reset_index()
 
 
 def chosen(rows: pd.DataFrame, value: str = "capacity") -> pd.Series:
     """(encoder, trained_on) -> the `value` of the best mean validation accuracy; the smallest of equals."""
     means = rows.groupby([*NETWORK, value]).valid.mean()
     return means.groupby(level=[0, 1]).idxmax().map(lambda key: key[-1])
+
+
+def _items(best: pd.Series) -> list[tuple[tuple[str, str], int]]:
+    return list(zip(best.index, best, strict=True))
 
 
 def spare(rows: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +79,7 @@ def below_largest(rows: pd.DataFrame) -> pd.DataFrame:
     gains = {}
     for seed in sorted(rows.seed.unique()):
         best = chosen(rows[rows.seed != seed])
-        gains[seed] = {key: table[(*key, size, seed)] - table[(*key, largest, seed)] for key, size in best.items()}
+        gains[seed] = {key: table[(*key, size, seed)] - table[(*key, largest, seed)] for key, size in _items(best)}
     return pd.DataFrame(gains).T
 
 
