@@ -53,7 +53,8 @@ def project(tmp_path_factory):
     copy = tmp_path_factory.mktemp("project")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=paths.project(), capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
-        if not name.startswith(("notebooks/transfer/", "book/results/", "tests/")) and (paths.project() / name).exists():
+        left_out = name.startswith(("notebooks/", "book/results/", "tests/")) and not name.startswith("notebooks/profiles/")
+        if not left_out and (paths.project() / name).exists():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(paths.project() / name, copy / name)
     registry = (copy / "mtlrepro/exhibits.yaml").read_text().splitlines()
