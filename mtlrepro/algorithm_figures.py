@@ -51,8 +51,9 @@ def draw_geometry() -> None:
 
 def of_training(rows: pd.DataFrame, method: str, update: str, batch: int = 16, points: int | None = None) -> pd.DataFrame:
     """Rows of one training, by seed."""
-    here = rows[(rows.kind == "training") & (rows.method == method) & (rows.batch == batch)]
-    here = here[here.points == (points or rows.points.max())]
+    trained = rows[rows.kind == "training"]
+    here = trained[(trained.method == method) & (trained.batch == batch)]
+    here = here[here.points == (points or trained.points.max())]
     return here[here["update"] == ("as printed" if method == "stl" else update)].set_index("seed")
 
 
