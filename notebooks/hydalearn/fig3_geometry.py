@@ -255,13 +255,12 @@ draw_shares(rows)
 # - **A harmful main gradient** is dropped only where the auxiliary one helps. As printed, the auxiliary step is then taken at
 #   its raw length with all of $W$, which at the large rate overshoots in many geometries.
 #
-# (errata-fig3-both-harmful)=
 # ## Two harmful gradients
 #
 # The paper's aim is to give weight to "the task for which a particular mini-batch yields the most valuable signal". With both
 # gains negative, eq. 3 does the reverse: $w_m / w_a = |\delta_m| / |\delta_a|$ is large where the main task hurts most.
 # Equation 4 shrinks the total, but to between a half and all of $W$, and it shrinks least where $w_a / w_m$ is large, that is,
-# where the auxiliary task does most of the harm. The *inverted* ratio is ours.
+# where the auxiliary task does most of the harm. The *inverted* ratio is ours; [Algorithm 1](alg1_hydalearn) trains with it.
 
 
 # %%
