@@ -124,7 +124,7 @@ cost_table(rows)
 # %%
 def draw(rows: pd.DataFrame) -> plt.Figure:
     """Formulas as lines, passes counted as dots, both in plain trainings."""
-    fig, ax = plt.subplots(figsize=(plots.WIDTH, 4.4))
+    fig, ax = plt.subplots(figsize=(plots.WIDTH, 5.6))
     table, grid = costs(rows), np.arange(2, 101)
     for (method, title), color, marker in zip(METHODS.items(), plots.COLORS.values(), plots.MARKERS, strict=False):
         style = "--" if method == "tag" else "-"
@@ -132,11 +132,12 @@ def draw(rows: pd.DataFrame) -> plt.Figure:
             ax.plot(grid, [float(effective_models(method, int(n))) for n in grid], style, color=color, linewidth=1.2)
         own = table[table["method"] == method]
         ax.plot(own["n"], own["passes"], marker, color=color, markersize=8, label=title)
-    ax.plot(grid, grid + 1, ":", color=list(plots.COLORS.values())[2], label="n + 1")
+    ax.plot(grid, grid + 1, ":", color=list(plots.COLORS.values())[2], label="TAG by its passes, n + 1")
     ax.set(xscale="log", yscale="log", ylim=(0.7, 1e5), xlabel="number of tasks n", ylabel="plain multi-task trainings")
     ax.set_xticks([2, 5, 10, 20, 50, 100], ["2", "5", "10", "20", "50", "100"])
     ax.minorticks_off()
-    ax.legend(title="lines: formulas, markers: passes counted", fontsize=9, title_fontsize=9)
+    ax.set_title("lines: formulas, markers: passes counted")
+    fig.legend(loc="outside lower left", fontsize=10)
     return fig
 
 
