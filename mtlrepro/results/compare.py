@@ -11,6 +11,8 @@ from mtlrepro import exhibits
 from mtlrepro.results.verdict import Verdict, describe, interval
 
 _MARK = {"holds": "✓ holds", "fails": "✗ fails", "unclear": "? unclear"}
+# With more claims than this a page shows how often each holds, and the claims themselves folded.
+_FOLDED = 16
 
 
 def paper_values(exhibit: str) -> dict[str, Any]:
@@ -41,6 +43,13 @@ def parts_table(verdict: Verdict) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def counts_table(verdict: Verdict) -> pd.DataFrame:
+    """One line a claim, whatever its setting: in how many settings it holds, is unclear, fails."""
+    table = parts_table(verdict)
+    counts = pd.crosstab(table["claim"], table["outcome"]).reindex(table["claim"].unique())
+    return counts.reindex(columns=list(_MARK.values()), fill_value=0).rename_axis(columns=None).reset_index()
+
+
 def verdict_html(verdict: Verdict) -> str:
     """The box that a page shows for a verdict: the word, tier and profile, then every claim with its interval."""
     style = verdict.status.replace(" ", "-")
@@ -50,8 +59,15 @@ def verdict_html(verdict: Verdict) -> str:
     table = parts_table(verdict)
     if not table.empty and not table["setting"].any():
         table = table.drop(columns="setting")
-    body = table.to_html(index=False, border=0, classes="claims") if verdict.parts else ""
-    return f'<div class="verdict-box {style}">{head}{reason}<div class="table-scroll">{body}</div></div>'
+    body = _scrolled(table) if verdict.parts else ""
+    if len(verdict.parts) > _FOLDED:
+        fold = f"<details><summary>All {len(verdict.parts)} claims, by setting</summary>{body}</details>"
+        body = _scrolled(counts_table(verdict)) + fold
+    return f'<div class="verdict-box {style}">{head}{reason}{body}</div>'
+
+
+def _scrolled(table: pd.DataFrame) -> str:
+    return f'<div class="table-scroll">{table.to_html(index=False, border=0, classes="claims")}</div>'
 
 
 def verdict_record(verdict: Verdict) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mtlrepro.results import Part, check, combine, interval, paired
+from mtlrepro.results.compare import counts_table, verdict_html
+from mtlrepro.results.verdict import Verdict
 
 finite = st.floats(-1e3, 1e3, allow_nan=False).map(lambda v: round(v, 3))
 
@@ -103,3 +105,16 @@ def test_a_stored_part_comes_back_equal(values, claim):
 def test_a_stored_outcome_cannot_be_edited():
     record = paired("claim", [-1.0, -1.1, -0.9]).as_dict() | {"outcome": "holds", "low": 1.0}
     assert Part.from_dict(record).outcome == "fails"
+
+
+def test_a_box_of_many_claims_counts_them_and_folds_the_settings():
+    """Every claim's interval stays on the page; what meets the eye first is how often each claim holds."""
+    parts = tuple(paired("gain", [1.0, 1.1, 1.2], setting=f"setting {i}") for i in range(15))
+    parts += tuple(paired("loss", [-1.0, -1.1, -1.2], setting=f"setting {i}") for i in range(5))
+    verdict = Verdict("transfer/fig3", "quick", "synthetic", "partly", parts)
+    expected = {"claim": ["gain", "loss"], "✓ holds": [15, 0], "✗ fails": [0, 5], "? unclear": [0, 0]}
+    assert counts_table(verdict).to_dict("list") == expected
+    page = verdict_html(verdict)
+    assert "All 20 claims" in page
+    assert page.index("<details>") < page.index("setting 14") < page.index("</details>")
+    assert "<details>" not in verdict_html(Verdict("transfer/fig3", "quick", "synthetic", "reproduced", parts[:3]))
