@@ -94,6 +94,15 @@ def cifar_tasks(
     return _with_extras(made, "cifar10", numbers, split, flip_seed, random_seed) if group == "G2" else made
 
 
+def superclass_tasks(split: Literal["train", "test"], limit: int | None = None, mirror: Path | None = None) -> TaskSet:
+    """20 tasks, "is it of this superclass of CIFAR-100?": a public stand-in for the findings of chest X-rays, which are tasks on
+    common images too. Arguments and errors as of `load_cifar`."""
+    loaded = load_cifar("cifar100", split, limit, mirror)
+    names = loaded.classes["coarse"]
+    made = _classes("cifar100", "cifar100", loaded.images, loaded.labels["coarse"], names, names, loaded.tier, loaded.partial)
+    return replace(made, positive_weights=np.ones(len(names)))
+
+
 def digits_tasks(group: Literal["G1", "G2"], flip_seed: int = FLIP_SEED, random_seed: int = RANDOM_SEED) -> TaskSet:
     """The same construction on all 1,797 digits; see `split_digits` for rows of a split."""
     _known(group, ("G1", "G2"))
