@@ -1,4 +1,4 @@
-"""STG-MTL on images: data maps of all tasks, the groups they make, and models specialised in the groups (Secs. 3.2 to 3.4).
+"""STG-MTL on images (Sherif, Abid, Elattar, ElHelw 2023): data maps of all tasks, groups of tasks, models specialised in groups.
 
 One function trains everything. A model is a row of task weights in its loss: ones for multi-task learning, one task alone for
 single-task learning, a cluster's memberships for its specialised model. The models of a row each are trained side by side, from
@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import permutation_test
-from sklearn.metrics import adjusted_rand_score, f1_score, normalized_mutual_info_score
+from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
 from torchvision.models import resnet18
 
-from mtlrepro.data.binary_tasks import TaskSet
+from mtlrepro.data.binary_tasks import TaskSet, cifar_tasks, digits_tasks
+from mtlrepro.data.digits import load_digits, split_digits
+from mtlrepro.errors import DataMissing
 from mtlrepro.methods import task_grouping
 from mtlrepro.methods.data_maps import DataMap, Snapshot, stacked, true_label_probability
 from mtlrepro.methods.static import Static
@@ -46,6 +48,17 @@ class Setup:
     snapshots: int = 2
     together: int = 10
     device: str = "cpu"
+
+
+def task_sets(group: Literal["G1", "G2", "G3"], images: int, tests: int) -> tuple[TaskSet, TaskSet]:
+    """The first training and test images of CIFAR; where they are not at hand digits for G1 and G2, and DataMissing for G3."""
+    try:
+        return cifar_tasks(group, "train", images), cifar_tasks(group, "test", tests)
+    except DataMissing:
+        if group == "G3":
+            raise
+        made, rows = digits_tasks(group), split_digits(load_digits(), 0)
+        return made.of(np.concatenate([rows["train"], rows["valid"]])[:images]), made.of(rows["test"][:tests])
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,13 +198,74 @@ def distances(maps: Sequence[Snapshot]) -> Tensor:
     return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def agreement(labels: Sequence[int], families: Sequence[str], shuffles: int, seed: int) -> dict[str, float]:
-    """How well a grouping's labels agree with known families: adjusted Rand index, normalised mutual information, and the share
-    of `shuffles` random relabellings (with the grouping itself) whose adjusted Rand index is no smaller, a permutation p-value.
+def map_rows(
+    train_set: TaskSet, of: Literal["multi-task", "single-task"], seed: int, setup: Setup, clusters: Sequence[int],
+    shown: str = "", points: int = 0,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Train on all tasks, by one model or by one a task, and describe the data maps. One row a task:
+
+    task, family, apart (distances to every task, as text), and "votes k" for each k of `clusters` (point-based memberships in k
+    clusters, as text). Besides, `points` rows of the task called `shown`: confidence, variability and the label of a point.
     """
-    found, wanted = np.asarray(labels), np.unique(families, return_inverse=True)[1]
-    test = permutation_test(
-        (found,), lambda x: adjusted_rand_score(wanted, x), permutation_type="pairings", vectorized=False,
-        n_resamples=shuffles, alternative="greater", rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    return {"ari": float(test.statistic), "nmi": float(normalized_mutual_info_score(wanted, found)), "p": float(test.pvalue)}
+    (data,) = prepared(train_set, setup=setup)
+    tasks = len(train_set.tasks)
+    weights = torch.ones(1, tasks) if of == "multi-task" else torch.eye(tasks)
+    maps = train(data, weights, seed, setup, record=True).maps
+    apart = distances(maps)
+    votes = {k: task_grouping.point_based(stacked(maps), k, seed, restarts=3).memberships for k in clusters}
+    rows: list[dict[str, Any]] = [
+        {"kind": "task", "task": task, "family": family, "apart": _text(apart[i])}
+        | {f"votes {k}": _text(v[i]) for k, v in votes.items()}
+        for i, (task, family) in enumerate(zip(train_set.tasks, train_set.families, strict=True))
+    ]
+    if points:
+        which = train_set.tasks.index(shown) if shown in train_set.tasks else 0
+        last = maps[-1]
+        for row in np.random.default_rng(seed).choice(len(train_set), min(points, len(train_set)), replace=False):
+            rows.append(
+                {"kind": "point", "task": train_set.tasks[which], "label": int(train_set.labels[row, which]),
+                 "confidence": round(float(last.mean[which, row]), 4), "variability": round(float(last.std[which, row]), 4)}
+            )  # fmt: skip
+    return rows
+
+
+def _text(values: Tensor) -> str:
+    return " ".join(f"{value:.7g}" for value in values.tolist())
+
+
+def grouped_f1(
+    sets: tuple[TaskSet, TaskSet], clusters: int, fuzziness: float, seed: int, setup: Setup, single: bool
+) -> list[dict[str, Any]]:
+    """Mean F1 over tasks, on training and test images, of STG-MTL and of what it is to be compared with; one row each.
+
+    Columns: method, average (of "logits" or "probabilities"), train, test. Methods: "multi-task", one model; "grouped", one model
+    for each of `clusters` soft clusters; "random groups", the same memberships dealt to other tasks; "no groups", as many models
+    with every membership 1 / clusters, that is, an ensemble of multi-task models; "single-task" where `single`.
+    """
+    data, tests = prepared(*sets, setup=setup)
+    tasks = len(sets[0].tasks)
+    both = (data, tests)
+    first = train(data, torch.ones(1, tasks), seed, setup, both, record=True)
+    rows_of = task_grouping.coordinates_of_distances(distances(first.maps))
+    memberships = task_grouping.soft(rows_of, clusters, seed, fuzziness).memberships
+    dealt = torch.randperm(tasks, generator=generator(seed, "dealt"))
+    plans = {
+        "grouped": memberships,
+        "random groups": memberships[dealt],
+        "no groups": torch.full_like(memberships, 1 / clusters),
+    } | ({"single-task": torch.eye(tasks, dtype=memberships.dtype)} if single else {})  # fmt: skip
+    rows = [_scored("multi-task", "logits", first.logits, torch.ones(tasks, 1), both)]
+    for number, (method, plan) in enumerate(plans.items()):
+        weights = task_grouping.loss_weights(plan).float()
+        logits = train(data, weights, generator(seed, number).initial_seed() % 2**31, setup, both).logits
+        for average in ("logits", "probabilities") if method != "single-task" else ("logits",):
+            rows.append(_scored(method, average, logits, plan, both))
+    return rows
+
+
+def _scored(method: str, average: str, logits: list[Tensor], plan: Tensor, sets: Sequence[Images]) -> dict[str, Any]:
+    row: dict[str, Any] = {"method": method, "average": average}
+    for name, found, each in zip(("train", "test"), logits, sets, strict=True):
+        mixed = task_grouping.combined_probability(found.transpose(1, 2), plan, average)  # type: ignore[arg-type]
+        row[name] = round(float(f1(mixed.T, each.labels).mean()), 5)
+    return row
