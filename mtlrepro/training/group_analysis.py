@@ -117,3 +117,51 @@ def two_clusters(rows: pd.DataFrame, split: Sequence[str]) -> pd.DataFrame:
             line["with the seed before"] = float(adjusted_rand_score(labels[of, seed - 1], found))
         lines.append(line)
     return pd.DataFrame(lines).set_index(["maps", "seed"]).sort_index()
+
+
+def together(labels: Sequence[int], families: Sequence[str], first: str, second: str | None = None) -> float:
+    """Share of the pairs of tasks within family `first`, or one of `first` and one of `second`, that share a cluster, minus the
+    share among all pairs of tasks: 0 is what a grouping of the same sizes reaches by chance, on average.
+    """
+    found, names = np.asarray(labels), np.asarray(families)
+    same = found[:, None] == found[None]
+    pairs = np.triu(np.ones_like(same), 1)
+    wanted = pairs & (names[:, None] == first) & (names[None] == first)
+    if second is not None:
+        wanted = (names[:, None] == first) & (names[None] == second)
+    return float(same[wanted].mean() - same[pairs].mean())
+
+
+def against_families(rows: pd.DataFrame, group: str, clusters: Sequence[int], shuffles: int = 999) -> pd.DataFrame:
+    """One line a k and seed: the hard groups' `agreement` with the families, and with the groups of the seed before."""
+    lines = []
+    for k in clusters:
+        before: list[int] | None = None
+        for seed in sorted(rows[rows.group == group].seed.unique()):
+            here, points = tasks_of(rows, group, seed)
+            labels = grouping.hard(points, k, SEED).labels.tolist()
+            line = {"k": k, "seed": seed} | agreement(labels, list(here.family), shuffles, seed)
+            if before is not None:
+                line["with the seed before"] = float(adjusted_rand_score(before, labels))
+            before = labels
+            lines.append(line)
+    return pd.DataFrame(lines).set_index(["k", "seed"])
+
+
+def family_table(rows: pd.DataFrame, group: str, k: int) -> pd.DataFrame:
+    """Families by seeds: `together` of each family's pairs."""
+    found = {}
+    for seed in sorted(rows[rows.group == group].seed.unique()):
+        here, points = tasks_of(rows, group, seed)
+        labels = grouping.hard(points, k, SEED).labels.tolist()
+        found[seed] = {family: together(labels, list(here.family), family) for family in dict.fromkeys(here.family)}
+    return pd.DataFrame(found)
+
+
+def across(rows: pd.DataFrame, group: str, k: int, first: str, second: str) -> pd.Series:
+    """By seed: `together` of pairs across two families."""
+    found = {}
+    for seed in sorted(rows[rows.group == group].seed.unique()):
+        here, points = tasks_of(rows, group, seed)
+        found[seed] = together(grouping.hard(points, k, SEED).labels.tolist(), list(here.family), first, second)
+    return pd.Series(found)

@@ -7,6 +7,7 @@ the same batches, each from initial weights of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -269,3 +270,18 @@ def _scored(method: str, average: str, logits: list[Tensor], plan: Tensor, sets:
         mixed = task_grouping.combined_probability(found.transpose(1, 2), plan, average)  # type: ignore[arg-type]
         row[name] = round(float(f1(mixed.T, each.labels).mean()), 5)
     return row
+
+
+def seconds_by_tasks(train_set: TaskSet, sizes: Sequence[int], seed: int, setup: Setup) -> list[dict[str, Any]]:
+    """CPU seconds of one multi-task training on the first n tasks, for each n of `sizes`, with and without data maps."""
+    (data,) = prepared(train_set, setup=setup)
+    rows = []
+    for n in sizes:
+        some = Images(data.images, data.labels[:n], data.positive[:n])
+        row: dict[str, Any] = {"n": n}
+        for name, record in (("plain", False), ("recorded", True)):
+            start = time.process_time()
+            train(some, torch.ones(1, n), seed, setup, record=record)
+            row[name] = round(time.process_time() - start, 3)
+        rows.append(row)
+    return rows

@@ -56,7 +56,7 @@ fuzziness: list[float] = None  # values of F; the first is the paper's
 # %%
 from mtlrepro.parameters import params
 
-p = params("stgmtl/fig4", globals(), positive=("seeds", "single", "images", "epochs", "side"))
+p = params("stgmtl/fig2", globals(), positive=("seeds", "single", "images", "epochs", "side"))
 
 # %%
 from dataclasses import asdict
@@ -86,10 +86,10 @@ QUADRUPEDS = ("cat", "dog", "horse")
 # %%
 def maps(group: str, of: str, seed: int, images: int, setup: dict, data: str) -> list[dict]:
     made = task_maps.Setup(**setup | {"widths": tuple(setup["widths"])})
-    return task_maps.map_rows(task_maps.task_sets(group, images, 1)[0], of, seed, made, (2, 3), "cat", 400)
+    return task_maps.map_rows(task_maps.task_sets(group, images, 2000)[0], of, seed, made, (2, 3), "cat", 400)
 
 
-sets = {group: task_maps.task_sets(group, p.images, 1)[0] for group in ("G1", "G2")}
+sets = {group: task_maps.task_sets(group, p.images, 2000)[0] for group in ("G1", "G2")}
 setup = asdict(task_maps.Setup(epochs=p.epochs, widths=p.widths, side=p.side))
 wanted = [(group, "multi-task", p.seeds) for group in sets] + [("G1", "single-task", p.single)]
 settings = [
