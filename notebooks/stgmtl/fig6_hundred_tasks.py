@@ -90,9 +90,8 @@ def maps(group: str, of: str, seed: int, images: int, setup: dict, data: str) ->
 
 def cost(sizes: list[int], seed: int, images: int, setup: dict, data: str) -> list[dict]:
     made = task_maps.Setup(**setup | {"widths": tuple(setup["widths"])})
-    return [
-        row | {"kind": "cost"} for row in task_maps.seconds_by_tasks(task_maps.task_sets("G3", images, 2000)[0], sizes, seed, made)
-    ]
+    some = task_maps.task_sets("G3", images, 2000)[0]
+    return [row | {"kind": "cost"} for row in task_maps.seconds_by_tasks(some, sizes, seed, made)]
 
 
 rows = None
