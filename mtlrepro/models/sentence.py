@@ -8,6 +8,7 @@ the LSTM's output dimension (Section 3.3) and, in our reading, the CNN's number 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -20,7 +21,25 @@ from mtlrepro.models.shared_bottom import SharedBottom
 Kind = Literal["lstm", "cnn", "mlp"]
 
 
-class LSTMEncoder(nn.Module):
+class _WordEncoder(nn.Module, ABC):
+    """Word vectors, and an encoder that reads them."""
+
+    words: nn.Embedding
+
+    def embed(self, sentences: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """(words (n, longest), lengths (n,)) -> word vectors (n, longest, dim) and lengths."""
+        return self.words(sentences[0]), sentences[1]
+
+    @abstractmethod
+    def read(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Word vectors and lengths -> features (n, capacity). What stands past a length is ignored."""
+
+    def forward(self, sentences: tuple[Tensor, Tensor]) -> Tensor:
+        """(words (n, longest) int64, lengths (n,) int64 >= 1) -> (n, capacity)."""
+        return self.read(*self.embed(sentences))
+
+
+class LSTMEncoder(_WordEncoder):
     """Sentences to the LSTM's state after their last word.
 
     vectors: (words, dim) initial word vectors. capacity: hidden size. tune: whether word vectors are trained (the
@@ -33,16 +52,15 @@ class LSTMEncoder(nn.Module):
         self.lstm = nn.LSTM(vectors.shape[1], capacity, batch_first=True)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, sentences: tuple[Tensor, Tensor]) -> Tensor:
-        """(words (n, longest) int64, lengths (n,) int64 >= 1) -> (n, capacity). What stands past a length is ignored."""
-        tokens, lengths = sentences
+    def read(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Word vectors x (n, longest, dim), lengths (n,) >= 1 -> (n, capacity). What stands past a length is ignored."""
         # An LSTM reads forward, so that padding behind a sentence cannot reach its last state.
-        states, _ = self.lstm(self.dropout(self.words(tokens)))
+        states, _ = self.lstm(self.dropout(x))
         last = states[torch.arange(len(lengths), device=states.device), lengths - 1]
         return self.dropout(last)  # type: ignore[no-any-return]
 
 
-class CNNEncoder(nn.Module):
+class CNNEncoder(_WordEncoder):
     """Sentences to the largest response of each filter over windows of 3, 4 and 5 words (Kim 2014), after a ReLU.
 
     capacity: number of filters >= 3, shared out evenly over the widths. The rest as in `LSTMEncoder`.
@@ -59,22 +77,21 @@ class CNNEncoder(nn.Module):
         self.windows = nn.ModuleList(nn.Conv1d(vectors.shape[1], n, width) for n, width in zip(filters, self.WIDTHS, strict=True))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, sentences: tuple[Tensor, Tensor]) -> Tensor:
-        """(words (n, longest) int64, lengths (n,) int64 >= 1) -> (n, capacity). What stands past a length is ignored."""
-        tokens, lengths = sentences
-        x = self.dropout(self.words(tokens)) * _inside(tokens, lengths)[..., None]
+    def read(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Word vectors x (n, longest, dim), lengths (n,) >= 1 -> (n, capacity). What stands past a length is ignored."""
+        x = self.dropout(x) * _inside(x, lengths)[..., None]
         x = nn.functional.pad(x.transpose(1, 2), (0, self.WIDTHS[-1] - 1))
         found = []
         for width, convolve in zip(self.WIDTHS, self.windows, strict=True):
             responses = convolve(x)
             # A sentence shorter than a window is read once, with zeros behind it.
             starts = (lengths - width + 1).clamp(min=1)
-            outside = torch.arange(responses.shape[2], device=tokens.device) >= starts[:, None]
+            outside = torch.arange(responses.shape[2], device=x.device) >= starts[:, None]
             found.append(responses.masked_fill(outside[:, None], -torch.inf).amax(2))
         return self.dropout(torch.cat(found, 1).relu())  # type: ignore[no-any-return]
 
 
-class MLPEncoder(nn.Module):
+class MLPEncoder(_WordEncoder):
     """Sentences to two ReLU layers on the mean of their word vectors.
 
     capacity: width of both layers. The rest as in `LSTMEncoder`.
@@ -86,16 +103,15 @@ class MLPEncoder(nn.Module):
         self.layers = nn.Sequential(nn.Linear(vectors.shape[1], capacity), nn.ReLU(), nn.Linear(capacity, capacity), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, sentences: tuple[Tensor, Tensor]) -> Tensor:
-        """(words (n, longest) int64, lengths (n,) int64 >= 1) -> (n, capacity). What stands past a length is ignored."""
-        tokens, lengths = sentences
-        x = self.dropout(self.words(tokens)) * _inside(tokens, lengths)[..., None]
+    def read(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Word vectors x (n, longest, dim), lengths (n,) >= 1 -> (n, capacity). What stands past a length is ignored."""
+        x = self.dropout(x) * _inside(x, lengths)[..., None]
         return self.dropout(self.layers(x.sum(1) / lengths[:, None]))  # type: ignore[no-any-return]
 
 
-def _inside(tokens: Tensor, lengths: Tensor) -> Tensor:
-    """(n, longest), true where a word stands and false where padding does."""
-    return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+def _inside(x: Tensor, lengths: Tensor) -> Tensor:
+    """(n, longest), true where a word stands and false where padding does, for word vectors x (n, longest, dim)."""
+    return torch.arange(x.shape[1], device=x.device) < lengths[:, None]
 
 
 ENCODERS: dict[str, Callable[[Tensor, int, bool, float], nn.Module]] = {

@@ -13,16 +13,16 @@ from mtlrepro.methods.weighting import Batch
 from mtlrepro.training.loop import RunwiseSGD
 
 
-class AlternatingSGD(RunwiseSGD):
-    """`RunwiseSGD` that moves one group of parameters a step, each in its turn.
+class _Alternating(torch.optim.Optimizer):
+    """An optimizer that moves one group of parameters a step, each in its turn.
 
-    groups: lists of parameters with a leading runs dimension. lr: (runs,). Only the group whose turn it is asks for gradients;
-    parameters in no group keep what they were and stay fixed.
+    Only the group whose turn it is asks for gradients; parameters in no group keep what they were.
     """
 
-    def __init__(self, groups: Sequence[Sequence[nn.Parameter]], lr: Tensor) -> None:
-        parts: Any = [{"params": list(group)} for group in groups]
-        super().__init__(parts, lr)
+    turn = -1
+
+    def start(self) -> None:
+        """Begin with the first group."""
         self.turn = 0
         self._ask()
 
@@ -40,6 +40,23 @@ class AlternatingSGD(RunwiseSGD):
         for number, group in enumerate(self.param_groups):
             for p in group["params"]:
                 p.requires_grad_(number == self.turn)
+
+
+class AlternatingSGD(_Alternating, RunwiseSGD):
+    """`RunwiseSGD` on groups of parameters in turn. groups: parameters with a leading runs dimension. lr: (runs,)."""
+
+    def __init__(self, groups: Sequence[Sequence[nn.Parameter]], lr: Tensor) -> None:
+        parts: Any = [{"params": list(group)} for group in groups]
+        super().__init__(parts, lr)
+        self.start()
+
+
+class AlternatingAdam(_Alternating, torch.optim.Adam):
+    """Adam on groups of parameters in turn, at one learning rate."""
+
+    def __init__(self, groups: Sequence[Sequence[nn.Parameter]], lr: float) -> None:
+        super().__init__([{"params": list(group)} for group in groups], lr=lr)
+        self.start()
 
 
 def each_turn(batches: Iterable[Batch], turns: int) -> Iterator[Batch]:

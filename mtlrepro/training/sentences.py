@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from mtlrepro.data import text
 from mtlrepro.methods.weighting import Batch
 from mtlrepro.models.sentence import Kind, sentence_classifier
 from mtlrepro.training.device import choose, deterministic, generator, seeded
-from mtlrepro.training.loop import fit, mixed
+from mtlrepro.training.mixed_tasks import fit_tasks, scores
 
 How = Literal["auto", "random", "official"]
 
@@ -177,30 +176,10 @@ def train(
     with deterministic(threads=1), seeded(seed, "model", *tasks):
         model = sentence_classifier(prepared.vectors, capacity, prepared.classes, tune, dropout, encoder).to(place)
 
-        def batches(_: int) -> Iterator[Batch]:
-            for task, numbers in mixed([part.batches(batch, order) for part in prepared.train], order):
-                yield prepared.train[task].batch(numbers, task, place)
-
-        def accuracies(parts: Sequence[Part]) -> Tensor:
-            """(tasks,) share of the sentences of each part that the model classifies rightly."""
-            model.eval()
-            found = torch.zeros(len(parts))
-            with torch.no_grad():
-                for task, part in enumerate(parts):
-                    for made in (part.batch(numbers, task, place) for numbers in part.batches(256)):
-                        found[task] += (model(made.inputs, task).argmax(-1) == made.targets).sum().cpu() / len(part)
-            return found
-
-        found = fit(
-            model,
-            batches,
-            lambda call, batch: cross_entropy(call(batch.inputs, batch.task), batch.targets)[None],
-            optimizer=torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=rate, fused=True),
-            epochs=epochs,
-            validate=lambda _: accuracies(prepared.valid),
-            patience=patience,
+        found = fit_tasks(
+            model, prepared.train, prepared.valid, order, rate=rate, epochs=epochs, batch=batch, patience=patience, place=place
         )
-        valid, test = accuracies(prepared.valid), accuracies(prepared.test)
+        valid, test = scores(model, prepared.valid, place), scores(model, prepared.test, place)
     return [
         {
             "trained_on": task if len(tasks) == 1 else "all",
