@@ -1,0 +1,143 @@
+"""STG-MTL's trainings on images and what the pages compute from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import rand_score
+
+from mtlrepro.data.binary_tasks import digits_tasks
+from mtlrepro.methods import task_grouping as grouping
+from mtlrepro.methods.data_maps import DataMap, true_label_probability
+from mtlrepro.training import group_analysis as analysis
+from mtlrepro.training import task_maps
+from mtlrepro.training.device import generator
+
+SETUP = task_maps.Setup(epochs=3, widths=(4, 6), side=8, batch=50, snapshots=2, together=3)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return digits_tasks("G1").of(range(150))
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return task_maps.prepared(digits, setup=SETUP)[0]
+
+
+def test_models_trained_side_by_side_are_models_trained_in_turn(data):
+    """How many models are trained together is a matter of speed: outputs and data maps are the same to rounding."""
+    weights = torch.tensor([[1.0] * 10, [0.5] * 10, [0.0] * 9 + [1.0]])
+    together = task_maps.train(data, weights, 1, SETUP, [data], record=True)
+    in_turn = task_maps.train(data, weights, 1, task_maps.Setup(**vars(SETUP) | {"together": 1}), [data], record=True)
+    assert together.logits[0].shape == (3, 10, 150)
+    assert torch.allclose(together.logits[0], in_turn.logits[0], atol=1e-4)
+    assert len(together.maps) == 2
+    for a, b in zip(together.maps, in_turn.maps, strict=True):
+        assert torch.allclose(a.mean.float(), b.mean.float(), atol=2e-3)
+
+
+def test_the_same_seed_gives_the_same_models_and_another_seed_others(data):
+    one, same, other = (task_maps.train(data, torch.ones(1, 10), seed, SETUP, [data]).logits[0] for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other)
+
+
+def test_a_task_without_weight_moves_nothing(data):
+    """A single-task model does not depend on the other tasks' labels."""
+    weights = torch.eye(10)[:1]
+    changed = task_maps.Images(data.images, torch.cat([data.labels[:1], 1 - data.labels[1:]]), data.positive)
+    found = [task_maps.train(each, weights, 1, SETUP, [data]).logits[0][0, 0] for each in (data, changed)]
+    assert torch.equal(*found)
+
+
+def test_maps_of_single_task_models_are_each_model_s_on_its_own_task(data):
+    """All of them at once give what each training alone gives in its own row."""
+    maps = task_maps.train(data, torch.eye(10), 1, SETUP, record=True).maps
+    assert maps[-1].mean.shape == (10, 150)
+    assert maps[0].count.tolist() == [2] * 150  # the first of two even snapshots of three epochs
+    assert maps[-1].count.tolist() == [3] * 150
+    first = task_maps.train(data, torch.eye(10)[:1], 1, SETUP, record=True).maps
+    assert torch.allclose(maps[-1].mean[0].float(), first[-1].mean[0].float(), atol=2e-3)
+
+
+def test_f1_is_one_for_the_truth_and_zero_for_its_opposite(data):
+    assert (task_maps.f1(data.labels, data.labels) == 1).all()
+    assert (task_maps.f1(1 - data.labels, data.labels) == 0).all()
+
+
+def test_distances_are_those_of_the_snapshots_themselves():
+    found = DataMap(4, 30)
+    for step in range(3):
+        logits = torch.randn(30, 4, generator=generator(step))
+        found.update(true_label_probability(logits, torch.ones_like(logits)), torch.arange(30))
+    maps = [found.snapshot(), found.snapshot()]
+    flat = torch.cat([torch.cat([s.mean, s.std], 1) for s in maps], 1).double()
+    assert torch.allclose(task_maps.distances(maps), torch.cdist(flat, flat), atol=1e-6)
+
+
+def test_what_is_written_as_text_comes_back(digits):
+    rows = pd.DataFrame(task_maps.map_rows(digits, "multi-task", 1, SETUP, (2,), "3", points=20)).assign(
+        group="G1", of="multi-task", seed=1
+    )
+    here, points = analysis.tasks_of(rows, "G1", 1)
+    assert list(here.task) == list(digits.tasks)
+    apart = analysis.matrix(list(here["apart"]))
+    assert torch.allclose(torch.cdist(points, points), apart, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(analysis.matrix(list(here["votes 2"])).sum(1), torch.ones(10, dtype=torch.float64), atol=1e-5)
+    assert (rows.kind == "point").sum() == 20
+    assert set(rows.task[rows.kind == "point"]) == {"3"}
+
+
+def test_grouped_training_compares_the_same_number_of_models(digits):
+    rows = task_maps.grouped_f1((digits, digits), 2, 2.0, 1, SETUP, single=False)
+    assert {(row["method"], row["average"]) for row in rows} == {("multi-task", "logits")} | {
+        (method, average) for method in ("grouped", "random groups", "no groups") for average in ("logits", "probabilities")
+    }
+    assert all(0 <= row["train"] <= 1 and row["train"] == row["test"] for row in rows)
+
+
+def _two_families(seed):
+    """Rows of ten tasks in two families whose data maps are near within and far between."""
+    offset = torch.tensor([[0.0]] * 5 + [[9.0]] * 5, dtype=torch.float64)
+    x = torch.cat([offset, torch.randn(10, 5, generator=generator(seed), dtype=torch.float64)], 1)
+    apart = torch.cdist(x, x)
+    return pd.DataFrame(
+        {"kind": "task", "task": [f"t{i}" for i in range(10)], "family": ["a"] * 5 + ["b"] * 5, "group": "G1", "of": "multi-task",
+         "seed": seed, "apart": [task_maps._text(row) for row in apart], "votes 2": ["1 0"] * 5 + ["0 1"] * 5}
+    )  # fmt: skip
+
+
+def test_planted_families_are_found_and_counted():
+    rows = pd.concat([_two_families(0), _two_families(1)])
+    found = analysis.two_clusters(rows, ("t0", "t1"))
+    assert (found["families"] == 1).all()
+    assert (found["misplaced"] == 0).all()
+    assert (found["point-based"] == 1).all()
+    assert found["with the seed before"].dropna().tolist() == [1]
+    table = analysis.family_table(rows, "G1", 2)
+    assert np.allclose(table, 1 - 20 / 45)  # all ten pairs together, of 20 among 45 pairs in all
+    assert np.allclose(analysis.across(rows, "G1", 2, "a", "b"), -20 / 45)
+    assert analysis.against_families(rows, "G1", (2,), 99)["p"].max() <= 0.05
+
+
+def test_pairs_together_average_to_chance():
+    """Over all pairs of tasks the excess is 0 by definition: the Rand index of scikit-learn ties the shares together."""
+    rng = np.random.default_rng(0)
+    labels, families = rng.integers(0, 3, 40), rng.choice(["a", "b", "c"], 40)
+    same = (labels[:, None] == labels[None])[np.triu_indices(40, 1)].mean()
+    kin = (families[:, None] == families[None])[np.triu_indices(40, 1)]
+    counts = {f: (families == f).sum() for f in "abc"}
+    inside = sum((analysis.together(labels, families, f) + same) * n * (n - 1) / 2 for f, n in counts.items()) / kin.sum()
+    both = inside * kin.mean()
+    assert both + (1 - same - kin.mean() + both) == pytest.approx(rand_score(families, labels))
+
+
+def test_memberships_soften_as_fuzziness_grows():
+    table = analysis.softness(_two_families(0), [("G1", 2)], (3.0, 2.0, 1.1))
+    assert table.loc["G1", 2]["entropy"].sort_index().is_monotonic_increasing
+    points = analysis.tasks_of(_two_families(0), "G1", 0)[1]
+    assert float(grouping.soft(points, 2, 0, 1.01).memberships.max(1).values.min()) > 0.999
