@@ -35,9 +35,9 @@ def summary(rows: pd.DataFrame, by: str | list[str], value: str) -> pd.DataFrame
 
 
 def parts_table(verdict: Verdict) -> pd.DataFrame:
-    """One line a claim: setting, claim, effect with interval, outcome."""
+    """One line a claim: outcome (first, so that a narrow screen shows it), setting, claim, effect with interval."""
     lines = [
-        {"setting": part.setting, "claim": part.name, "measured": describe(part), "outcome": _MARK[part.outcome]}
+        {"outcome": _MARK[part.outcome], "setting": part.setting, "claim": part.name, "measured": describe(part)}
         for part in verdict.parts
     ]
     return pd.DataFrame(lines)
