@@ -54,7 +54,7 @@ device: str | None = None  # cpu, cuda or auto
 # %%
 from mtlrepro.parameters import params
 
-p = params("transfer/fig6", globals(), positive=("seeds", "epochs", "tuning_epochs"))
+p = params("transfer/fig5b", globals(), positive=("seeds", "epochs", "tuning_epochs"))
 
 # %%
 import itertools
@@ -293,20 +293,15 @@ def transfer_claims(rows: pd.DataFrame) -> list[results.Part]:
 data = {name: s.sha256 for name, s in sets.items()} | {"word vectors": vectors.sha256}
 keep = ["seed", "leak", "way", "task", "valid", "test"]
 verdict = results.record(
-    p.exhibit,
-    trained[["pair", "score", *keep]],
-    p,
-    parts=claims(trained),
-    tier=tier,
-    data=data,
-    seconds=runs.seconds,
-    device=p.device,
+    p.exhibit, moved[keep], p, parts=transfer_claims(moved), tier=tier, data=data, seconds=runs.seconds, device=p.device
 )
 print(verdict)
 verdict
 
 # %%
-second = results.record("transfer/fig5b", moved[keep], p, parts=transfer_claims(moved), tier=tier, data=data, device=p.device)
+second = results.record(
+    "transfer/fig6", trained[["pair", "score", *keep]], p, parts=claims(trained), tier=tier, data=data, device=p.device
+)
 print(second)
 second
 
@@ -317,21 +312,23 @@ second
 recorded = results.other_run(p)
 if recorded:
     print(recorded.verdict)
-    draw(recorded.rows)
+    draw_transfer(recorded.rows)
 recorded.verdict if recorded else "No other run is recorded yet."
 
 # %%
-table(recorded.rows) if recorded else None
+transfer_table(recorded.rows) if recorded else None
 
 # %%
-recorded_transfer = results.load("transfer/fig5b", recorded.profile) if recorded else None
-if recorded_transfer:
-    print(recorded_transfer.verdict)
-    draw_transfer(recorded_transfer.rows)
-transfer_table(recorded_transfer.rows) if recorded_transfer else None
+recorded_pairs = results.load("transfer/fig6", recorded.profile) if recorded else None
+if recorded_pairs:
+    draw(recorded_pairs.rows)
+recorded_pairs.verdict if recorded_pairs else None
 
 # %%
-leak_table(recorded.rows, recorded_transfer.rows) if recorded and recorded_transfer else None
+table(recorded_pairs.rows) if recorded_pairs else None
+
+# %%
+leak_table(recorded_pairs.rows, recorded.rows) if recorded and recorded_pairs else None
 
 # %% [markdown]
 # ## Exercise
