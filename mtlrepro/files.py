@@ -1,13 +1,18 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and unpacking them without trust."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
+import io
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from mtlrepro.errors import DataCorrupt
 
 
 @contextlib.contextmanager
@@ -37,3 +42,18 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def gunzip(content: bytes, where: Path | str, largest: int) -> bytes:
+    """The bytes that gzip packed, at most `largest` of them; `where` names them in an error.
+
+    Raises DataCorrupt for damaged content and for content that unpacks to more.
+    """
+    try:
+        with gzip.open(io.BytesIO(content)) as stream:
+            plain = stream.read(largest + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataCorrupt(f"{where} cannot be unpacked: {error}.") from None
+    if len(plain) > largest:
+        raise DataCorrupt(f"{where} unpacks to more than {largest} bytes.")
+    return plain

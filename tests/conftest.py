@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from torch.utils._python_dispatch import TorchDispatchMode
 
 os.environ["MTLREPRO_PROGRESS"] = "0"
 torch.set_num_threads(1)
@@ -39,3 +40,16 @@ def global_state_untouched(request):
     assert (before[1] == after[1]).all(), "the test moved numpy's global generator"
     assert before[3] == after[3], "the test changed torch's default dtype"
     assert not torch.are_deterministic_algorithms_enabled(), "the test left deterministic algorithms on"
+
+
+class _NoHostReads(TorchDispatchMode):
+    """Raises where a tensor's value is read on the host, which a CUDA graph cannot do."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert "_local_scalar_dense" not in str(func), "a step read a tensor's value on the host"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(scope="session")
+def no_host_reads():
+    return _NoHostReads

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import gzip
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from mtlrepro.data.manifest import Located, Tier, arrays_sha256, check_arrays, find, how_to_get, locate
 from mtlrepro.data.tabular import UNKNOWN, TwoTask, split, table_arrays, two_task
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
+from mtlrepro.files import gunzip
 
 Ints = NDArray[np.int64]
 
@@ -213,20 +213,9 @@ def observe(
     return features[known].reset_index(drop=True), outcomes[known].reset_index(drop=True)
 
 
-def _unpacked(content: bytes, where: str) -> bytes:
-    try:
-        with gzip.open(io.BytesIO(content)) as stream:
-            plain = stream.read(_LARGEST + 1)
-    except (OSError, EOFError) as error:
-        raise DataCorrupt(f"{where} cannot be unpacked: {error}.") from None
-    if len(plain) > _LARGEST:
-        raise DataCorrupt(f"{where} unpacks to more than {_LARGEST} bytes.")
-    return plain
-
-
 @functools.lru_cache(maxsize=2)
 def _parsed(content: bytes, where: str) -> pd.DataFrame:
-    return read_panel(_unpacked(content, where) if where.endswith(".gz") else content, where)
+    return read_panel(gunzip(content, where, _LARGEST) if where.endswith(".gz") else content, where)
 
 
 def load_deep_credit_risk(seed: int = 0, span: int = 4, horizon: int = 4, mirror: Path | None = None) -> Loans:

@@ -11,7 +11,6 @@ Our reading: "SST" in Table 1 is the two-label set (`sst_binary`), as in Lei et 
 from __future__ import annotations
 
 import functools
-import gzip
 import io
 import re
 from collections import Counter
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from mtlrepro.data.manifest import Located, Tier, arrays_sha256, check_arrays, locate
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
+from mtlrepro.files import gunzip
 
 Ints = NDArray[np.int64]
 SPLITS = ("train", "valid", "test")
@@ -91,14 +91,6 @@ def _split_of(file: str) -> int:
     return next((i for i, part in enumerate(("train", "dev", "test")) if f".{part}" in file), -1)
 
 
-def _gunzip(content: bytes, file: Path | str) -> bytes:
-    with gzip.open(io.BytesIO(content)) as stream:
-        plain = stream.read(_LARGEST + 1)
-    if len(plain) > _LARGEST:
-        raise DataCorrupt(f"{file} unpacks to more than {_LARGEST} bytes.")
-    return plain
-
-
 def decode(place: Located) -> dict[str, NDArray[np.generic]]:
     """Canonical arrays of a sentence set from any layout of its manifest. Raises DataMissing, DataCorrupt."""
     texts: list[str] = []
@@ -116,7 +108,7 @@ def decode(place: Located) -> dict[str, NDArray[np.generic]]:
                 labels.append(int(row["label"]))
                 split.append(SPLITS.index(row["split"].replace("dev", "valid")) if "split" in row else -1)
         else:
-            plain = _gunzip(content, place.folder / file) if file.endswith(".gz") else content
+            plain = gunzip(content, place.folder / file, _LARGEST) if file.endswith(".gz") else content
             for label, text in _label_lines(plain, encoding):
                 texts.append(text)
                 labels.append(label)

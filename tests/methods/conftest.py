@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtlrepro.methods.weighting import Batch, Step
 
@@ -27,16 +26,3 @@ def _step(gradients, losses=None, task=None):
 @pytest.fixture(scope="session")
 def step_of():
     return _step
-
-
-class _NoHostReads(TorchDispatchMode):
-    """Raises where a tensor's value is read on the host, which a CUDA graph cannot do."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        assert "_local_scalar_dense" not in str(func), "a step read a tensor's value on the host"
-        return func(*args, **(kwargs or {}))
-
-
-@pytest.fixture(scope="session")
-def no_host_reads():
-    return _NoHostReads
