@@ -51,6 +51,7 @@ METHODS: dict[str, Method] = {
     "mgda": _aggregation("mgda"),
     "cagrad": _aggregation("cagrad", c=0.4),
     "upgrad": _aggregation("upgrad"),
+    "pareto_mtl": Method("pareto_mtl", "ParetoMTL", {"vector": 2, "search": 100}),
 }
 
 

@@ -38,7 +38,7 @@ GRIDS = {
 }
 SEEDED = {"random_weights", "pcgrad"}
 ON_THE_HOST = {name for name, m in METHODS.items() if m.extra == "torchjd"}
-BASELINES = sorted(set(METHODS) - {"hydalearn"})
+BASELINES = sorted(set(METHODS) - {"hydalearn", "pareto_mtl"})  # which have laws of their own files
 
 
 def _build(name, run=None):
