@@ -276,6 +276,12 @@ verdict
 
 # %% [markdown]
 # ## Recorded runs
+#
+# In short, from the longer run: colours do change from batch to batch, nearly everywhere. They change as often as the tosses of a
+# coin with the same share of green, and the two tasks' boxes differ as often as two independent coins. So nothing lasts that slow
+# weights could follow, but also nothing that the last batch tells about the next one: the motive of the paper holds, and the
+# question becomes how much of a colour is the batch and how much is the validation sample (column *same on other samples*). The
+# exception is the paper's small rate in Exp2, where every batch still helps the main task.
 
 # %%
 recorded = results.other_run(p)
