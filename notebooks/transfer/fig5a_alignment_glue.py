@@ -22,13 +22,13 @@
 # - **Encoder**: frozen, its embeddings computed once. A small public sentence encoder (all-MiniLM-L6-v2) stands in for
 #   BERT-large, or the mean GloVe vector where MiniLM is not at hand; see below for an encoder of your own.
 # - **Embedding** $E_i$: of a single text, the mean of its token states, scaled to length 1; of a pair of texts $u, v$, the
-#   entries of $u \circ v$, which sum to their cosine. BERT reads both texts of a pair at once; a frozen sentence encoder was not made for
-#   that. Each task is scaled by one number to a mean square of 1.
+#   entries of $u \circ v$, which sum to their cosine. BERT reads both texts of a
+#   pair at once; a frozen sentence encoder was not made for that. Each task is scaled by one number to a mean square of 1.
 # - **Shared module** $B$: one ReLU layer as wide as the embedding. A frozen encoder has no trainable part that tasks could share.
 # - **Ways to train**, all from the same start, on the same mixed batches, for the same epochs and at the same rate (Adam), the
 #   best epoch by mean validation score kept: *plain*; *alignment along* ($A_i$, $R_i$ and $B$ trained); *Algorithm 1 as printed*
-#   (half of the epochs plain, then $A_i$ and $R_i$ in turn with $B$ fixed); and two controls, a linear layer of the size of $R_i$ after
-#   the shared module, and the second half without $R_i$.
+#   (half of the epochs plain, then $A_i$ and $R_i$ in turn with $B$ fixed); and two controls, a linear layer of the size
+#   of $R_i$ after the shared module, and the second half without $R_i$.
 # - **Data**: at most as many training samples a task as the table says, a fifth of them for validation. Test is the official
 #   development set (MRPC: the corpus's test set). Of QNLI only the development set is at hand; it is split so that no question
 #   and no sentence stands on both sides.
