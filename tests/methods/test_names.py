@@ -1,0 +1,18 @@
+"""The names that mtlrepro.methods offers."""
+
+import pytest
+
+from mtlrepro import methods
+
+
+@pytest.mark.parametrize("name", methods.__all__)
+def test_every_offered_name_is_there_and_is_the_method_s_own(name):
+    found = getattr(methods, name)
+    assert found.__name__ == name
+    assert found.__module__.startswith("mtlrepro.methods.")
+    assert found.__doc__
+
+
+def test_another_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'svd_weight'"):
+        methods.svd_weight  # noqa: B018
