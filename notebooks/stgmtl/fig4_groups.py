@@ -172,7 +172,8 @@ beside_theirs(rows)
 # its own cluster than to the next, from -1 to 1. Means over seeds.
 
 # %%
-analysis.softness(rows, CASES, p.fuzziness).round(3)
+NUMBERS = [(group, k) for group in ("G1", "G2") for k in (2, 3, 4, 5)]
+analysis.softness(rows, NUMBERS, p.fuzziness).round(3)
 
 # %% [markdown]
 # ## Is *random* apart because it is different?
@@ -267,7 +268,7 @@ recorded.verdict if recorded else "No other run is recorded yet."
 beside_theirs(recorded.rows) if recorded else None
 
 # %%
-analysis.softness(recorded.rows, CASES, p.fuzziness).round(3) if recorded else None
+analysis.softness(recorded.rows, NUMBERS, p.fuzziness).round(3) if recorded else None
 
 # %%
 analysis.odd_one_out(recorded.rows).round(3) if recorded else None

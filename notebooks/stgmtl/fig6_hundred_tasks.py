@@ -164,8 +164,8 @@ if rows is not None:
 # ## How soft, and do the distances concentrate?
 
 # %%
-CASES = [("G3", k) for k in p.clusters]
-analysis.softness(rows, CASES, p.fuzziness).round(3) if rows is not None else None
+NUMBERS = [("G3", k) for k in (5, 10, 20, 40)]
+analysis.softness(rows, NUMBERS, p.fuzziness).round(3) if rows is not None else None
 
 # %% [markdown]
 # ## What it costs
@@ -265,6 +265,9 @@ recorded.verdict if recorded else "No other run is recorded yet."
 
 # %%
 analysis.against_families(recorded.rows, "G3", p.clusters, p.shuffles).round(3) if recorded and len(recorded.rows) else None
+
+# %%
+analysis.softness(recorded.rows, NUMBERS, p.fuzziness).round(3) if recorded and len(recorded.rows) else None
 
 # %%
 cost_table(recorded.rows).round(2) if recorded and len(recorded.rows) else None
