@@ -56,7 +56,9 @@ def test_bad_input_is_one_clear_line_and_exit_1(words, expected):
 
 
 def test_a_planned_exhibit_says_so():
-    planned = next(exhibit.id for exhibit in exhibits.everything() if exhibit.planned)
+    planned = next((exhibit.id for exhibit in exhibits.everything() if exhibit.planned), None)
+    if planned is None:
+        pytest.skip("every exhibit has a notebook")
     assert "planned" in one_line(mtlrepro("run", planned))
 
 
