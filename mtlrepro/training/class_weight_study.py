@@ -76,9 +76,10 @@ class Compared(ClassWeights):
 
         loss = pixel_losses(main, self.held.batch(rows), DEPTH)[0].mean() / self.state.main_start
         gradient = torch.autograd.grad(loss, list(now.values()))
-        copies = {name: value.clone() for name, value in step.model.named_buffers()}
 
         def auxiliary(shared: Mapping[str, Tensor]) -> Tensor:
+            copies = {name: value.clone() for name, value in step.model.named_buffers()}
+
             def call(*inputs: Any) -> Any:
                 return functional_call(step.model, {**before, **copies, **shared}, inputs)
 

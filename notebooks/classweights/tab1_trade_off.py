@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Figures 2 to 4 and Table 1: segmentation against depth
+# # Table 1 and Figures 2 to 4: segmentation against depth
 #
 # One network learns to segment an image and to tell how far away each pixel is. The paper ({cite}`yim2020classweights`) makes one
 # of the two tasks the main one and asks for its loss alone. It claims:
@@ -57,7 +57,7 @@ device: str = None
 from mtlrepro.parameters import params
 
 p = params(
-    "classweights/fig2",
+    "classweights/tab1",
     globals(),
     positive=("seeds", "tuning", "rates", "alpha", "images", "size", "width", "halvings", "batch", "steps", "check"),
 )
@@ -195,7 +195,7 @@ if recorded:
     for run in kept.values():
         print(run.verdict)
         trade_off.draw_plane(run.rows)
-recorded.verdict if recorded else "No other run is recorded yet."
+kept["driving"].verdict if "driving" in kept else "No other run is recorded yet."
 
 # %%
 trade_off.loss_table(kept["driving"].rows, PAPER["driving"]) if "driving" in kept else None
@@ -214,6 +214,9 @@ kept["street"].verdict if "street" in kept else None
 
 # %%
 trade_off.region_table(kept["driving"].rows, regions) if "driving" in kept else None
+
+# %%
+recorded.verdict if recorded else None
 
 # %%
 trade_off.choices(kept["driving"].rows) if "driving" in kept else None
