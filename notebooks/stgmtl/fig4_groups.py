@@ -238,8 +238,10 @@ def claims(rows: pd.DataFrame) -> dict[str, list[results.Part]]:
 
 tier = sets["G1"].tier if sets["G1"].name.endswith("train") else "public stand-in"
 digests = {group: made.sha256 for group, made in sets.items()}
+groups = analysis.two_clusters(rows, QUADRUPEDS).reset_index()
+measured = {"stgmtl/fig2": rows, "stgmtl/fig4": analysis.odd_one_out(rows).reset_index()}
 verdicts = [
-    results.record(exhibit, rows, p, parts=parts, tier=tier, data=digests, seconds=runs.seconds)
+    results.record(exhibit, measured.get(exhibit, groups), p, parts=parts, tier=tier, data=digests, seconds=runs.seconds)
     for exhibit, parts in claims(rows).items()
 ]
 print(*verdicts, sep="\n")

@@ -238,8 +238,10 @@ if rows is None:
     missing = "CIFAR-100 is not at hand: run `mtlrepro data fetch cifar100`, or name a mirror in MTLREPRO_MIRROR"
     found = [results.record(f"stgmtl/{name}", [], p, tier="paper's data", reason=missing) for name in ("fig6", "fig8", "fig9")]
 else:
+    tables = {f"stgmtl/{fig}": analysis.family_table(rows, "G3", k).reset_index() for fig, k in (("fig8", many), ("fig9", few))}
+    data = {"G3": train_set.sha256}
     found = [
-        results.record(exhibit, rows, p, parts=parts, tier=train_set.tier, data={"G3": train_set.sha256}, seconds=runs.seconds)
+        results.record(exhibit, tables.get(exhibit, rows), p, parts=parts, tier=train_set.tier, data=data, seconds=runs.seconds)
         for exhibit, parts in claims(rows).items()
     ]
 print(*found, sep="\n")
