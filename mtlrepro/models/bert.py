@@ -143,11 +143,12 @@ def load_bert(folder: Path) -> tuple[Bert, WordPiece]:
     try:
         if config["hidden_act"] != "gelu":
             raise DataCorrupt(f"{folder}: activation {config['hidden_act']!r}; only gelu is known.")
-        model = Bert(
-            config["vocab_size"], config["hidden_size"], config["num_hidden_layers"], config["num_attention_heads"],
-            config["intermediate_size"], config["max_position_embeddings"], config["layer_norm_eps"],
-        )  # fmt: skip
-        model.load_state_dict(_renamed(read_safetensors(folder / "model.safetensors"), config["num_hidden_layers"]))
+        with torch.device("meta"):  # no memory and no random draws for weights that are read right after
+            model = Bert(
+                config["vocab_size"], config["hidden_size"], config["num_hidden_layers"], config["num_attention_heads"],
+                config["intermediate_size"], config["max_position_embeddings"], config["layer_norm_eps"],
+            )  # fmt: skip
+        model.load_state_dict(_renamed(read_safetensors(folder / "model.safetensors"), config["num_hidden_layers"]), assign=True)
     except (KeyError, RuntimeError) as error:
         raise DataCorrupt(f"{folder} holds no BERT encoder that can be read ({error}).") from error
     options = folder / "tokenizer_config.json"

@@ -1,0 +1,94 @@
+"""Chest X-rays: ChestX-ray14 in its official layout, splits that keep a patient's images together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtlrepro import paths
+from mtlrepro.data import chest, manifest
+from mtlrepro.errors import BadValue, DataCorrupt
+
+ENTRIES = [
+    ("00000001_000.png", "Cardiomegaly|Effusion", 1, False),
+    ("00000001_001.png", "No Finding", 1, False),
+    ("00000002_000.png", "Hernia", 2, False),
+    ("00000003_000.png", "Pleural_Thickening|Mass|Nodule", 3, True),
+    ("00000004_000.png", "No Finding", 4, False),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small ChestX-ray14 in the official layout, with some images of four channels as in the real one."""
+    place = tmp_path / "chestxray14"
+    (place / "images").mkdir(parents=True)
+    header = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position\n"
+    lines = [f"{name},{found},0,{patient},60,M,PA\n" for name, found, patient, _ in ENTRIES]
+    (place / "Data_Entry_2017_v2020.csv").write_text(header + "".join(lines))
+    for file, held in (("train_val_list.txt", False), ("test_list.txt", True)):
+        (place / file).write_text("\n".join(name for name, _, _, test in ENTRIES if test == held) + "\n")
+    for i, (name, *_) in enumerate(ENTRIES):
+        grey = Image.fromarray(np.full((32, 32), 40 * i, np.uint8))
+        (grey if i % 2 else grey.convert("RGBA")).save(place / "images" / name)
+    return tmp_path
+
+
+def test_the_official_layout_gives_images_findings_patients_and_the_official_test_part(folder):
+    found = chest.load_chestxray14(side=16, mirror=folder)
+    assert found.images.shape == (5, 16, 16, 1)
+    assert [int(image.mean()) for image in found.images] == [0, 40, 80, 120, 160]
+    marked = [{found.tasks[t] for t in np.flatnonzero(row)} for row in found.labels]
+    assert marked == [set() if names == "No Finding" else set(names.split("|")) for _, names, *_ in ENTRIES]
+    assert found.patients.tolist() == [1, 1, 2, 3, 4]
+    assert found.official_test.tolist() == [False, False, False, True, False]
+    assert len(found.tasks) == 14
+
+
+def test_a_part_of_the_images_and_of_the_findings_keeps_its_patients(folder):
+    found = chest.load_chestxray14(side=16, limit=4, mirror=folder).of([2, 3], ["Hernia", "Mass"])
+    assert found.patients.tolist() == [2, 3]
+    assert found.labels.tolist() == [[1, 0], [0, 1]]
+    assert found.official_test.tolist() == [False, True]
+
+
+def test_damage_is_refused_by_name(folder):
+    (folder / "chestxray14/images/00000004_000.png").unlink()
+    with pytest.raises(DataCorrupt, match="00000004_000"):
+        chest.load_chestxray14(side=16, mirror=folder)
+    table = folder / "chestxray14/Data_Entry_2017_v2020.csv"
+    table.write_text(table.read_text().replace("Hernia", "Herna"))
+    with pytest.raises(DataCorrupt, match="Herna"):
+        chest.load_chestxray14(side=16, mirror=folder)
+    with pytest.raises(BadValue, match="side"):
+        chest.load_chestxray14(side=4, mirror=folder)
+
+
+@pytest.mark.parametrize("official", [False, True])
+def test_no_patient_is_in_two_parts_and_every_image_is_in_one(official):
+    rng = np.random.default_rng(0)
+    patients = rng.integers(0, 40, 200)
+    test = patients < 8 if official else None
+    labels = np.zeros((200, 14), np.uint8)
+    xrays = chest.ChestXrays(
+        "tiny", np.zeros((200, 8, 8, 1), np.uint8), labels, chest.FINDINGS, ("finding",) * 14, np.ones(14), "", "synthetic",
+        False, patients, test,
+    )  # fmt: skip
+    parts = chest.patient_split(xrays, 3)
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(200))
+    groups = [set(patients[rows]) for rows in parts.values()]
+    assert sum(map(len, groups)) == len(set.union(*groups))
+    if official:
+        assert groups[2] == set(range(8))
+    other = chest.patient_split(xrays, 4)
+    assert set(patients[other["valid"]]) != groups[1]
+
+
+def test_the_public_subset_is_as_its_manifest_says():
+    if paths.mirror() is None or not manifest.find("nih64"):
+        pytest.skip("MTLREPRO_MIRROR is not set or lacks nih64")
+    found = chest.load_nih64()
+    assert found.images.shape == (1000, 64, 64, 1)
+    assert (found.labels.sum(1) == 0).sum() == 500
+    assert len(set(found.patients.tolist())) == 264

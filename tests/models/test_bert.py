@@ -1,0 +1,202 @@
+"""Laws of the BERT encoder: it computes BERT's formulas, padding and company change nothing, tokens are cut as BERT cuts them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import gelu, layer_norm
+
+from mtlrepro.errors import DataCorrupt, DataMissing
+from mtlrepro.models.bert import FILES, WordPiece, embed, load_bert, read_safetensors
+from mtlrepro.training import glue
+from mtlrepro.training.device import generator
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "play", "##ing", "##ed", "it", "cafe", "again", "!", ","]
+HIDDEN, LAYERS, INNER, POSITIONS = 8, 2, 12, 70
+
+
+def tensors() -> dict[str, Tensor]:
+    """Random weights under Hugging Face's names."""
+    g = generator(5, "tiny bert")
+
+    def normal(*shape: int) -> Tensor:
+        return 0.5 * torch.randn(shape, generator=g)
+
+    found = {
+        "embeddings.word_embeddings.weight": normal(len(VOCABULARY), HIDDEN),
+        "embeddings.position_embeddings.weight": normal(POSITIONS, HIDDEN),
+        "embeddings.token_type_embeddings.weight": normal(2, HIDDEN),
+        "embeddings.LayerNorm.weight": normal(HIDDEN),
+        "embeddings.LayerNorm.bias": normal(HIDDEN),
+    }
+    for i in range(LAYERS):
+        at = f"encoder.layer.{i}."
+        sizes = {f"attention.self.{part}": (HIDDEN, HIDDEN) for part in ("query", "key", "value")}
+        sizes |= {
+            "attention.output.dense": (HIDDEN, HIDDEN),
+            "intermediate.dense": (INNER, HIDDEN),
+            "output.dense": (HIDDEN, INNER),
+        }
+        for name, shape in sizes.items():
+            found |= {f"{at}{name}.weight": normal(*shape), f"{at}{name}.bias": normal(shape[0])}
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            found |= {f"{at}{name}.weight": normal(HIDDEN), f"{at}{name}.bias": normal(HIDDEN)}
+    return found
+
+
+def write_bert(folder: Path, prefix: str = "") -> Path:
+    """The files of an encoder's folder."""
+    folder.mkdir(parents=True)
+    header, content = {"__metadata__": {"format": "pt"}}, b""
+    for name, value in tensors().items():
+        raw = value.numpy().astype("<f4").tobytes()
+        header[prefix + name] = {
+            "dtype": "F32",
+            "shape": list(value.shape),
+            "data_offsets": [len(content), len(content) + len(raw)],
+        }
+        content += raw
+    encoded = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(encoded).to_bytes(8, "little") + encoded + content)
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    config = {
+        "vocab_size": len(VOCABULARY), "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": 2,
+        "intermediate_size": INNER, "max_position_embeddings": POSITIONS, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+TEXTS = ["play", "playing it , played !", "unseen caf\u00e9 play it again it it", ""]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_bert(tmp_path / "bert")
+
+
+def formula(plain, tokens):
+    """BERT's states of one sequence, from its formulas: tokens (n,) -> (n, hidden)."""
+    name = "embeddings."
+    x = plain[name + "word_embeddings.weight"][tokens] + plain[name + "position_embeddings.weight"][: len(tokens)]
+    x = x + plain[name + "token_type_embeddings.weight"][0]
+
+    def norm(x, which):
+        return layer_norm(x, x.shape[-1:], plain[which + ".weight"], plain[which + ".bias"], 1e-12)
+
+    def dense(x, which):
+        return x @ plain[which + ".weight"].T + plain[which + ".bias"]
+
+    x = norm(x, name + "LayerNorm")
+    for i in range(LAYERS):
+        at = f"encoder.layer.{i}."
+        q, k, v = (
+            dense(x, f"{at}attention.self.{part}").view(len(x), 2, -1).transpose(0, 1) for part in ("query", "key", "value")
+        )
+        mixed = ((q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v).transpose(0, 1).reshape(len(x), -1)
+        x = norm(x + dense(mixed, f"{at}attention.output.dense"), f"{at}attention.output.LayerNorm")
+        x = norm(x + dense(gelu(dense(x, f"{at}intermediate.dense")), f"{at}output.dense"), f"{at}output.LayerNorm")
+    return x
+
+
+def test_embeddings_are_those_of_the_formulas_whatever_else_is_in_the_batch(folder):
+    model, pieces = load_bert(folder)
+    found = embed(model, pieces, TEXTS, longest=12, batch=3)
+    for row, text in zip(found, TEXTS, strict=True):
+        mean = formula(tensors(), torch.tensor(pieces(text, 12))).mean(0)
+        torch.testing.assert_close(row, mean / mean.norm(), atol=2e-5, rtol=1e-4)
+
+
+def test_weights_of_a_checkpoint_with_a_prefix_are_the_same(folder, tmp_path):
+    other = write_bert(tmp_path / "prefixed", prefix="bert.")
+    first, second = (embed(*load_bert(place), TEXTS) for place in (folder, other))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Playing", ["play", "##ing"]),
+        ("caf\u00c9!", ["cafe", "!"]),
+        ("play$it", ["play", "[UNK]", "it"]),
+        ("zebra it", ["[UNK]", "it"]),
+        ("\t it\u00a0 it\n", ["it", "it"]),
+        ("", []),
+    ],
+)
+def test_tokens_are_cut_greedily_into_the_longest_pieces(text, expected):
+    pieces = WordPiece(VOCABULARY)
+    assert [VOCABULARY[i] for i in pieces(text, 99)] == ["[CLS]", *expected, "[SEP]"]
+
+
+def test_a_long_text_is_cut_and_still_ends():
+    assert [VOCABULARY[i] for i in WordPiece(VOCABULARY)("it " * 50, 6)] == ["[CLS]", *["it"] * 4, "[SEP]"]
+
+
+@pytest.mark.parametrize("missing", FILES)
+def test_a_folder_without_a_file_is_refused_by_its_name(folder, missing):
+    (folder / missing).unlink()
+    with pytest.raises(DataMissing, match=missing):
+        load_bert(folder)
+
+
+def test_other_encoders_and_broken_files_are_refused(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+    with pytest.raises(DataCorrupt):
+        load_bert(folder)
+    (folder / "model.safetensors").write_bytes(b"\x05\x00\x00\x00\x00\x00\x00\x00nope!")
+    with pytest.raises(DataCorrupt, match="safetensors"):
+        read_safetensors(folder / "model.safetensors")
+
+
+# --- GLUE tasks on embeddings of a local encoder ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def synthetic(monkeypatch):
+    """No data and no caches of other tests."""
+    monkeypatch.delenv("MTLREPRO_MIRROR", raising=False)
+    cached = glue.load_tasks, glue.pool, glue.encoder_folder, glue._glove
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+def test_a_local_encoder_is_read_once_and_its_embeddings_are_kept(folder, synthetic, monkeypatch):
+    first = glue.embeddings(TEXTS, str(folder))
+    monkeypatch.setattr(glue, "load_bert", lambda _: pytest.fail("the encoder was read again"))
+    assert (glue.embeddings(TEXTS, str(folder)) == first).all()
+    with pytest.raises(pytest.fail.Exception):
+        glue.embeddings([*TEXTS, "again"], str(folder))
+
+
+def test_other_weights_are_another_encoder(folder, tmp_path, synthetic):
+    before = glue.digest(str(folder))
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(bytes(content))
+    assert glue.digest(str(folder)) != before
+
+
+def test_glue_tasks_train_on_a_local_encoder_the_same_way_twice(folder, synthetic):
+    options = {"encoder": str(folder), "ways": ["plain", "aligned"], "epochs": 2, "rows": 100, "tested": 40}
+    first, second = (glue.train(["CoLA", "MRPC"], 0, **options) for _ in range(2))
+    assert first == second
+    assert [(row["way"], row["task"]) for row in first] == [(w, t) for w in ("plain", "aligned") for t in ("CoLA", "MRPC")]
+
+
+def test_test_samples_take_no_part_in_training_and_choice(synthetic, monkeypatch):
+    options = {"encoder": "glove", "ways": ["plain"], "epochs": 2, "rows": 100, "tested": 60}
+    (honest,) = glue.train(["SST-2"], 0, **options)
+    known, test = glue.pool("SST-2", "glove", 100, 60, "cpu")
+    monkeypatch.setattr(glue, "pool", lambda *_: (known, glue.Embedded(test.x, 1 - test.labels)))
+    (turned,) = glue.train(["SST-2"], 0, **options)
+    assert turned["valid"] == honest["valid"]
+    assert turned["test"] == pytest.approx(100 - honest["test"])
