@@ -138,13 +138,13 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     for key, here in rows.groupby(["k", "noise", "level"]):
         k, noise, level = cast(tuple[int, str, float], key)
         found = gains(rows, k, noise, level).groupby("seed").mean()
-        clean = gains(rows, k, "coin", 0.0).groupby("seed").mean()
+        clean = gains(rows, k, "coin", 0.0).groupby("seed").mean() if level and k == 2 else None
         own = gains(rows, k, noise, level, "noisy auc").groupby("seed").mean()
         for method in found.dropna(axis=1, how="all"):
             weight = here[here.method == method]["noisy weight"].median()
             lines[k, noise if level else "none", level, method] = {
                 "all tasks": told(found[method]),
-                "more than without noise": told(found[method] - clean[method]) if level and len(clean) else "",
+                "more than without noise": told(found[method] - clean[method]) if clean is not None else "",
                 "noisy task": told(own[method]),
                 "its weight (median)": round(float(weight), 2),
             }
@@ -154,12 +154,12 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 table(trained)
 
 # %% [markdown]
-# Why the printed weights cost accuracy where nothing is noisy: with $r = 1$ a task counts by the part of $\theta_i$ that lies in one
-# direction, and on real tasks that part is small for any task unlike the leading one, whether its labels are clean or not. With
-# $r = k$ nothing is projected away, and $\alpha_i = \lVert \theta_i \rVert$ only says how well inputs predict a task linearly and how
-# balanced its labels are. Coin flips add positives to a task of few positives, which makes $\lVert X^\top y_i \rVert$ larger
-# through the noise and smaller through the lost signal; the two nearly cancel, so the noisy task keeps its weight. Kendall's
-# weights read the loss instead, which the flips raise.
+# Why the printed weights cost accuracy where nothing is noisy: with $r = 1$ a task counts by the part of $\theta_i$ that lies in
+# one direction, and on real tasks that part is small for any task unlike the leading one, whether its labels are clean or not.
+# With $r = k$ nothing is projected away, and $\alpha_i = \lVert \theta_i \rVert$ only says how well inputs predict a task linearly
+# and how balanced its labels are. Coin flips make $\lVert X^\top y_i \rVert$ smaller through the lost signal and larger through the
+# positives that they add to a task of few; the last column shows which wins. Kendall's weights read the loss instead, which the
+# flips raise.
 
 # %% [markdown]
 # ## A map for linear models, solved exactly
