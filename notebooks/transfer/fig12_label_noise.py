@@ -156,10 +156,10 @@ table(trained)
 # %% [markdown]
 # Why the printed weights cost accuracy where nothing is noisy: with $r = 1$ a task counts by the part of $\theta_i$ that lies in
 # one direction, and on real tasks that part is small for any task unlike the leading one, whether its labels are clean or not.
-# With $r = k$ nothing is projected away, and $\alpha_i = \lVert \theta_i \rVert$ only says how well inputs predict a task linearly
-# and how balanced its labels are. Coin flips make $\lVert X^\top y_i \rVert$ smaller through the lost signal and larger through the
-# positives that they add to a task of few; the last column shows which wins. Kendall's weights read the loss instead, which the
-# flips raise.
+# With $r = k$ nothing is projected away, and $\alpha_i = \lVert \theta_i \rVert$ only says how well inputs predict a task
+# linearly and how balanced its labels are. Coin flips make $\lVert X^\top y_i \rVert$ smaller through the lost signal and larger
+# through the positives that they add to a task of few; the last column shows which wins. Kendall's weights read the loss
+# instead, which the flips raise.
 
 # %% [markdown]
 # ## A map for linear models, solved exactly
