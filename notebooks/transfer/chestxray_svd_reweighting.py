@@ -76,6 +76,7 @@ def trained() -> pd.DataFrame:
 
 
 rows = trained().rename(columns={"svd rank": "rank"})
+rows["source"] = rows.source.map({source: name for name, source in known.items()})
 rows = rows[["source", "seed", "method", "rank", "auc"]]
 
 # %% [markdown]
