@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, signal, stats
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
-from mtlrepro.data.manifest import Located, Tier, array_sha256, arrays_sha256, check_arrays, locate
+from mtlrepro.data.manifest import Located, Tier, arrays_sha256, check_arrays, locate
 from mtlrepro.errors import BadValue, DataCorrupt
 
 Floats = NDArray[np.float64]
@@ -73,7 +73,8 @@ def band_pass(signals: ArrayLike, rate: float, low: float = 3.0, high: float = 4
 
 def scaled(signals: NDArray[np.float32], train: Ints) -> NDArray[np.float32]:
     """Each lead divided by its standard deviation over the training recordings: voltages stay comparable between patients."""
-    return signals / signals[train].std((0, 2), keepdims=True)
+    found: NDArray[np.float32] = signals / signals[train].std((0, 2), keepdims=True)
+    return found
 
 
 def resampled(signals: NDArray[np.float32], rate: float, wanted: float) -> NDArray[np.float32]:
@@ -127,11 +128,11 @@ def load_ludb(least: int = 10, mirror: Path | None = None) -> EcgSet:
         records = [wfdb.rdrecord(str(folder / "data" / str(number))) for number in range(1, _LUDB_COUNT + 1)]
     signals = np.stack([in_leads(record) for record in records])
     lines = table.drop(columns=["ID", "Sex", "Age"]).agg("\n".join, axis=1).str.lower()
-    marks = {name: lines.map(lambda text, wanted=wanted.lower(): _has(text, wanted)) for name, wanted in LUDB_LABELS.items()}
-    labels = pd.DataFrame(marks).astype(np.int64)
-    labels = labels.loc[:, labels.sum() >= least]
+    marks = {name: [_has(text, wanted.lower()) for text in lines] for name, wanted in LUDB_LABELS.items()}
+    marks = {name: found for name, found in marks.items() if sum(found) >= least}
+    labels = np.array(list(marks.values()), np.int64).T
     digest = check_arrays(place, {"signals": signals})
-    return EcgSet("LUDB", signals, labels.to_numpy(), tuple(labels), np.arange(_LUDB_COUNT), 500.0, digest, place.manifest.tier)
+    return EcgSet("LUDB", signals, labels, tuple(marks), np.arange(_LUDB_COUNT), 500.0, digest, place.manifest.tier)
 
 
 def in_leads(record: wfdb.Record) -> NDArray[np.float32]:
@@ -218,27 +219,43 @@ def generate(
     The same arguments give the same data. Raises BadValue for unknown labels, ratios at most 1, a sensitivity outside (0, 1], or
     fewer than 3 seconds.
     """
-    if unknown := set(ratios) - set(KNOWN):
-        raise BadValue(f"no such ECG label: {', '.join(sorted(unknown))}; known are {', '.join(KNOWN)}.")
-    if min(ratios.values()) <= 1 or not 0 < sensitivity <= 1 or seconds < 3:
-        raise BadValue("ratios must be above 1, the sensitivity in (0, 1], and at least 3 seconds.")
+    if seconds < 3:
+        raise BadValue(f"a recording takes at least 3 seconds, not {seconds}.")
     rng = np.random.default_rng([seed, 12])
-    patients = np.repeat(np.arange(n), rng.choice([1, 2, 3], n, p=[0.7, 0.2, 0.1]))[:n]
-    state = _States.drawn(ratios, patients, shared, rng)
-    truth = np.stack([state.has(label) for label in ratios], 1)
-    labels = truth.astype(np.int64)
-    for column, (label, ratio) in enumerate(ratios.items()):
-        if label != "EchoLVH":
-            flip = np.where(truth[:, column], 1 - sensitivity, (1 - sensitivity) / (ratio - 1))
-            labels[:, column] ^= rng.random(n) < flip
+    state, patients, truth, labels = _annotated(ratios, n, shared, sensitivity, rng)
     signals = np.empty((n, len(LEADS), round(rate * seconds)), np.float32)
     for start in range(0, n, 256):
         signals[start : start + 256] = _recorded(state.of(slice(start, start + 256)), rate, seconds, rng)
     digest = arrays_sha256({"signals": signals, "labels": labels})
     main = list(ratios).index("EchoLVH") if "EchoLVH" in ratios else None
-    return EcgSet(
-        name, signals, labels, tuple(ratios), patients, rate, digest, "synthetic", truth=truth.astype(np.int64), main=main
-    )
+    return EcgSet(name, signals, labels, tuple(ratios), patients, rate, digest, "synthetic", truth=truth, main=main)
+
+
+def generated_labels(
+    ratios: Mapping[str, float], n: int, seed: int, *, shared: float = 0.15, sensitivity: float = 1.0
+) -> tuple[Ints, Ints]:
+    """Labels (n, tasks) and patients (n,) as `generate` draws them, without signals. Arguments and errors as there."""
+    _, patients, _, labels = _annotated(ratios, n, shared, sensitivity, np.random.default_rng([seed, 12]))
+    return labels, patients
+
+
+def _annotated(
+    ratios: Mapping[str, float], n: int, shared: float, sensitivity: float, rng: np.random.Generator
+) -> tuple[_States, Ints, Ints, Ints]:
+    """States, patients (n,), true labels and annotated ones (n, tasks)."""
+    if unknown := set(ratios) - set(KNOWN):
+        raise BadValue(f"no such ECG label: {', '.join(sorted(unknown))}; known are {', '.join(KNOWN)}.")
+    if min(ratios.values()) <= 1 or not 0 < sensitivity <= 1:
+        raise BadValue("ratios must be above 1 and the sensitivity in (0, 1].")
+    patients = np.repeat(np.arange(n), rng.choice([1, 2, 3], n, p=[0.7, 0.2, 0.1]))[:n]
+    state = _States.drawn(ratios, patients, shared, rng)
+    truth = np.stack([state.has(label) for label in ratios], 1).astype(np.int64)
+    labels = truth.copy()
+    for column, (label, ratio) in enumerate(ratios.items()):
+        if label != "EchoLVH":
+            flip = np.where(truth[:, column] == 1, 1 - sensitivity, (1 - sensitivity) / (ratio - 1))
+            labels[:, column] ^= rng.random(n) < flip
+    return state, patients, truth, labels
 
 
 def _groups(ratios: Mapping[str, float]) -> list[list[str]]:
@@ -269,7 +286,8 @@ class _States:
         def normal(*shape: int) -> Floats:
             """(n, ...) standard normal, alike within a patient."""
             own, record = rng.standard_normal((n, *shape)), rng.standard_normal((n, *shape))
-            return np.sqrt(_PATIENT) * own[patients] + np.sqrt(1 - _PATIENT) * record
+            found: Floats = np.sqrt(_PATIENT) * own[patients] + np.sqrt(1 - _PATIENT) * record
+            return found
 
         factor = np.sqrt(shared) * normal()
         wall = factor + np.sqrt(1 - shared) * normal()
@@ -328,7 +346,7 @@ def _waves(state: _States, rng: np.random.Generator) -> tuple[Floats, Floats]:
     strain = 1 / (1 + np.exp(-2 * (0.7 * state.wall + 0.7 * habit[:, 3] - 1.6)))[:, None]
     height[:, _T, _LEFT] *= 1 - 1.6 * strain
     width[:, _P] *= np.exp(0.12 * state.wall + 0.12 * habit[:, 4])
-    width[:, _Q : _T] *= np.exp(0.04 * state.wall + 0.04 * habit[:, 5])[:, None]
+    width[:, _Q:_T] *= np.exp(0.04 * state.wall + 0.04 * habit[:, 5])[:, None]
     height[:, _R, _RIGHT] += 0.8 * has["RVH"]
     height[:, _S, _RIGHT] *= 1 - 0.6 * has["RVH"]
     # Conduction disorders: second hump, width.
@@ -342,7 +360,7 @@ def _waves(state: _States, rng: np.random.Generator) -> tuple[Floats, Floats]:
         height[:, _T, _LEFT] -= part * has[label] * 0.5
         width[:, [_R, _S, _R2]] *= 1 + 1.1 * part * has[label]
     height[:, _R2] += 0.2 * has["IVCD"]
-    width[:, _Q : _T] *= 1 + 0.6 * has["IVCD"] + 0.4 * has["NIVCD"]
+    width[:, _Q:_T] *= 1 + 0.6 * has["IVCD"] + 0.4 * has["NIVCD"]
     # An ectopic atrial focus turns the P wave round; without an organised atrium there is none.
     height[:, _P] *= np.where(has["EAR"], -1.0, 1.0) * ~(has["AFIB"] | has["AFL"] | has["VT"])
     return height, width
