@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,11 @@ def summary(rows: pd.DataFrame, by: str | list[str], value: str) -> pd.DataFrame
         found = {"mean": mean, "low": low, "high": high, "median": group[value].median(), "n": len(group)}
         lines.append(dict(zip(keys, key, strict=True)) | found)
     return pd.DataFrame(lines)
+
+
+def told(values: Sequence[float] | np.ndarray | pd.Series[float], digits: int = 2) -> str:
+    """Mean and 95% interval of effects over seeds, such as ``+0.12 [+0.08, +0.16]``. values: (n,)."""
+    return "{:+.{d}f} [{:+.{d}f}, {:+.{d}f}]".format(*interval(np.asarray(values)), d=digits)
 
 
 def parts_table(verdict: Verdict) -> pd.DataFrame:

@@ -107,7 +107,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             line = {"AUC": f"{found[method].mean():.2f}"}
             for name, base in (("over equal weights", "unweighted"), ("over Kendall", "Kendall")):
                 difference = (found[method] - found[base]).to_numpy()
-                line[name] = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*results.interval(difference)) if method != base else ""
+                line[name] = results.told(difference) if method != base else ""
             lines[source, str(method)] = line
     return pd.DataFrame(lines).T
 

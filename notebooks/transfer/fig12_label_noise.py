@@ -129,10 +129,6 @@ draw(trained)
 
 
 # %%
-def told(values: pd.Series) -> str:
-    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*results.interval(values.to_numpy()))
-
-
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     lines: dict[Any, dict[str, Any]] = {}
     for key, here in rows.groupby(["k", "noise", "level"]):
@@ -143,9 +139,9 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         for method in found.dropna(axis=1, how="all"):
             weight = here[here.method == method]["noisy weight"].median()
             lines[k, noise if level else "none", level, method] = {
-                "all tasks": told(found[method]),
-                "more than without noise": told(found[method] - clean[method]) if clean is not None else "",
-                "noisy task": told(own[method]),
+                "all tasks": results.told(found[method]),
+                "more than without noise": results.told(found[method] - clean[method]) if clean is not None else "",
+                "noisy task": results.told(own[method]),
                 "its weight (median)": round(float(weight), 2),
             }
     return pd.DataFrame(lines).T.rename_axis(["tasks", "noise", "level", "method"])

@@ -135,10 +135,6 @@ draw(rows)
 
 
 # %%
-def told(values: pd.Series) -> str:
-    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*results.interval(values.to_numpy()))
-
-
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     found = gains(rows)
     pairs = found[found.index.get_level_values(0) != ALL]
@@ -147,14 +143,14 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     for way, label in LABELS.items():
         per_pair = pairs[way].groupby("together").mean()
         lines[label] = {
-            "gain, all five": told(found.loc[ALL][way]),
-            "gain, mean over pairs": told(pairs[way].groupby("seed").mean()),
+            "gain, all five": results.told(found.loc[ALL][way]),
+            "gain, mean over pairs": results.told(pairs[way].groupby("seed").mean()),
             "pairs with a gain": f"{(per_pair > 0).sum()} of {len(per_pair)}",
         }
         if way in CONTROL:
             beyond = pairs[way] - pairs[CONTROL[way]]
-            lines[label]["pairs, beyond the control"] = told(beyond.groupby("seed").mean())
-            lines[label]["all five, beyond the control"] = told(found.loc[ALL][way] - found.loc[ALL][CONTROL[way]])
+            lines[label]["pairs, beyond the control"] = results.told(beyond.groupby("seed").mean())
+            lines[label]["all five, beyond the control"] = results.told(found.loc[ALL][way] - found.loc[ALL][CONTROL[way]])
     lines["paper"] = {
         "gain, all five": f"{paper['glue_average_gain_points']:+.2f}",
         "pairs with a gain": f"{paper['pairs_improved']} of {paper['pairs']}",

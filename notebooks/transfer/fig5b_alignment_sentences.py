@@ -159,10 +159,6 @@ draw(trained)
 
 
 # %%
-def told(values: pd.Series, digits: int = 2) -> str:
-    return "{:+.{d}f} [{:+.{d}f}, {:+.{d}f}]".format(*results.interval(values.to_numpy()), d=digits)
-
-
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     found = changes(rows)
     mean = found.groupby(["way", "seed"])[["gain", "score"]].mean()
@@ -170,12 +166,12 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = {}
     for way, control in (("aligned", "control"), ("fixed", "fixed control"), ("control", None)):
         lines[LABELS[way]] = {
-            "gain in accuracy (points)": told(mean.loc[way].gain),
+            "gain in accuracy (points)": results.told(mean.loc[way].gain),
             "pairs with a gain": f"{(pairs.loc[way].gain > 0).sum()} of {len(pairs.loc[way])}",
             "largest gain": f"{pairs.loc[way].gain.max():+.1f}",
-            "change of the score": told(mean.loc[way].score, 3) if control else "",
+            "change of the score": results.told(mean.loc[way].score, 3) if control else "",
             "pairs with a higher score": f"{(pairs.loc[way].score > 0).sum()} of {len(pairs.loc[way])}" if control else "",
-            "beyond the control (points)": told(mean.loc[way].gain - mean.loc[control].gain) if control else "",
+            "beyond the control (points)": results.told(mean.loc[way].gain - mean.loc[control].gain) if control else "",
         }
     paper = results.paper_values("transfer/fig6")
     lines["paper"] = {
@@ -205,9 +201,9 @@ def transfer_table(rows: pd.DataFrame, leak: bool = False) -> pd.DataFrame:
             "from scratch": f"{here.scratch.mean():.1f}",
             "fine-tuned": f"{here.plain.mean():.1f}",
             "aligned": f"{here.aligned.mean():.1f}",
-            "gain of alignment": told(here.aligned - here.plain),
-            "gain of the control": told(here.control - here.plain),
-            "alignment beyond the control": told(here.aligned - here.control),
+            "gain of alignment": results.told(here.aligned - here.plain),
+            "gain of the control": results.told(here.control - here.plain),
+            "alignment beyond the control": results.told(here.aligned - here.control),
         }
     return pd.DataFrame(lines).T
 
@@ -259,9 +255,9 @@ def leak_table(rows: pd.DataFrame, moved: pd.DataFrame) -> pd.DataFrame:
     for what in dict.fromkeys(wide.index.get_level_values(0)):
         here = wide.loc[what]
         lines[what] = {
-            "without the leak": told(here[False]),
-            "with": told(here[True]),
-            "from the leak": told(here[True] - here[False]),
+            "without the leak": results.told(here[False]),
+            "with": results.told(here[True]),
+            "from the leak": results.told(here[True] - here[False]),
         }
     return pd.DataFrame(lines).T
 

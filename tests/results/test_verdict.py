@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mtlrepro.results import Part, check, combine, interval, paired
+from mtlrepro.results import Part, check, combine, interval, paired, told
 from mtlrepro.results.compare import counts_table, verdict_html
 from mtlrepro.results.verdict import Verdict
 
@@ -118,3 +118,9 @@ def test_a_box_of_many_claims_counts_them_and_folds_the_settings():
     assert "All 20 claims" in page
     assert page.index("<details>") < page.index("setting 14") < page.index("</details>")
     assert "<details>" not in verdict_html(Verdict("transfer/fig3", "quick", "synthetic", "reproduced", parts[:3]))
+
+
+def test_an_effect_is_told_with_its_interval():
+    mean, low, high = interval([0.1, 0.2, 0.3])
+    assert told([0.1, 0.2, 0.3]) == f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+    assert told([0.1, 0.2, 0.3], 3) == f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
