@@ -306,7 +306,7 @@ class _States:
         return _States(labels, wall, voltage, rng.standard_normal((n, 8))[patients])
 
 
-# Heights in millivolts of a normal beat's waves in i, ii and v1 to v6; the other limb leads follow from i and ii.
+# Heights in millivolts of a normal beat's waves in i, ii and v1 to v6, the eight leads that are independent of each other.
 _P, _Q, _R, _S, _R2, _T = range(6)
 _CHEST = np.array([
     [0.05, 0.06, 0.06, 0.06, 0.06, 0.06],
@@ -319,7 +319,7 @@ _CHEST = np.array([
 _LIMB = np.array([[0.07, 0.12], [-0.05, -0.06], [0.0, 0.0], [-0.12, -0.12], [0.0, 0.0], [0.2, 0.3]])
 _WIDTH = np.array([0.022, 0.010, 0.013, 0.014, 0.016, 0.045])
 _DELAY = np.array([0.0, -0.028, 0.0, 0.028, 0.055, 0.26])
-_LEFT, _RIGHT = [0, 4, 10, 11], [6, 7]  # leads that look at the left wall (i, avl, v5, v6) and at the right one (v1, v2)
+_LEFT, _RIGHT = [0, 6, 7], [2, 3]  # of the eight: leads that look at the left wall (i, v5, v6) and at the right one (v1, v2)
 
 
 def _normal(rng: np.random.Generator, mean: float, spread: float, n: int, low: float, high: float) -> Floats:
@@ -327,17 +327,14 @@ def _normal(rng: np.random.Generator, mean: float, spread: float, n: int, low: f
 
 
 def _waves(state: _States, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Heights (n, 6 waves, 12 leads) and widths (n, 6) in seconds of each heart's own beats."""
+    """Heights (n, 6 waves, 8 leads) and widths (n, 6) in seconds of each heart's own beats."""
     n, habit = len(state.wall), state.habit
     has = {label: state.has(label)[:, None] for label in KNOWN}
     axis = np.deg2rad(45 + 20 * habit[:, 0] - 10 * state.voltage + 75 * state.has("RVH"))
     i_ii = np.repeat(_LIMB[None], n, 0)
     i_ii[:, _R] = (0.9 * np.exp(0.2 * habit[:, 1]))[:, None] * np.stack([np.cos(axis), np.cos(np.pi / 3 - axis)], 1)
-    i, ii = i_ii[..., 0], i_ii[..., 1]
-    height = np.concatenate(
-        [np.stack([i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2], -1), np.repeat(_CHEST[None], n, 0)], -1
-    )
-    height *= np.exp(0.15 * rng.standard_normal((n, 6, 12)))
+    height = np.concatenate([i_ii, np.repeat(_CHEST[None], n, 0)], -1)
+    height *= np.exp(0.15 * rng.standard_normal((n, 6, 8)))
     width = _WIDTH * np.exp(0.06 * rng.standard_normal((n, 6)))
     # A thick left wall: higher voltage on the left (deeper S on the right), strain, broader P, slower QRS.
     gain = np.exp(0.22 * state.voltage + 0.12 * habit[:, 2])[:, None]
@@ -369,9 +366,9 @@ def _waves(state: _States, rng: np.random.Generator) -> tuple[Floats, Floats]:
 def _ectopic(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
     """Heights and widths of ventricular beats: broad, high, T opposite, no P; each heart has its own focus."""
     side = np.where(rng.random((n, 1)) < 0.5, 1.0, -1.0)
-    pattern = np.sign(np.array([1, 1, 1, -1, 1, 1, -1, -1, -0.5, 0.5, 1, 1]) + 0.3 * rng.standard_normal((n, 12)))
-    height = np.zeros((n, 6, 12))
-    height[:, _R] = 1.5 * side * pattern * np.exp(0.2 * rng.standard_normal((n, 12)))
+    pattern = np.sign(np.array([1, 1, -1, -1, -0.5, 0.5, 1, 1]) + 0.3 * rng.standard_normal((n, 8)))
+    height = np.zeros((n, 6, 8))
+    height[:, _R] = 1.5 * side * pattern * np.exp(0.2 * rng.standard_normal((n, 8)))
     height[:, _T] = -0.4 * height[:, _R]
     width = np.repeat(_WIDTH[None] * np.array([1, 1, 2.8, 1, 1, 1.3]), n, 0)
     return height, width
@@ -420,7 +417,7 @@ def _recorded(state: _States, rate: float, seconds: float, rng: np.random.Genera
     wild, broad = _ectopic(rng, n)
     times, ventricular, distance = _rhythm(state, seconds, rng)
     own, other = (~ventricular).astype(float), ventricular.astype(float)
-    found = np.zeros((n, len(LEADS), len(clock)), np.float32)
+    found = np.zeros((n, 8, len(clock)), np.float32)
 
     def add(heights: Floats, wave: NDArray[np.float32]) -> None:
         found[:] += heights.astype(np.float32)[:, :, None] * wave[:, None, :]
@@ -445,8 +442,11 @@ def _recorded(state: _States, rate: float, seconds: float, rng: np.random.Genera
     waves = np.sin(2 * np.pi * rng.uniform(4, 9, (n, 3, 1)) * clock + phase).sum(1) * 0.035
     saw = 0.14 * signal.sawtooth(2 * np.pi * 5 * clock + phase[:, 0], 0.7)
     atria = waves * state.has("AFIB")[:, None] + saw * state.has("AFL")[:, None]
-    add(np.repeat(height[:, :1, 0] * 0 + 1, 12, 1) * np.array([0.4, 1, 0.6, -0.7, 0, 0.8, 1, 0.5, 0.3, 0.2, 0.2, 0.2]),
-        atria.astype(np.float32))  # fmt: skip
-    drift = 0.1 * np.sin(2 * np.pi * rng.uniform(0.1, 0.4, (n, 12, 1)) * clock + rng.uniform(0, 6.3, (n, 12, 1)))
+    add(np.tile([0.4, 1.0, 1.0, 0.5, 0.3, 0.2, 0.2, 0.2], (n, 1)), atria.astype(np.float32))
+    drift = 0.1 * np.sin(2 * np.pi * rng.uniform(0.1, 0.4, (n, 8, 1)) * clock + rng.uniform(0, 6.3, (n, 8, 1)))
     noise = rng.standard_normal(found.shape, np.float32) * rng.uniform(0.02, 0.06, (n, 1, 1)).astype(np.float32)
-    return found + drift.astype(np.float32) + noise
+    found += drift.astype(np.float32) + noise
+    # The other limb leads are differences of the same three electrodes (Einthoven, Goldberger).
+    i, ii = found[:, 0], found[:, 1]
+    limbs = np.stack([i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2], 1)
+    return np.concatenate([limbs, found[:, 2:]], 1)

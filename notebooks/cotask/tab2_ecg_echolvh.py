@@ -27,7 +27,7 @@
 #   strained repolarisation and a broader P wave, each with noise of its own. The minor labels are *annotations*: 85% of true ones
 #   are noted, and the specificity keeps the label's share. The doctor's diagnosis of EchoLVH is the noted ECG-LVH.
 # - **How hard the task is** is ours to choose, so AUROCs cannot be compared with the paper's, and sizes of differences only with
-#   care. Nothing in the generator was set after looking at what methods gain.
+#   care. The generator was not tuned to what methods gain.
 # - **Training**: one task a batch, the main task five times as often as any other; Adam, one learning rate for all methods;
 #   nothing is selected, the last state is tested. Every method has the same number of batches *of the main task*, as in an epoch
 #   of the paper; CO-TASK, with 8 auxiliary tasks, then takes more steps in all. The last two lines of the table give the

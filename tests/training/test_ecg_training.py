@@ -1,0 +1,97 @@
+"""Trainings on ECGs: exact budgets, samplers, metrics as defined, and learning of what is there to learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mtlrepro.data.ecg import EcgSet
+from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.methods import registry
+from mtlrepro.training import ecg
+from mtlrepro.training.device import generator
+from mtlrepro.training.multilabel_metrics import multilabel, operating_point, sensitivity_at
+
+NET = {"channels": [6, 8], "kernel": 5, "dropout": 0.0, "stem": 2}
+HOW = ecg.Training(steps=40, epochs=2, batch=16, rate=0.01, net=NET)
+
+
+def planted(n=400, seed=0):
+    """Two labels, 1 in 4 and 1 in 8, each a wave of its own in the signal."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, 2)) < [0.25, 0.125]).astype(np.int64)
+    signals = 0.5 * rng.standard_normal((n, 12, 80)).astype(np.float32)
+    clock = np.arange(80)
+    for column, period in enumerate((8, 20)):
+        signals[labels[:, column] == 1, column] += np.sin(2 * np.pi * clock / period)
+    return EcgSet("planted", signals, labels, ("one", "two"), np.arange(n), 100.0, "", "synthetic")
+
+
+@pytest.mark.parametrize(("sampler", "weighting"), [("Task-Aware", "static"), ("None", "static"), ("Major-Task", "dwa")])
+def test_a_network_learns_planted_waves_on_new_records(sampler, weighting):
+    data, fresh = planted(), planted(seed=1)
+    problem = ecg.Problem.of(data, np.arange(400), 0, 0)
+    repeats = [10, 10]
+    how = ecg.Training(**{**vars(HOW), "steps": 40, "epochs": 4})
+    net = ecg.train(
+        problem.signals, problem.labels, problem.rows, repeats, 0, how, sampler=sampler, weighting=registry.build(weighting)
+    )
+    found = ecg.scores(net, torch.from_numpy(fresh.signals), 2)
+    assert multilabel(found, fresh.labels)["MacroAUROC"] > 0.8
+    again = ecg.train(
+        problem.signals, problem.labels, problem.rows, repeats, 0, how, sampler=sampler, weighting=registry.build(weighting)
+    )
+    assert np.array_equal(found, ecg.scores(again, torch.from_numpy(fresh.signals), 2))
+
+
+def test_auxiliary_labels_come_after_the_own_ones_and_use_training_records_alone():
+    data, train = planted(), np.arange(0, 400, 2)
+    problem = ecg.Problem.of(data, train, 1, 0, major="one")
+    assert problem.labels.shape == (400, 3)
+    assert torch.equal(problem.labels[:, :2], torch.from_numpy(data.labels))
+    assert all(set(rows.tolist()) <= set(train.tolist()) for rows in problem.rows)
+    assert [len(rows) for rows in problem.rows] == [200, 200, 100]
+
+
+def test_a_schedule_has_each_task_as_often_as_asked_for():
+    tasks = ecg.schedule([5, 1, 3], generator(0))
+    assert torch.bincount(tasks).tolist() == [5, 1, 3]
+
+
+@pytest.mark.parametrize("model", ["single", "multi", "cotask"])
+def test_budgets_the_same_for_the_main_task_or_the_same_in_all(model):
+    given = ecg.echo_repeats(model, 5, 8, 30, longer=False)
+    assert given[0] == 30
+    assert given[1:] == [6] * (len(given) - 1)
+    whole = sum(ecg.echo_repeats("cotask", 5, 8, 30, longer=False))
+    assert sum(ecg.echo_repeats(model, 5, 8, 30, longer=True)) == whole
+
+
+def test_metrics_by_hand():
+    labels = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [0, 0, 0]])
+    scores = np.array([[1.0, -1, -1], [-1, 1, -1], [-2, 2, -2], [-1, -1, -1]])
+    found = multilabel(scores, labels)
+    assert found["RecallMulti"] == pytest.approx((1 / 2 + 1) / 2)
+    assert found["Jaccard"] == pytest.approx((1 / 2 + 0 + 1) / 3)  # the last record has no label, true or predicted
+    assert found["Exact"] == pytest.approx(1 / 2)
+    assert np.isnan(multilabel(scores, labels, least=2)["MacroAUROC"])
+    assert np.isnan(multilabel(scores, 0 * labels)["Exact"])
+    with pytest.raises(BadValue, match="one shape"):
+        multilabel(scores[:, :2], labels)
+
+
+def test_sensitivity_at_the_annotators_own_specificity_is_the_annotators():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(500) < 0.3).astype(int)
+    said = np.where(rng.random(500) < 0.2, 1 - labels, labels)
+    sensitivity, specificity = operating_point(said, labels)
+    assert sensitivity_at(said, labels, specificity) == pytest.approx(sensitivity)
+    assert sensitivity_at(labels, labels, 1.0) == pytest.approx(1.0)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(UnknownName, match="Task-Aware"):
+        ecg.train(torch.zeros(4, 12, 20), torch.zeros(4, 1), [torch.arange(4)], [1], 0, HOW, sampler="task-aware")
+    with pytest.raises(UnknownName, match="p18"):
+        ecg.recordings("p81", 10, 0, 100.0, 4.0)
