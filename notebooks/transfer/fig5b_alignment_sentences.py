@@ -185,6 +185,10 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 table(trained)
 
 # %% [markdown]
+# The paper's hypothesis is that $R_i$ helps because it makes the covariances more alike. The table asks both halves apart: a gain
+# together with a lower score speaks against the explanation, not against the module. Nothing in the training asks for a higher
+# score: $R_i$ follows its own task's loss, and two tasks have different words to bring out.
+#
 # ## Figure 5b
 #
 # Test accuracy in percent of a model of SST fine-tuned on the target, and of the target's own model from scratch; gains in points
@@ -327,11 +331,17 @@ table(recorded_pairs.rows) if recorded_pairs else None
 leak_table(recorded_pairs.rows, recorded.rows) if recorded and recorded_pairs else None
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
 #
-# Why can the score of a pair only be moved by $R_i$ when word vectors are fixed, and which $R_1, R_2$ make it 1?
+# 1. Why can the score of a pair only be moved by $R_i$ when word vectors are fixed, and which $R_1, R_2$ make it 1?
+# 2. The control's layer comes after the shared module. A sharper control is one matrix $R$ before it that both tasks share: it
+#    can change how words are read, but cannot align one task with the other. Which gain would show that alignment is the cause?
 #
 # :::{dropdown} Solution
-# The score reads $E_i R_i$ and nothing else. It is 1 only if both embeddings lie along one and the same direction, as with
-# $R_1 = R_2$ of rank one: all words on one line. A high score is no aim by itself.
+# 1. The score reads $E_i R_i$ and nothing else. It is 1 only if both embeddings lie along one and the same direction, as with
+#    $R_1 = R_2$ of rank one: all words on one line. A high score is no aim by itself.
+#
+# 2. A gain of two matrices over one. To try it, let the tasks share the parameter before training:
+#    `model.squares[1] = model.squares[0]` for an `AlignedBottom` of kind "aligned". If one matrix gains as much, what helped is a
+#    trained layer before the encoder.
 # :::
