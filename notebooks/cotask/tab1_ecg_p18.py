@@ -203,7 +203,8 @@ if ludb:
     rows = pd.concat([rows, runs.map(ecg.ludb, chosen, "LUDB")], ignore_index=True)
     print(f"LUDB: {dict(zip(real.names, real.labels.sum(0).tolist(), strict=True))}")
 else:
-    print("LUDB is not at hand (mtlrepro data fetch ludb); the generated set stands alone.")
+    reason = "is not at hand (mtlrepro data fetch ludb)" if p.folds else "is left out in this profile"
+    print(f"LUDB {reason}; the generated set stands alone.")
 
 # %%
 METRICS = list(results.paper_values("cotask/tab7"))

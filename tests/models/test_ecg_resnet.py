@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from mtlrepro.errors import BadValue
 from mtlrepro.models.ecg_resnet import PAPER_CHANNELS, EcgResNet
 from mtlrepro.training.device import seeded
+
+
+@pytest.fixture(autouse=True)
+def own_stream() -> Iterator[None]:
+    """Initial weights and inputs come from a seeded stream."""
+    with seeded(0):
+        yield
 
 
 def test_the_papers_network_has_eight_blocks_and_halves_the_length_in_each():
@@ -42,8 +51,7 @@ def test_without_its_convolutions_a_block_passes_maxima_on_and_fills_up_with_zer
 
 
 def test_features_hardly_depend_on_where_a_wave_lies():
-    with seeded(0):
-        net = EcgResNet((4, 8), kernel=5).eval()
+    net = EcgResNet((4, 8), kernel=5).eval()
     x = torch.zeros(1, 12, 256)
     x[..., 100:110] = 1
     with torch.no_grad():

@@ -38,7 +38,7 @@ def test_a_network_learns_planted_waves_on_new_records(sampler, weighting):
         problem.signals, problem.labels, problem.rows, repeats, 0, how, sampler=sampler, weighting=registry.build(weighting)
     )
     found = ecg.scores(net, torch.from_numpy(fresh.signals), 2)
-    assert multilabel(found, fresh.labels)["MacroAUROC"] > 0.8
+    assert multilabel(found, fresh.labels)["MacroAUROC"] > 0.7
     again = ecg.train(
         problem.signals, problem.labels, problem.rows, repeats, 0, how, sampler=sampler, weighting=registry.build(weighting)
     )
