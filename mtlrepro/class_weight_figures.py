@@ -61,25 +61,38 @@ def agreement_table(derivatives: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines).T.rename_axis(["optimizer", "rules", "classes"])
 
 
+def _scaled(derivatives: pd.DataFrame, rule: str) -> np.ndarray:
+    """|g| over the median of its seed and class, so that tails over time are seen, not differences between classes; falling."""
+    here = derivatives[(derivatives.optimizer == "adam") & (derivatives[rule] != 0)]
+    size = here[rule].abs()
+    found = (size / size.groupby([here["seed"], here["class"]]).transform("median")).sort_values(ascending=False)
+    return np.asarray(found, dtype=float)
+
+
 def tail_table(derivatives: pd.DataFrame) -> pd.DataFrame:
-    """How heavy the tails are: quantiles of |g| over its median, and the share that the largest hundredth has of all squares."""
+    """How heavy the tails are: quantiles of |g| over its class's median; the share of all squares in the largest hundredth."""
     lines = {}
     for rule in RULES:
-        size = derivatives[derivatives.optimizer == "adam"][rule].abs().sort_values(ascending=False).to_numpy()
+        size = _scaled(derivatives, rule)
         top = size[: max(len(size) // 100, 1)]
-        lines[NAMES[rule]] = {f"{q:.0%} quantile": np.quantile(size, q) / np.median(size) for q in (0.75, 0.95, 0.99)}
-        lines[NAMES[rule]] |= {"largest": size[0] / np.median(size), "share of squares": (top**2).sum() / (size**2).sum()}
+        lines[NAMES[rule]] = {f"{q:.0%} quantile": np.quantile(size, q) for q in (0.75, 0.95, 0.99)}
+        lines[NAMES[rule]] |= {"largest": size[0], "share of squares": (top**2).sum() / (size**2).sum()}
     return pd.DataFrame(lines).T
 
 
 def draw_tails(derivatives: pd.DataFrame) -> None:
-    """The distribution of |g| over its median by rule, on logarithmic axes."""
+    """The distribution of |g| over its class's median by rule, on logarithmic axes."""
     fig, ax = plt.subplots(figsize=(plots.WIDTH, 3.6))
     for rule, color, dash in zip(RULES[:3], ("vermillion", "orange", "blue"), ("-", "--", "-."), strict=True):
-        size = np.sort(derivatives[derivatives.optimizer == "adam"][rule].abs().to_numpy())
-        share = 1 - np.arange(len(size)) / len(size)
-        ax.plot(size / np.median(size), share, dash, color=plots.COLORS[color], label=NAMES[rule])
-    ax.set(xscale="log", yscale="log", xlim=(0.1, None), xlabel="|derivative| over its median", ylabel="share that is larger")
+        size = _scaled(derivatives, rule)
+        ax.plot(size, np.arange(1, len(size) + 1) / len(size), dash, color=plots.COLORS[color], label=NAMES[rule])
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlim=(0.1, None),
+        xlabel="size of the derivative, over the class's median",
+        ylabel="share that is larger",
+    )
     ax.legend()
     plots.show(fig)
 
@@ -97,7 +110,7 @@ def draw_agreement(derivatives: pd.DataFrame) -> None:
     ax.axvline(0, color=plots.COLORS["black"], linewidth=0.9)
     texts = [f"{NAMES[a]}, {NAMES[b]}" + ("" if group == "all" else f": {group}") for a, b, group in reversed(cases)]
     ax.set_yticks(range(len(cases)), texts, fontsize=10)
-    ax.set_xlabel("same sign, beyond chance")
+    ax.set(xlabel="same sign, beyond chance", xlim=(-0.55, 0.55))
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     plots.show(fig)
 
@@ -125,7 +138,9 @@ def draw_weights(planted: pd.DataFrame) -> None:
 def final_weights(planted: pd.DataFrame, plant: str, how: str) -> pd.DataFrame:
     """Mean weight at the end by seed: columns False (other classes) and True (harmful ones)."""
     own = planted[(planted.kind == "weights") & (planted.plant == plant) & (planted.how == how)]
-    return own[own.step == own.step.max()].groupby(["seed", "harmful"])["weight"].mean().unstack()
+    last = own[own.step == own.step.max()].astype({"harmful": bool})
+    found: pd.DataFrame = last.pivot_table(index="seed", columns="harmful", values="weight", aggfunc="mean")
+    return found
 
 
 def main_losses(planted: pd.DataFrame, plant: str) -> pd.DataFrame:

@@ -107,8 +107,8 @@ def draw_plane(rows: pd.DataFrame) -> None:
             xscale="log",
             yscale="log",
         )
-        ax.xaxis.set_minor_formatter("{x:.2g}")
-        ax.yaxis.set_minor_formatter("{x:.2g}")
+        ax.xaxis.set_minor_formatter("{x:.3g}")
+        ax.yaxis.set_minor_formatter("{x:.3g}")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     plots.show(fig)
 
