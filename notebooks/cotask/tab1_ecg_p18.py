@@ -109,8 +109,8 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# Only "one in $r$" can be meant. The smallest $N$ is about a fifth of the recordings, the size of the test part; besides it only its
-# multiples will do.
+# Only "one in $r$" can be meant. The smallest $N$ is about a fifth of the recordings, the size of the test part; besides it only
+# its multiples will do.
 #
 # ## The generated set
 #
