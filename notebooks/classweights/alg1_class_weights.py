@@ -68,7 +68,7 @@ import pandas as pd
 import torch
 
 from mtlrepro import class_weight_figures as figures
-from mtlrepro import plots, results
+from mtlrepro import paths, plots, results
 from mtlrepro.methods import class_weights as cw
 from mtlrepro.results import trade_off
 from mtlrepro.training import class_weight_study as study
@@ -185,6 +185,16 @@ figures.agreement_table(kept) if recorded else None
 
 # %%
 figures.planted_table(recorded.rows) if recorded else None
+
+# %% [markdown]
+# ## Your own data
+#
+# A model with two outputs and a loader of inputs, main targets and class labels are enough. `model`, `loader` and `classes`, the
+# number of classes, are yours; everything else stands here.
+
+# %%
+snippet = (paths.book() / "snippets" / "classweights_own_data.py").read_text()
+print(snippet.partition("# ruff")[0])
 
 # %% [markdown]
 # ## Exercise
