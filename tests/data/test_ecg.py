@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import numpy as np
 import pytest
 import wfdb
@@ -10,6 +12,7 @@ from scipy import stats
 from mtlrepro import exhibits
 from mtlrepro.data import ecg, manifest
 from mtlrepro.errors import BadValue, DataCorrupt
+from mtlrepro.files import sha256_of
 
 P18, ECHO = (dict(exhibits.get(f"cotask/{table}").values) for table in ("tab1", "tab2"))
 
@@ -163,6 +166,46 @@ def test_wfdb_records_are_read_in_order_of_leads_and_in_millivolts(tmp_path, fmt
     wfdb.wrsamp("two", fs=500, units=["mV"], sig_name=["I"], p_signal=wanted[:, :1], fmt=[fmt], write_dir=str(tmp_path))
     with pytest.raises(DataCorrupt, match="no lead ii"):
         ecg.in_leads(wfdb.rdrecord(str(tmp_path / "two")))
+
+
+@pytest.mark.parametrize("layout", ["official", "archive"])
+def test_ludb_is_read_in_both_layouts(layout, tmp_path, write_manifest, monkeypatch):
+    """Three recordings in the true formats: lines within a field, diagnoses by the beginning of a line, only frequent ones."""
+    wanted, official = np.random.default_rng(1).normal(0, 0.4, (3, 600, 12)).round(3), tmp_path / "official"
+    (official / "data").mkdir(parents=True)
+    for number, values in enumerate(wanted, start=1):
+        wfdb.wrsamp(
+            str(number), fs=500, units=["mV"] * 12, sig_name=list(ecg.LEADS), p_signal=values, fmt=["16"] * 12,
+            write_dir=str(official / "data"),
+        )  # fmt: skip
+    (official / "ludb.csv").write_text(
+        "ID,Sex,Age,Rhythms,Conduction abnormalities,Hypertrophies\n"
+        '1,"F\n","51\n",Atrial fibrillation,Incomplete right bundle branch block,\n'
+        '2,"M\n",">89\n",Sinus rhythm,,"Left atrial hypertrophy\nLeft ventricular hypertrophy"\n'
+        "3,M,40,Sinus rhythm,I degree AV block,Left ventricular hypertrophy\n"
+    )
+    files = [file for file in sorted(official.rglob("*")) if file.is_file()]
+    (tmp_path / "archive").mkdir()
+    packed = tmp_path / "archive" / "ludb-1.0.1.tar.xz"
+    with tarfile.open(packed, "w:xz") as archive:
+        for file in files:
+            archive.add(file, f"lobachevsky-university-electrocardiography-database-1.0.1/{file.relative_to(official)}")
+    layouts = {"official": files, "archive": [packed]}
+
+    def listed(name):
+        return [{"path": str(f.relative_to(tmp_path / name)), "sha256": sha256_of(f)} for f in layouts[name]]
+
+    write_manifest("ludb", steps=["Get it."], layouts={name: {"folders": ["."], "files": listed(name)} for name in layouts})
+    monkeypatch.setattr(ecg, "_LUDB_COUNT", 3)
+    data = ecg.load_ludb(least=1, mirror=tmp_path / layout)
+    assert np.abs(data.signals - wanted.transpose(0, 2, 1)).max() < 1e-4
+    assert data.names == ("LVH", "LAH", "IRBBB", "AFIB", "1AVB")
+    assert data.labels.tolist() == [[0, 0, 1, 1, 0], [1, 1, 0, 0, 0], [1, 0, 0, 0, 1]]
+    assert ecg.load_ludb(least=2, mirror=tmp_path / layout).names == ("LVH",)
+    with layouts[layout][0].open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(DataCorrupt):
+        ecg.load_ludb(mirror=tmp_path / layout)
 
 
 @pytest.mark.slow
