@@ -225,10 +225,16 @@ class ClassWeights(Weighting):
         self.last = {name: p.detach().clone() for name, p in (step.shared | step.heads).items()}, step.batch
         if last is None:
             return torch.zeros_like(state.weights)
-        if step.rate is None:
-            raise BadValue("the exact derivative needs the step's rate.")
         main = step.losses[: len(step.losses) // 2].sum() / state.main_start
         gradient = torch.autograd.grad(main, list(step.shared.values()), retain_graph=True)
+        return self.along(step, state, last, dict(zip(step.shared, gradient, strict=True)))
+
+    def along(
+        self, step: Step, state: ClassWeightState, last: tuple[dict[str, Tensor], Batch], main_gradient: Mapping[str, Tensor]
+    ) -> Tensor:
+        """`exact` at `last`, the step before: its parameters and its batch. main_gradient: by name of the shared parameters."""
+        if step.rate is None:
+            raise BadValue("the exact derivative needs the step's rate.")
         before, batch = last
 
         def auxiliary(shared: Mapping[str, Tensor]) -> Tensor:
@@ -241,4 +247,4 @@ class ClassWeights(Weighting):
             return found[:-1] / state.auxiliary_start
 
         shared = {name: before[name] for name in step.shared}
-        return exact(auxiliary, shared, dict(zip(step.shared, gradient, strict=True)), step.rate)
+        return exact(auxiliary, shared, main_gradient, step.rate)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, jvp
+from torch.func import functional_call
 
 from mtlrepro.data.scenes import preset
 from mtlrepro.errors import UnknownName
@@ -65,32 +65,17 @@ class Compared(ClassWeights):
         """As `exact`, of the main loss on images of the validation part."""
         assert self.state is not None
         assert self.last is not None
-        before, batch = self.last
-        rows = torch.randperm(len(self.held.images), generator=self.drawn)[: len(batch.inputs)]
+        rows = torch.randperm(len(self.held.images), generator=self.drawn)[: len(self.last[1].inputs)]
         buffers = {name: value.clone() for name, value in step.model.named_buffers()}
         now = {name: p.detach().requires_grad_() for name, p in step.shared.items()}
         heads = {name: p.detach() for name, p in step.heads.items()}
 
-        def main(*inputs: Any) -> Any:
+        def call(*inputs: Any) -> Any:
             return functional_call(step.model, {**heads, **buffers, **now}, inputs)
 
-        loss = pixel_losses(main, self.held.batch(rows), DEPTH)[0].mean() / self.state.main_start
+        loss = pixel_losses(call, self.held.batch(rows), DEPTH)[0].mean() / self.state.main_start
         gradient = torch.autograd.grad(loss, list(now.values()))
-
-        def auxiliary(shared: Mapping[str, Tensor]) -> Tensor:
-            copies = {name: value.clone() for name, value in step.model.named_buffers()}
-
-            def call(*inputs: Any) -> Any:
-                return functional_call(step.model, {**before, **copies, **shared}, inputs)
-
-            assert self.auxiliary is not None
-            assert self.state is not None
-            return self.auxiliary(call, batch)[:-1] / self.state.auxiliary_start
-
-        point = {name: before[name] for name in step.shared}
-        product: Tensor = jvp(auxiliary, (point,), (dict(zip(point, gradient, strict=True)),))[1]
-        assert step.rate is not None
-        return -step.rate * product.detach()
+        return self.along(step, self.state, self.last, dict(zip(now, gradient, strict=True)))
 
 
 def derivatives(
