@@ -115,14 +115,29 @@ figures.draw_agreement(found)
 figures.agreement_table(found)
 
 # %% [markdown]
+# (errata-eq7-differences)=
+# ### A network that stands still
+#
+# With a learning rate of 0 the network never changes, so no weight can change its main loss: every derivative is 0. The ratio
+# does not see that. It compares two batches of different images, and its values are as large as before:
+
+# %%
+still = pd.DataFrame(derivatives(**same, optimizer="sgd", rate=0.0, interval=p.interval, seed=p.first_seed))
+print("largest exact derivative:", still["exact"].abs().max())
+print(f"ratio: median size {still['ratio'].abs().median():.3f}, share above 0 {(still['ratio'] > 0).mean():.2f}")
+moving = found[(found.optimizer == "sgd") & (found.seed == p.first_seed)]
+print(f"while learning: median size {moving['ratio'].abs().median():.3f}, share above 0 {(moving['ratio'] > 0).mean():.2f}")
+
+# %% [markdown]
 # How are the ratios distributed? Where the denominator happens to be near 0, the ratio is huge, and Adam's second moment
-# remembers it: later steps of that weight become tiny.
+# remembers it: later steps of that weight become tiny. And a share above 0 that is not a half pushes all weights one way,
+# whatever the class.
 
 # %%
 figures.draw_tails(found)
 
 # %%
-figures.tail_table(found).round(2)
+figures.tail_table(found)
 
 # %% [markdown]
 # ## Question 2: classes that are known to harm
@@ -182,6 +197,9 @@ recorded.verdict if recorded else "No other run is recorded yet."
 
 # %%
 figures.agreement_table(kept) if recorded else None
+
+# %%
+figures.tail_table(kept) if recorded else None
 
 # %%
 figures.planted_table(recorded.rows) if recorded else None
