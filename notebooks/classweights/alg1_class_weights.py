@@ -144,7 +144,8 @@ figures.tail_table(found)
 #
 # We make some classes harm in one of two ways: *misleading texture*, whose grain and haze belong to another distance, or
 # *scrambled labels*, exchanged at random among themselves in the training images. Do they harm at all? Trainings with fixed
-# weights tell: the change of the main loss where harmful classes have weight 0 should be negative.
+# weights tell: the change of the main loss where harmful classes have weight 0 should be negative. Where its interval is not,
+# the classes are not shown to harm *depth*, and question 2 stays open for them, whatever their weights do.
 
 # %%
 print("harmful classes:", ", ".join(p.harmful))
