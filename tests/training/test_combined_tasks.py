@@ -1,0 +1,140 @@
+"""CO-TASK's trainings: budget rules, augmentation, and the measures of the representation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtlrepro.data.cifar_mtl import digits_mtl
+from mtlrepro.errors import BadValue
+from mtlrepro.methods.cotask import combine_tasks
+from mtlrepro.training import class_separation as representation
+from mtlrepro.training import combined_tasks as training
+from mtlrepro.training.device import generator
+
+SETUP = training.Setup(epochs=2, widths=(4, 6, 8), side=8, batch=32)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    made = digits_mtl(3)
+    images = torch.tensor(made.images).permute(0, 3, 1, 2).float() / 8 - 1
+    return training.Problem(images, made.tasks, made.sha256, made.tier)
+
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    plans = {
+        "multi": (0, "equal", 0),
+        "equal": (1, "equal", 0),
+        "paper": (1, "paper", 0),
+        "as long": (0, "as long", 1),
+    }
+    return {name: training.train(digits, count, rule, 3, SETUP, long=long) for name, (count, rule, long) in plans.items()}
+
+
+def test_budget_rules_take_the_steps_that_they_say(digits, trained):
+    """Equal: as many steps as without auxiliary tasks. By the paper: the auxiliary tasks' on top. As long: that many."""
+    major = sum(len(task.parts["train"].rows) // SETUP.batch for task in digits.tasks)
+    (auxiliary,) = combine_tasks(digits.tasks, 1, 3)
+    more = len(auxiliary.parts["train"].rows) // SETUP.batch
+    assert trained["multi"].steps == trained["equal"].steps == SETUP.epochs * major
+    assert trained["paper"].steps == trained["as long"].steps == SETUP.epochs * (major + more)
+
+
+def test_trainings_test_the_major_tasks_alone(digits, trained):
+    """One accuracy a major task, whatever was added."""
+    for each in trained.values():
+        assert each.accuracy.shape == (len(digits.tasks),)
+        assert ((each.accuracy >= 0) & (each.accuracy <= 1)).all()
+
+
+def test_the_same_seed_gives_the_same_training(digits, trained):
+    """Everything that is drawn comes from the seed."""
+    assert torch.equal(training.train(digits, 1, "equal", 3, SETUP).accuracy, trained["equal"].accuracy)
+
+
+def test_unknown_baselines_and_rules_that_do_not_fit_are_refused(digits):
+    with pytest.raises(BadValue, match="baseline"):
+        training.train(digits, 0, "equal", 1, SETUP, "gradnorm")
+    with pytest.raises(BadValue, match="as long"):
+        training.train(digits, 1, "as long", 1, SETUP)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.data())
+def test_dealt_batches_sum_to_the_budget_and_are_proportional(counts, data):
+    """Every task has its share rounded up or down; the sum is the budget; a task without any is refused."""
+    given_counts = np.array(counts)
+    total = data.draw(st.integers(1, sum(counts)))
+    shares = given_counts * total / given_counts.sum()
+    try:
+        dealt = training._dealt(given_counts, total)
+    except BadValue:
+        assert shares.min() < 1
+    else:
+        assert dealt.sum() == total
+        assert (np.abs(dealt - shares) < 1 + 1e-9).all()
+
+
+def test_augmented_images_are_crops_and_flips_of_the_padded_ones():
+    """Each is found among all crops of its padded image, as it is or mirrored; not all are the image itself."""
+    images = torch.rand(20, 2, 8, 8, generator=generator(1, "images"))
+    made = training._augmented(images, generator(1, "draw"))
+    wide = torch.nn.functional.pad(images, (1, 1, 1, 1))
+    crops = [wide[:, :, i : i + 8, j : j + 8] for i in range(3) for j in range(3)]
+    found = torch.stack([(made == each).flatten(1).all(1) for crop in crops for each in (crop, crop.flip(-1))])
+    assert found.any(0).all()
+    assert not (made == images).flatten(1).all(1).all()
+
+
+def test_classes_that_merge_perfectly_have_togetherness_one_and_unrelated_ones_none():
+    """1 where merged classes have equal means; 0 where every pair of classes is as far apart; an offset of a task lowers it."""
+    means, labels = 5 * np.eye(4), np.repeat(np.arange(4), 3)
+    mapping = np.stack([np.arange(4), [2, 0, 3, 1]], 1)
+    other = np.empty((12, 4))
+    for z in range(4):
+        other[labels == mapping[z, 1]] = means[mapping[z, 0]]
+    alike = representation.togetherness((means[labels], labels), (other, labels), mapping)
+    apart = representation.togetherness((means[labels], labels), (other + 100.0, labels), mapping)
+    assert alike == pytest.approx(1)
+    assert 0 < apart < 0.01
+    with pytest.raises(BadValue):
+        representation.togetherness((means[labels], labels), (other, labels), mapping[:1])
+
+
+def test_variance_between_tasks_is_none_for_one_cloud_and_all_for_points():
+    rng = np.random.default_rng(0)
+    cloud, labels = rng.standard_normal((60, 3)), np.arange(60) % 5
+    assert representation.between_tasks([(cloud, labels), (cloud, labels)]) == pytest.approx(0)
+    assert representation.between_tasks([(np.zeros((4, 2)), labels[:4]), (np.ones((4, 2)), labels[:4])]) == pytest.approx(1)
+    far = [(cloud, labels), (cloud + 3.0, labels)]
+    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    turned = [(2 * found @ turn + 7, own) for found, own in far]
+    assert representation.between_tasks(turned) == pytest.approx(representation.between_tasks(far))
+
+
+def test_measures_tell_separate_classes_from_mixed_ones():
+    """Probe and silhouette are near 1 for clusters far apart and at chance or below 0.1 for labels at random."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(100) % 5
+    clear = [(20 * np.eye(5)[labels] + 0.1 * rng.standard_normal((100, 5)), labels)]
+    mixed = [(rng.standard_normal((100, 5)), labels)]
+    assert representation.probe(clear, clear) == 1
+    assert representation.separation(clear) > 0.9
+    assert representation.separation(mixed) < 0.1
+    assert representation.probe(mixed, [(rng.standard_normal((100, 5)), labels)]) < 0.45
+
+
+def test_plane_shows_as_many_images_of_each_class_as_asked_for(digits, trained):
+    (auxiliary,) = combine_tasks(digits.tasks, 1, 3)
+    lines = representation.plane(trained["multi"].model, digits, auxiliary, 4)
+    assert len(lines) == 4 * 2 * 5
+    for line in lines:
+        parent = next(task for task in auxiliary.parents if task.name == line["parent"])
+        side = auxiliary.parents.index(parent)
+        assert parent.classes[auxiliary.mapping[line["merged"], side]] == line["class"]
+    found = representation.measured(trained["multi"].model, digits, [auxiliary])
+    assert found["probe"] > 0.5 > found["between tasks"]
