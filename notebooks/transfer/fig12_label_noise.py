@@ -180,7 +180,7 @@ mapped = runs.map(label_noise.exact_map, [mapping | {"seed": s, "ks": [k]} for k
 
 def exact_gains(rows: pd.DataFrame) -> pd.DataFrame:
     keys = ["k", "rank", "noise", "level", "seed"]
-    found = rows.pivot(index=keys, columns="method", values="auc")
+    found = rows.astype({"rank": int}).pivot(index=keys, columns="method", values="auc")
     return found.sub(found["unweighted"], axis=0).drop(columns="unweighted")
 
 
