@@ -138,13 +138,13 @@ def train(
 
 
 def _dealt(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """`total` batches dealt to tasks in proportion to `counts` (tasks,), what is left over to the largest remainders.
+    """`total` batches dealt to tasks in proportion to `counts` (tasks,), shares rounded up or down, evenly along the list.
 
-    Raises BadValue where a task would have none.
+    So neither the major tasks, which come first, nor the auxiliary ones gain by the rounding. Raises BadValue where a task would
+    have none.
     """
-    shares = counts * total / counts.sum()
-    dealt: NDArray[np.int64] = np.floor(shares + 1e-9).astype(np.int64)
-    dealt[np.argsort(-(shares - dealt), kind="stable")[: total - int(dealt.sum())]] += 1
+    edges = np.floor(np.cumsum([0, *counts]) * total / counts.sum() + 1e-9)
+    dealt: NDArray[np.int64] = np.diff(edges).astype(np.int64)
     if (dealt < 1).any():
         raise BadValue(
             f"{total} batches an epoch are too few for {len(counts)} tasks: take fewer auxiliary tasks, or smaller batches."

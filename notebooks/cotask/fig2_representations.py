@@ -28,7 +28,7 @@
 #   it.
 # - **Merged classes come together**: 1 - (distance of the means of two merged classes) / (distance of the means of two classes of
 #   the same two tasks that are not merged), mean over auxiliary tasks. 0 means that merging left no trace.
-# - **Budget and cuts**: networks, images and steps as on [the page of Tables 3 to 6](tab3_cifar_mtl): a small residual network
+# - **Budget and cuts**: networks and images as on [the page of Tables 3 to 6](tab3_cifar_mtl): a small residual network
 #   and few epochs. Both trainings take the same number of steps in all. Where CIFAR-100 is not at hand, two tasks of digits take
 #   its place.
 # :::
