@@ -180,6 +180,8 @@ table
 
 # %% [markdown]
 # ## What was chosen on validation
+#
+# A method whose rate lies at an end of the grid might gain from a wider one.
 
 # %%
 trade_off.choices(rows["driving"])
