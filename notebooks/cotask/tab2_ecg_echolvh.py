@@ -31,7 +31,7 @@
 # - **Training**: one task a batch, the main task five times as often as any other; Adam, one learning rate for all methods;
 #   nothing is selected, the last state is tested. Every method has the same number of batches *of the main task*, as in an epoch
 #   of the paper; CO-TASK, with 8 auxiliary tasks, then takes more steps in all. The last two lines of the table give the
-#   single-task network and multi-task learning as many steps as CO-TASK.
+#   single-task network and multi-task learning as many steps as CO-TASK. Trainings are far shorter than the paper's.
 # - **Samplers**: *None*: every record equally often; *Major-Task*: weights from EchoLVH for every task's batches; *Task-Aware*:
 #   weights from the batch's own task. For a single task the last two are one.
 # - **Auxiliary labels**: pairs drawn with the main task five times as likely, a random half of the training records each.
