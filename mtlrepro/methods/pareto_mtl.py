@@ -4,8 +4,8 @@ Unit vectors u_1 .. u_K divide the space of losses; the training for u_k minimis
 
     G_j(theta) = <u_j - u_k, L(theta)> <= 0  for all j    (eq. 5 to 7)
 
-First, while some constraint is active (G_j > 0), a step only reduces those: d = -sum_j beta_j grad G_j with beta in the simplex and
-|d| smallest (eq. 9). Once inside, or after `search` steps, it descends all losses and the active constraints together,
+First, while some constraint is active (G_j > 0), a step only reduces those: d = -sum_j beta_j grad G_j with beta in the simplex
+and |d| smallest (eq. 9). Once inside, or after `search` steps, it descends all losses and the active constraints together,
 
     d = -(sum_i lambda_i grad L_i + sum_j beta_j grad G_j),  lambda, beta >= 0, summing to 1, |d| smallest    (eq. 12 to 14)
 
@@ -56,9 +56,10 @@ class ParetoMTL(Weighting):
     vector: which of the `count` preference vectors (see `preferences`), counted from 0. search: at most so many steps for the
     first phase; the paper takes two epochs. tasks: only two are supported.
 
-    Our reading: as for the other rules on gradients here, the weights are of the shared parameters, and every head follows its own
-    loss: a negative weight on a head would drive its loss up without bound. The problem is solved on the host, run by run. A run
-    whose gradients are not finite gets NaN. Raises BadValue for numbers out of range and for losses of another number of tasks.
+    Our reading: as for the other rules on gradients here, the weights are of the shared parameters, and every head follows its
+    own loss: a negative weight on a head would drive its loss up without bound. The problem is solved on the host, run by run. A
+    run whose gradients are not finite gets NaN. Raises BadValue for numbers out of range and for losses of another number of
+    tasks.
     """
 
     weight_heads = False

@@ -25,7 +25,7 @@ def test_five_vectors_are_the_paper_s():
 
 @given(st.integers(0, 10**6), st.integers(1, 6))
 def test_the_smallest_combination_beats_every_other(seed, count):
-    """Law: weights in the simplex; no vector of the hull is smaller: <v, row> >= |v|^2 for every row (the optimality condition)."""
+    """Law: weights in the simplex; no vector of the hull is smaller: <v, row> >= |v|^2 for every row (optimality)."""
     rows = np.random.default_rng(seed).normal(size=(count, 2)) * 10.0 ** np.random.default_rng(seed).integers(-4, 4)
     weights = smallest_combination(rows)
     assert (weights >= 0).all()
