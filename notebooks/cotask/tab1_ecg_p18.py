@@ -11,7 +11,6 @@
 #     name: python3
 # ---
 # %% [markdown]
-# %% [markdown]
 # # Tables 1 and 7: eighteen diagnoses from an ECG
 #
 # ECG-P18 is a private set of 312,888 twelve-lead recordings with 18 diagnoses, from one record in seven to one in two thousand

@@ -11,7 +11,6 @@
 #     name: python3
 # ---
 # %% [markdown]
-# %% [markdown]
 # # Tables 2 and 8, Figure 4: a thick heart wall from an ECG
 #
 # Echocardiography shows whether the left ventricle's wall is thickened (EchoLVH), an ECG only hints at it. ECG-EchoLVH pairs

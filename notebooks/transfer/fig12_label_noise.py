@@ -207,7 +207,7 @@ map_table(mapped)
 # %%
 def synthetic() -> pd.DataFrame | str:
     try:
-        rows = results.latest("transfer/alg2", "full").rows
+        rows = results.load("transfer/alg2", "full").rows
     except MtlreproError:
         return "No full run of Algorithm 2 is recorded."
     here = rows[(rows.own == 0) & (rows["rank"] == 1)]
