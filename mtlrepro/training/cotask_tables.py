@@ -36,7 +36,7 @@ def of_arm(
 ) -> pd.DataFrame:
     """Rows of one kind of training. count: auxiliary tasks; None: those of Tables 3 to 6, 0 without CO-TASK."""
     if count is None:
-        count = int(rows[rows.rule == "paper"].auxiliary.max()) if method == "cotask" or rule == "as long" else 0
+        count = int(rows[rows.rule == "as long"].auxiliary.max()) if method == "cotask" or rule == "as long" else 0
     chosen = (rows.method == method) & (rows.rule == rule) & (rows.baseline == baseline) & (rows.noise == noise)
     return rows[chosen & (rows.auxiliary == count)]
 
@@ -88,7 +88,7 @@ def task_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_and_without(rows: pd.DataFrame, baselines: Sequence[str], noises: Sequence[float]) -> pd.DataFrame:
-    """Tables 5 and 6: accuracy with and without CO-TASK, equal steps, and the difference in points."""
+    """Tables 5 and 6: accuracy of single-task learning, without and with CO-TASK, equal steps, and the difference in points."""
     noisy, combined = results.paper_values("cotask/tab6"), results.paper_values("cotask/tab5")
     cases: list[tuple[str, dict[str, Any], Any]] = [
         (TITLES[b], {"baseline": b}, combined.get(_IN_PAPER[b])) for b in ("multi", *baselines)
@@ -99,19 +99,21 @@ def with_and_without(rows: pd.DataFrame, baselines: Sequence[str], noises: Seque
         plain, made = means(rows, "multi", **options), means(rows, "cotask", **options)
         line: dict[str, Any] = {
             "": title,
+            "paper: single": theirs[0] if theirs and len(theirs) == 3 else np.nan,
             "paper: without": theirs[-2] if theirs else np.nan,
             "paper: with": theirs[-1] if theirs else np.nan,
         }
-        line |= {"without": plain.mean(), "with CO-TASK": made.mean()}
+        alone = means(rows, "single", **options)
+        line |= {"single": alone.mean(), "without": plain.mean(), "with CO-TASK": made.mean()}
         lines.append(line | {"points": points(made - plain)})
     return pd.DataFrame(lines).set_index("").round(3)
 
 
-def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Figure 5: mean accuracy, seeds by numbers of auxiliary tasks, equal steps."""
-    made = rows[(rows.rule == "equal") & (rows.method == "cotask") & (rows.noise == 0) & (rows.baseline == "multi")]
-    counts = sorted({0, *map(int, made.auxiliary)})
-    return pd.DataFrame({count: means(rows, "cotask" if count else "multi", count=count) for count in counts})
+def counts_of(rows: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """Figure 5: mean accuracy by a budget rule, seeds by numbers of auxiliary tasks."""
+    made = rows[(rows.rule == rule) & (rows.method == "cotask") & (rows.noise == 0) & (rows.baseline == "multi")]
+    found = {count: means(rows, "cotask", rule, count=count) for count in sorted(map(int, made.auxiliary.unique()))}
+    return pd.DataFrame({0: means(rows, "multi"), **found})
 
 
 def claims(rows: pd.DataFrame, baselines: Sequence[str], noises: Sequence[float]) -> dict[str, list[results.Part]]:
@@ -132,14 +134,16 @@ def claims(rows: pd.DataFrame, baselines: Sequence[str], noises: Sequence[float]
             alike.append(float(stats.spearmanr(made.reindex(paper.index), paper[2]).statistic))
     noisy = pd.DataFrame({z: added(noise=z) for z in noises if z <= 0.5})
     slope = noisy.apply(lambda line: np.polyfit(noisy.columns, line, 1)[0], axis=1)
-    counts = counts_of(rows)
     tab4 = [results.paired("more tasks gain by CO-TASK than lose", better, unit="share above half", setting="by the paper")]
     if alike:
         tab4.append(results.paired("tasks stand in the paper's order of accuracy", alike, unit="rank correlation"))
-    fig5 = [gain("most auxiliary tasks above none", counts.iloc[:, -1] - counts[0])]
-    if counts.shape[1] > 3:
-        rise, last = counts.iloc[:, -2] - counts[0], counts.iloc[:, -1] - counts.iloc[:, -2]
-        fig5.append(gain("flattens: the last step gains less than all before", rise - last))
+    fig5 = []
+    for rule, title in {"paper": "by the paper", "equal": "equal steps"}.items():
+        counts = counts_of(rows, rule)
+        fig5.append(gain("most auxiliary tasks above none", counts.iloc[:, -1] - counts[0], title))
+        if counts.shape[1] > 3:
+            rise, last = counts.iloc[:, -2] - counts[0], counts.iloc[:, -1] - counts.iloc[:, -2]
+            fig5.append(gain("flattens: the last step gains less than all before", rise - last, title))
     growth = results.paired("the gain grows with the noise up to one half", slope.to_numpy(), unit="accuracy by noise")
     return {
         "cotask/tab3": [gain(text, means(rows, *a) - means(rows, *b)) for text, (a, b) in list(PAIRS.items())[:4]],

@@ -30,8 +30,8 @@
 # - **Average** of logits, as in the published code; of probabilities beside it. Threshold 1/2. F1 of the positive class, mean
 #   over tasks.
 # - **Nothing is chosen** on test or validation images: fixed rate and epochs, the last state, for every method alike.
-# - **Cuts**: a small residual network on images of 16 x 16 pixels and the first training images only; see the parameters. G3,
-#   with twenty models in each arm, is left to the `paper` profile. Without CIFAR at hand digits take its place, and G3 is left out.
+# - **Cuts**: a small residual network on images of 16 x 16 pixels and the first training images only; see the parameters.
+#   Without CIFAR at hand digits take its place, and G3 is left out.
 # :::
 
 # %% tags=["parameters"]
