@@ -34,8 +34,8 @@
 #   the published code. "Another class" would be the same with $\tfrac45 \sigma$. Validation labels stay clean.
 # - **Choice**: the epoch with the best mean validation accuracy of the twenty tasks; tested once. One learning rate, the paper's
 #   0.1, halved at even distances, for every method alike.
-# - **DWA** weighs by the ratio of the last two epochs' training losses, as in its own paper; **DTP** by validation accuracy; task
-#   routing switches off three fifths of the channels behind every convolution.
+# - **DWA** weighs by the ratio of the last two epochs' training losses, as in its own paper (the published code: validation
+#   losses); **DTP** by validation accuracy; task routing switches off three fifths of the channels behind every convolution.
 # - $\Delta_m$: mean over tasks of $(m - s)/s$, with $s$ single-task learning's accuracy.
 # - **Cuts**: a residual network of 8 layers on images of 16 x 16 pixels and a few epochs instead of ResNet-34 and 400,
 #   single-task learning with as many epochs as the others and not 900, no rotations in the augmentation, and the number of

@@ -169,11 +169,27 @@ beside_theirs(rows)
 # ## How soft is $F = 2$?
 #
 # Entropy of the memberships over that of the uniform ones: 0 is hard, 1 says nothing. Silhouette: how much nearer a task is to
-# its own cluster than to the next, from -1 to 1. Means over seeds.
+# its own cluster than to the next, from -1 to 1; it does not depend on $F$. Means over seeds.
+
 
 # %%
-NUMBERS = [(group, k) for group in ("G1", "G2") for k in (2, 3, 4, 5)]
-analysis.softness(rows, NUMBERS, p.fuzziness).round(3)
+def draw_softness(rows: pd.DataFrame) -> None:
+    found = analysis.softness(rows, [(group, k) for group in ("G1", "G2") for k in (2, 3, 4, 5)], p.fuzziness).reset_index()
+    fig, (left, right) = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8))
+    for (group, f), line in found.groupby(["task set", "F"]):
+        color = list(plots.COLORS.values())[p.fuzziness.index(f)]
+        style = {"G1": "o-", "G2": "s--"}[group]
+        left.plot(line.k, line.entropy, style, color=color, label=f"F = {f:g}" if group == "G1" else None)
+        if f == p.fuzziness[0]:
+            right.plot(line.k, line.silhouette, style, color=plots.COLORS["black"], label=group)
+    left.set(xlabel="clusters k", ylabel="entropy", ylim=(-0.03, 1), xticks=(2, 3, 4, 5))
+    right.set(xlabel="clusters k", ylabel="silhouette", ylim=(0, None), xticks=(2, 3, 4, 5))
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    right.legend()
+    plots.show(fig)
+
+
+draw_softness(rows)
 
 # %% [markdown]
 # ## Is *random* apart because it is different?
@@ -264,13 +280,11 @@ if recorded:
     print(recorded.verdict)
     draw_map(recorded.rows)
     draw_memberships(recorded.rows)
+    draw_softness(recorded.rows)
 recorded.verdict if recorded else "No other run is recorded yet."
 
 # %%
 beside_theirs(recorded.rows) if recorded else None
-
-# %%
-analysis.softness(recorded.rows, NUMBERS, p.fuzziness).round(3) if recorded else None
 
 # %%
 analysis.odd_one_out(recorded.rows).round(3) if recorded else None
