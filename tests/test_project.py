@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import subprocess
 import tomllib
@@ -128,3 +129,13 @@ def test_no_unsafe_loading():
         assert not re.search(r"\bimport pickle\b|pickle\.loads?\(", text), file
         for call in re.findall(r"torch\.load\([^)]*\)", text):
             assert "weights_only=True" in call, file
+
+
+def test_code_and_files_named_in_the_readme_exist():
+    text = (ROOT / "README.md").read_text()
+    for name in re.findall(r"`(mtlrepro\.[a-z_.]+)`", text):
+        assert importlib.util.find_spec(name), name
+    for name in re.findall(r"`(notebooks/[\w/.]+)`", text):
+        assert (ROOT / name).is_file(), name
+    snippet = (paths.book() / "snippets" / "hydalearn_own_model.py").read_text().partition("# ruff")[0]
+    assert snippet in text

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtlrepro import paths
 from mtlrepro.errors import BadValue, DataCorrupt
 from mtlrepro.methods import data_maps
 from mtlrepro.methods.data_maps import DataMap, true_label_probability
@@ -169,3 +170,32 @@ def test_a_damaged_file_is_refused(tmp_path):
         data_maps.save(file, {})
     with pytest.raises(FileNotFoundError):
         data_maps.load(tmp_path / "none.npz")
+
+
+def test_own_tasks_are_grouped_in_under_ten_lines():
+    """The page's snippet as it stands: a task and its complement are learned alike, so their memberships are the same, a task of
+    coin tosses is apart from both, and each point is seen once an epoch.
+    """
+    file = paths.book() / "snippets" / "stgmtl_own_tasks.py"
+    assert sum(bool(line) and not line.startswith("#") for line in file.read_text().splitlines()) < 10
+    draw = generator(0)
+    x = torch.randn(200, 5, generator=draw)
+    yes = x @ torch.randn(5, generator=draw) > 0
+    y = torch.stack([yes, ~yes, torch.rand(200, generator=draw) < 0.5], 1).float()
+    weights = torch.zeros(5, 3, requires_grad=True)
+    sgd = torch.optim.SGD([weights], lr=0.5)
+
+    def train_step(inputs, labels):
+        sgd.zero_grad()
+        logits = inputs @ weights
+        torch.nn.functional.binary_cross_entropy_with_logits(logits, labels).backward()
+        sgd.step()
+        return logits
+
+    loader = [(x[rows], y[rows], rows) for rows in torch.arange(200).split(20)]
+    own = {"tasks": 3, "points": 200, "epochs": 4, "loader": loader, "train_step": train_step}
+    exec(compile(file.read_text(), str(file), "exec"), own)
+    memberships = own["groups"].memberships
+    torch.testing.assert_close(memberships[0], memberships[1], atol=1e-3, rtol=0)
+    assert own["groups"].labels[0] != own["groups"].labels[2]
+    assert (own["maps"].count == 4).all()
