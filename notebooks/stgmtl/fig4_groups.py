@@ -209,7 +209,7 @@ analysis.odd_one_out(rows).round(3)
 # *Split*: three clusters' split of the living. *Misplaced*: tasks in the wrong one of two clusters.
 
 # %%
-analysis.two_clusters(rows, QUADRUPEDS).round(2)
+analysis.two_clusters(rows, QUADRUPEDS).round(2).astype(object).fillna("")
 
 # %% [markdown]
 # ## Verdicts
@@ -290,7 +290,7 @@ beside_theirs(recorded.rows) if recorded else None
 analysis.odd_one_out(recorded.rows).round(3) if recorded else None
 
 # %%
-analysis.two_clusters(recorded.rows, QUADRUPEDS).round(2) if recorded else None
+analysis.two_clusters(recorded.rows, QUADRUPEDS).round(2).astype(object).fillna("") if recorded else None
 
 # %% [markdown]
 # ## Exercise

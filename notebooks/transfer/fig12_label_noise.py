@@ -215,9 +215,8 @@ def synthetic() -> pd.DataFrame | str:
     found = (
         table.sub(table["unweighted"], axis=0).drop(columns=["unweighted", "oracle"]).melt(ignore_index=False, value_name="gain")
     )
-    return (
-        found.groupby(["noise", "k", "method", "level"]).gain.agg(lambda v: results.interval(v.to_numpy())[0]).unstack().round(3)
-    )
+    means = found.groupby(["noise", "k", "method", "level"]).gain.agg(lambda v: results.interval(v.to_numpy())[0])
+    return means.unstack().round(3).astype(object).fillna("")  # each noise has levels of its own
 
 
 synthetic()
