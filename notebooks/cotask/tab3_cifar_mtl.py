@@ -72,8 +72,8 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
+from mtlrepro.results import cotask_tables as tables
 from mtlrepro.training import combined_tasks as training
-from mtlrepro.training import cotask_tables as tables
 
 torch.set_num_threads(1)
 plots.use()
@@ -171,16 +171,8 @@ tables.overall(rows)
 # Differences paired over seeds, in points of accuracy, with 95% intervals. The second and third line are the question of the
 # budget: the same number of steps, with and without auxiliary tasks among them.
 
-
 # %%
-def differences(rows: pd.DataFrame) -> pd.DataFrame:
-    own = rows.assign(accuracy=rows.own)
-    return pd.DataFrame(
-        {"points": tables.differences(rows).points, "with the task's own statistics": tables.differences(own).points}
-    )
-
-
-differences(rows)
+tables.differences(rows)
 
 # %% [markdown]
 # ## Table 4: by task
@@ -194,21 +186,8 @@ tables.task_table(rows)
 # Accuracy with and without CO-TASK, equal steps, and the difference in points; the last column is the difference by the paper's
 # rule, where CO-TASK takes more steps.
 
-
 # %%
-def by_the_paper(rows: pd.DataFrame, **options: object) -> pd.Series:
-    return tables.means(rows, "cotask", "paper", **options) - tables.means(rows, "multi", **options)
-
-
-def with_and_without(rows: pd.DataFrame) -> pd.DataFrame:
-    baselines = [b for b in tables.TITLES if b != "multi" and (rows.baseline == b).any()]
-    cases = [{"baseline": b} for b in ("multi", *baselines)] + [{"noise": z} for z in sorted(rows.noise.unique())]
-    longer = [tables.points(by_the_paper(rows, **case)) for case in cases]
-    table = tables.with_and_without(rows, baselines, sorted(rows.noise.unique()))
-    return table.assign(**{"points, by the paper": longer})
-
-
-with_and_without(rows)
+tables.with_and_without(rows)
 
 # %% [markdown]
 # (errata-cotask-noise)=
@@ -245,20 +224,11 @@ draw_counts(rows)
 # ## Verdicts
 
 # %%
-claims = tables.claims(rows, p.baselines, p.noises)
-for exhibit, name, cases in (
-    ("cotask/tab5", "CO-TASK raises it", {tables.TITLES[b]: {"baseline": b} for b in ("multi", *p.baselines)}),
-    ("cotask/tab6", "CO-TASK above multi-task", {f"noise {z:g}": {"noise": z} for z in p.noises}),
-):
-    claims[exhibit] += [
-        results.paired(name, by_the_paper(rows, **case).to_numpy(), unit="accuracy", setting=f"{title}, by the paper")
-        for title, case in cases.items()
-    ]
 verdicts = {
     exhibit: results.record(
         exhibit, rows, p, parts=parts, tier=given.tier, data=given.sha256, seconds=runs.seconds, device=p.device
     )
-    for exhibit, parts in claims.items()
+    for exhibit, parts in tables.claims(rows).items()
 }
 print(*verdicts.values(), sep="\n")
 verdicts["cotask/tab3"]
@@ -283,10 +253,10 @@ recorded.verdict if recorded else "No other run is recorded yet."
 tables.overall(recorded.rows) if recorded else None
 
 # %%
-differences(recorded.rows) if recorded else None
+tables.differences(recorded.rows) if recorded else None
 
 # %%
-with_and_without(recorded.rows) if recorded else None
+tables.with_and_without(recorded.rows) if recorded else None
 
 # %%
 tables.task_table(recorded.rows) if recorded else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,8 @@ PAIRS: dict[str, tuple[Arm, Arm]] = {
     "CO-TASK by the paper above multi-task": (("cotask", "paper"), ("multi", "equal")),
     "multi-task as long above multi-task": (("multi", "as long"), ("multi", "equal")),
 }
+# Budget rule -> what a claim's setting says of it.
+RULES = {"equal": "", "paper": ", by the paper"}
 TITLES = {"multi": "multi-task", "dwa": "DWA", "dtp": "DTP", "trl": "task routing"}
 _IN_PAPER = {"multi": "Multi-task", "dwa": "DWA", "dtp": "DTP", "trl": "TRL"}
 
@@ -75,9 +76,11 @@ def points(effect: pd.Series) -> str:
 
 
 def differences(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each of PAIRS, paired over seeds, in points."""
-    found = {text: points(means(rows, *first) - means(rows, *second)) for text, (first, second) in PAIRS.items()}
-    return pd.Series(found, name="points").to_frame()
+    """Each of PAIRS, paired over seeds, in points; also with every task's own batch statistics."""
+    return pd.DataFrame({
+        title: {text: points(means(kind, *first) - means(kind, *second)) for text, (first, second) in PAIRS.items()}
+        for title, kind in {"points": rows, "with the task's own statistics": rows.assign(accuracy=rows.own)}.items()
+    })  # fmt: skip
 
 
 def task_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -87,26 +90,41 @@ def task_table(rows: pd.DataFrame) -> pd.DataFrame:
     return paper.reindex(table.index).join(table)
 
 
-def with_and_without(rows: pd.DataFrame, baselines: Sequence[str], noises: Sequence[float]) -> pd.DataFrame:
-    """Tables 5 and 6: accuracy of single-task learning, without and with CO-TASK, equal steps, and the difference in points."""
+def added(rows: pd.DataFrame, rule: str = "equal", **options: Any) -> pd.Series:
+    """What CO-TASK adds to a method, by seed. options: baseline or noise."""
+    return means(rows, "cotask", rule, **options) - means(rows, "multi", **options)
+
+
+def baselines(rows: pd.DataFrame) -> list[str]:
+    """What CO-TASK was added to: plain multi-task learning first."""
+    return [name for name in TITLES if (rows.baseline == name).any()]
+
+
+def noises(rows: pd.DataFrame) -> list[float]:
+    """The noise ratios, rising."""
+    return sorted(map(float, rows.noise.unique()))
+
+
+def with_and_without(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tables 5 and 6: accuracy of single-task learning, without and with CO-TASK, equal steps, and differences in points."""
     noisy, combined = results.paper_values("cotask/tab6"), results.paper_values("cotask/tab5")
     cases: list[tuple[str, dict[str, Any], Any]] = [
-        (TITLES[b], {"baseline": b}, combined.get(_IN_PAPER[b])) for b in ("multi", *baselines)
+        (TITLES[b], {"baseline": b}, combined.get(_IN_PAPER[b])) for b in baselines(rows)
     ]
-    cases += [(f"noise {z:g}", {"noise": z}, noisy.get(f"{z:.1f}")) for z in noises]
+    cases += [(f"noise {z:g}", {"noise": z}, noisy.get(f"{z:.1f}")) for z in noises(rows)]
     lines = []
     for title, options, theirs in cases:
-        plain, made = means(rows, "multi", **options), means(rows, "cotask", **options)
+        plain, made, alone = (means(rows, method, **options) for method in ("multi", "cotask", "single"))
         line: dict[str, Any] = {
             "": title,
             "paper: single": theirs[0] if theirs and len(theirs) == 3 else np.nan,
             "paper: without": theirs[-2] if theirs else np.nan,
             "paper: with": theirs[-1] if theirs else np.nan,
         }
-        alone = means(rows, "single", **options)
         line |= {"single": alone.mean(), "without": plain.mean(), "with CO-TASK": made.mean()}
-        lines.append(line | {"points": points(made - plain)})
-    return pd.DataFrame(lines).set_index("").round(3)
+        line |= {"points": points(made - plain), "points, by the paper": points(added(rows, "paper", **options))}
+        lines.append(line)
+    return pd.DataFrame(lines).set_index("").round(3).astype(object).fillna("")
 
 
 def counts_of(rows: pd.DataFrame, rule: str) -> pd.DataFrame:
@@ -116,14 +134,11 @@ def counts_of(rows: pd.DataFrame, rule: str) -> pd.DataFrame:
     return pd.DataFrame({0: means(rows, "multi"), **found})
 
 
-def claims(rows: pd.DataFrame, baselines: Sequence[str], noises: Sequence[float]) -> dict[str, list[results.Part]]:
+def claims(rows: pd.DataFrame) -> dict[str, list[results.Part]]:
     """The parts of every exhibit's verdict."""
 
     def gain(name: str, effect: pd.Series, setting: str = "") -> results.Part:
         return results.paired(name, effect.to_numpy(), unit="accuracy", setting=setting)
-
-    def added(**options: Any) -> pd.Series:
-        return means(rows, "cotask", **options) - means(rows, "multi", **options)
 
     paper = pd.DataFrame(results.paper_values("cotask/tab4")).T
     better, alike = [], []
@@ -132,7 +147,7 @@ def claims(rows: pd.DataFrame, baselines: Sequence[str], noises: Sequence[float]
         better.append(float((made > plain).mean()) - 0.5)
         if set(made.index) == set(paper.index):
             alike.append(float(stats.spearmanr(made.reindex(paper.index), paper[2]).statistic))
-    noisy = pd.DataFrame({z: added(noise=z) for z in noises if z <= 0.5})
+    noisy = pd.DataFrame({z: added(rows, noise=z) for z in noises(rows) if z <= 0.5})
     slope = noisy.apply(lambda line: np.polyfit(noisy.columns, line, 1)[0], axis=1)
     tab4 = [results.paired("more tasks gain by CO-TASK than lose", better, unit="share above half", setting="by the paper")]
     if alike:
@@ -148,7 +163,13 @@ def claims(rows: pd.DataFrame, baselines: Sequence[str], noises: Sequence[float]
     return {
         "cotask/tab3": [gain(text, means(rows, *a) - means(rows, *b)) for text, (a, b) in list(PAIRS.items())[:4]],
         "cotask/tab4": tab4,
-        "cotask/tab5": [gain("CO-TASK raises it", added(baseline=b), TITLES[b]) for b in ("multi", *baselines)],
-        "cotask/tab6": [growth, *(gain("CO-TASK above multi-task", added(noise=z), f"noise {z:g}") for z in noises)],
+        "cotask/tab5": [
+            gain("CO-TASK raises it", added(rows, rule, baseline=b), TITLES[b] + title)
+            for rule, title in RULES.items() for b in baselines(rows)
+        ],
+        "cotask/tab6": [growth] + [
+            gain("CO-TASK above multi-task", added(rows, rule, noise=z), f"noise {z:g}{title}")
+            for rule, title in RULES.items() for z in noises(rows)
+        ],
         "cotask/fig5": fig5,
-    }
+    }  # fmt: skip
