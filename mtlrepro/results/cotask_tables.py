@@ -76,10 +76,13 @@ def points(effect: pd.Series) -> str:
 
 
 def differences(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each of PAIRS, paired over seeds, in points; also with every task's own batch statistics."""
+    """Each of PAIRS, paired over seeds, in points; also with every task's own batch statistics, where they were measured."""
+    kinds = {"points": rows}
+    if "own" in rows:
+        kinds["with the task's own statistics"] = rows.assign(accuracy=rows.own)
     return pd.DataFrame({
         title: {text: points(means(kind, *first) - means(kind, *second)) for text, (first, second) in PAIRS.items()}
-        for title, kind in {"points": rows, "with the task's own statistics": rows.assign(accuracy=rows.own)}.items()
+        for title, kind in kinds.items()
     })  # fmt: skip
 
 
