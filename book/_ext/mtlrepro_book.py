@@ -77,7 +77,7 @@ def badge(status: str, count: int | None = None) -> str:
 def effect(verdict: Verdict) -> str:
     """The first claim's effect with its interval, and how many claims hold."""
     if not verdict.parts:
-        return escape(verdict.reason)
+        return f'<span class="measured">{escape(verdict.reason)}</span>'
     first = verdict.parts[0]
     held = sum(part.outcome == "holds" for part in verdict.parts)
     count = f'<span class="count">{held} of {len(verdict.parts)} claims hold</span>' if len(verdict.parts) > 1 else ""

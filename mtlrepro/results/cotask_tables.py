@@ -66,7 +66,7 @@ def overall(rows: pd.DataFrame) -> pd.DataFrame:
             "minus single-task": found.mean() - single.mean(), "delta m": (found / single - 1).mean(),
             "steps": int(here.steps.median()),
         })  # fmt: skip
-    return pd.DataFrame(lines).set_index("method").round(4)
+    return pd.DataFrame(lines).set_index("method").round(4).astype({"paper": object}).fillna({"paper": ""})
 
 
 def points(effect: pd.Series) -> str:

@@ -65,7 +65,7 @@ from mtlrepro.parameters import params
 p = params("cotask/tab3", globals(), positive=("seeds", "epochs", "per_class", "side", "batch", "auxiliary"))
 
 # %%
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -234,10 +234,16 @@ print(*verdicts.values(), sep="\n")
 verdicts["cotask/tab3"]
 
 # %%
+verdicts["cotask/tab4"]
+
+# %%
 verdicts["cotask/tab5"]
 
 # %%
 verdicts["cotask/tab6"]
+
+# %%
+verdicts["cotask/fig5"]
 
 # %% [markdown]
 # ## Recorded runs
@@ -260,3 +266,16 @@ tables.with_and_without(recorded.rows) if recorded else None
 
 # %%
 tables.task_table(recorded.rows) if recorded else None
+
+# %%
+others = {name: results.other_run(replace(p, exhibit=f"cotask/{name}")) for name in ("tab4", "tab5", "tab6", "fig5")}
+others["tab4"].verdict if others["tab4"] else None
+
+# %%
+others["tab5"].verdict if others["tab5"] else None
+
+# %%
+others["tab6"].verdict if others["tab6"] else None
+
+# %%
+others["fig5"].verdict if others["fig5"] else None
