@@ -26,7 +26,7 @@
 #
 # :::{note} How we read the paper
 # - **Memberships**: $F = 2$, from the data maps of one multi-task training, as on [the page of Figures 4 and 5](fig4_groups); two
-#   clusters for G1, three for G2, five for G3, and twenty in the `paper` profile.
+#   clusters for G1, three for G2, twenty for G3, and five besides.
 # - **Average** of logits, as in the published code; of probabilities beside it. Threshold 1/2. F1 of the positive class, mean
 #   over tasks.
 # - **Nothing is chosen** on test or validation images: fixed rate and epochs, the last state, for every method alike.
