@@ -115,6 +115,7 @@ def draw(rows: pd.DataFrame) -> None:
             ax.plot(own.test, [y - 0.13] * len(own), "o", color=plots.COLORS["blue"], label="test images" if y == 1 else None)
         ax.set(title=f"{group}, k = {clusters}", xlabel="mean F1", yticks=range(len(METHODS)))
         ax.set_yticklabels(METHODS.values())
+        ax.locator_params(axis="x", nbins=3 if len(cases) < 3 else 2)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     plots.show(fig)
 
