@@ -106,8 +106,10 @@ rows = runs.map(compare, settings, "trainings").drop(columns=["setup", "data", "
 # %%
 def draw(rows: pd.DataFrame) -> None:
     cases = list(rows.groupby(["group", "clusters"]))
-    fig, axes = plt.subplots(1, len(cases), figsize=(plots.WIDTH, 3.8), sharey=True, layout="constrained", squeeze=False)
-    for ax, ((group, clusters), case) in zip(axes[0], cases, strict=True):
+    height = -(-len(cases) // 2)
+    size = (plots.WIDTH, 0.7 + 3 * height)
+    fig, axes = plt.subplots(height, 2, figsize=size, sharey=True, layout="constrained", squeeze=False)
+    for ax, ((group, clusters), case) in zip(axes.flat, cases, strict=False):
         here = case[case.average == "logits"]
         for y, method in enumerate(METHODS):
             own = here[here.method == method]
@@ -115,7 +117,6 @@ def draw(rows: pd.DataFrame) -> None:
             ax.plot(own.test, [y - 0.13] * len(own), "o", color=plots.COLORS["blue"], label="test images" if y == 1 else None)
         ax.set(title=f"{group}, k = {clusters}", xlabel="mean F1", yticks=range(len(METHODS)))
         ax.set_yticklabels(METHODS.values())
-        ax.locator_params(axis="x", nbins=3 if len(cases) < 3 else 2)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     plots.show(fig)
 
