@@ -14,7 +14,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from mtlrepro import __version__, doctor, exhibits, runner
+from mtlrepro import __version__, doctor, exhibits
+from mtlrepro.book import runner
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 from mtlrepro.parameters import PROFILES
 
@@ -144,9 +145,9 @@ def data_fetch(names: Names = None, mirror: Mirror = None) -> None:
 
     Without names: every set that can be had without signing for it.
     """
-    from mtlrepro.data import manifest
+    from mtlrepro.data import manifest, schema
 
-    chosen = names or [name for name, entry in manifest.manifests().items() if entry.sources]
+    chosen = names or [name for name, entry in schema.manifests().items() if entry.sources]
     _each_data_set(chosen, lambda name: manifest.fetch(name, mirror).where)
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mtlrepro import pairing, paths
+from mtlrepro import paths
+from mtlrepro.book import pairing
 from mtlrepro.errors import MtlreproError
 
 
@@ -77,7 +78,7 @@ def _checkout() -> Finding:
 
 def _pairs() -> Finding:
     wrong = pairing.stale()
-    advice = "run python -m mtlrepro.pairing" if wrong else ""
+    advice = "run python -m mtlrepro.book.pairing" if wrong else ""
     return Finding("FAIL" if wrong else "ok", "notebook pairs", f"{len(wrong)} of {len(pairing.sources())} out of step", advice)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from mtlrepro import errata
+from mtlrepro.book import errata
 from mtlrepro.errors import BadValue, UnknownName
 
 GOOD = {

@@ -12,7 +12,8 @@ import nbformat
 import pytest
 import yaml
 
-from mtlrepro import exhibits, pairing, parameters, paths
+from mtlrepro import exhibits, parameters, paths
+from mtlrepro.book import pairing
 
 ROOT = paths.project()
 NOTEBOOKS = pairing.sources()
@@ -107,7 +108,7 @@ def test_data_flows_one_way():
                 module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
                 found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [module]
                 for name in found:
-                    if name == "mtlrepro.training.device":
+                    if name == "mtlrepro.device":
                         continue
                     assert not any(name == target or name.startswith(target + ".") for target in later), f"{file.name}: {name}"
 

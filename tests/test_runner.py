@@ -9,7 +9,8 @@ import jupytext
 import nbformat
 import pytest
 
-from mtlrepro import exhibits, parameters, paths, runner
+from mtlrepro import exhibits, parameters, paths
+from mtlrepro.book import runner
 from mtlrepro.errors import MtlreproError, UnknownName
 
 GOOD = """

@@ -25,8 +25,9 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from mtlrepro import errata, exhibits, pages, paths, results
-from mtlrepro.data import manifest
+from mtlrepro import exhibits, paths, results
+from mtlrepro.book import errata, pages
+from mtlrepro.data import schema
 from mtlrepro.results import Verdict
 
 MATHJAX = "es5/tex-chtml-full.js"
@@ -254,7 +255,7 @@ class DataSets(BookDirective):
     """Every data set that has a manifest: a table, then how to get each one."""
 
     def run(self) -> list[nodes.Node]:
-        found = manifest.manifests()
+        found = schema.manifests()
         rows = [
             [
                 f'<a href="#data-{name}">{escape(entry.title)}</a><code class="id">{name}</code>',
@@ -266,7 +267,7 @@ class DataSets(BookDirective):
         return self.html(text + "".join(data_card(name, entry) for name, entry in found.items()))
 
 
-def used_by(entry: manifest.Manifest) -> str:
+def used_by(entry: schema.Manifest) -> str:
     """The exhibits that use a data set, by paper: ``transfer: tab1, fig5b``."""
     found: dict[str, list[str]] = {}
     for user in entry.used_by:
@@ -275,7 +276,7 @@ def used_by(entry: manifest.Manifest) -> str:
     return "<br>".join(f"{escape(paper)}: {escape(', '.join(names))}" for paper, names in found.items())
 
 
-def size_of(entry: manifest.Manifest) -> str:
+def size_of(entry: schema.Manifest) -> str:
     known = [source.size for source in entry.sources if source.size]
     if not known:
         return ""
@@ -287,7 +288,7 @@ def size_of(entry: manifest.Manifest) -> str:
     return ""
 
 
-def data_card(name: str, entry: manifest.Manifest) -> str:
+def data_card(name: str, entry: schema.Manifest) -> str:
     lines = [("Made by", entry.authors), ("Cite", entry.citation), ("Terms", entry.terms)]
     items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in lines)
     if entry.home:

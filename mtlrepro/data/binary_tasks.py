@@ -22,7 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtlrepro.data.cifar import load_cifar
 from mtlrepro.data.digits import load_digits
-from mtlrepro.data.manifest import Tier, arrays_sha256
+from mtlrepro.data.places import arrays_sha256
+from mtlrepro.data.schema import Tier
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 
 FLIP_SEED, RANDOM_SEED = 67, 61

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mtlrepro import paths
-from mtlrepro.data.manifest import Located, Tier, array_sha256, arrays_sha256, check_arrays, corrupt, locate
+from mtlrepro.data.places import Located, array_sha256, arrays_sha256, check_arrays, corrupt, locate
+from mtlrepro.data.schema import Tier
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.files import replacing
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits as _sklearn_digits
 from sklearn.model_selection import train_test_split
 
-from mtlrepro.data.manifest import Tier, array_sha256, arrays_sha256, corrupt, get
+from mtlrepro.data.places import array_sha256, arrays_sha256, corrupt
+from mtlrepro.data.schema import Tier, get
 
 Ints = NDArray[np.int64]
 GROUPS = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))

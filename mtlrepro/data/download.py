@@ -19,7 +19,8 @@ import requests  # type: ignore[import-untyped,unused-ignore]
 from filelock import FileLock
 
 from mtlrepro import paths
-from mtlrepro.data.manifest import Manifest, Member, Source, corrupt, manifests
+from mtlrepro.data.places import corrupt
+from mtlrepro.data.schema import Manifest, Member, Source, manifests
 from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
 from mtlrepro.files import sha256_of
 

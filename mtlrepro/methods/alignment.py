@@ -64,7 +64,7 @@ class Aligned(nn.Module):
     model: any module called as ``model(x, task)`` that knows its ``shared_parameters()`` (the B of the paper).
     d: width of the task embeddings X_i. runs: size of the leading batch dimension of models and inputs, None for one model.
     Algorithm 1 minimises sum_i L(g(X_i R_i B) A_i, y_i) by gradient steps on A_i and R_i in turn, each on a batch of task i, with
-    B fixed: train with `mtlrepro.training.alternating` on the groups that `turns` gives. With B fixed no parameter but B is
+    B fixed: train by turns (`turns`), one group of parameters after the other. With B fixed no parameter but B is
     common to two tasks, so the tasks do not influence one another any more: what they share is B alone, as it was.
     """
 

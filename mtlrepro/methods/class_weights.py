@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.func import functional_call, jvp
 
 from mtlrepro.errors import BadValue, UnknownName
-from mtlrepro.methods.weighting import Batch, LossFunction, Step, Weighting
+from mtlrepro.training.weighting import Batch, LossFunction, Step, Weighting
 
 Form = Literal["class", "scalar"]
 FORMS = ("class", "scalar", "exact")

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtlrepro.data.manifest import arrays_sha256
+from mtlrepro.data.places import arrays_sha256
 from mtlrepro.errors import BadValue, DataCorrupt
 from mtlrepro.files import replacing
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtlrepro.methods.batched import RunValue, all_losses
-from mtlrepro.methods.weighting import Step, Weighting
+from mtlrepro.training.per_run import RunValue, all_losses
+from mtlrepro.training.weighting import Step, Weighting
 
 
 class GradientCosine(Weighting):

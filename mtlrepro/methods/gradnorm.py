@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.batched import RunValue, all_losses
-from mtlrepro.methods.weighting import Step, Weighting
+from mtlrepro.training.per_run import RunValue, all_losses
+from mtlrepro.training.weighting import Step, Weighting
 
 
 class GradNorm(Weighting):

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from mtlrepro.errors import BadValue, UnknownName
-from mtlrepro.methods.weighting import Step, Weighting, as_prefix
+from mtlrepro.training.weighting import Step, Weighting, as_prefix
 
 Group = tuple[int, ...]
 # Row b holds the scores of the group whose tasks are the bits of b; NaN for tasks outside it and for groups without scores.

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.weighting import Evaluate, Step, Weighting, as_prefix
+from mtlrepro.training.weighting import Evaluate, Step, Weighting, as_prefix
 
 
 def hydalearn_weights(

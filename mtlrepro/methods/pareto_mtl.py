@@ -25,8 +25,8 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.batched import all_losses
-from mtlrepro.methods.weighting import Step, Weighting
+from mtlrepro.training.per_run import all_losses
+from mtlrepro.training.weighting import Step, Weighting
 
 
 def preferences(count: int) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mtlrepro.errors import UnknownName
-from mtlrepro.methods.weighting import Weighting
+from mtlrepro.training.weighting import Weighting
 
 
 @dataclass(frozen=True)

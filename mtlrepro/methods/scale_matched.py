@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.weighting import Step, Weighting
+from mtlrepro.training.weighting import Step, Weighting
 
 
 class ScaleMatched(Weighting):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mtlrepro.methods.weighting import Step, Weighting
+from mtlrepro.training.weighting import Step, Weighting
 
 
 class Static(Weighting):

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
-from mtlrepro.methods.batched import RunValue, all_losses
-from mtlrepro.methods.weighting import Step, Weighting
-from mtlrepro.training.device import seeded
+from mtlrepro.training.per_run import RunValue, all_losses
+from mtlrepro.training.weighting import Step, Weighting
 
 RULES = {"pcgrad": "PCGradWeighting", "mgda": "MGDAWeighting", "cagrad": "CAGradWeighting", "upgrad": "UPGradWeighting"}
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.batched import RunValue, of_task
-from mtlrepro.methods.weighting import Step, Weighting
+from mtlrepro.training.per_run import RunValue, of_task
+from mtlrepro.training.weighting import Step, Weighting
 
 Kind = Literal["regression", "classification"]
 _FACTORS = {"regression": 0.5, "classification": 1.0}

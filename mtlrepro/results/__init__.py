@@ -1,8 +1,10 @@
 """Results: store, verdicts, and the paper's numbers beside ours."""
 
-from mtlrepro.results.compare import paper_values, parts_table, summary, told, verdict_html, verdict_record
-from mtlrepro.results.store import Recorded, Runs, available, latest, load, other_run, publish, record, verdict
-from mtlrepro.results.verdict import Part, Verdict, check, combine, describe, interval, paired
+from mtlrepro.results.claims import Part, check, combine, describe, interval, paired
+from mtlrepro.results.compare import paper_values, summary, told
+from mtlrepro.results.runs import Runs
+from mtlrepro.results.store import Recorded, available, latest, load, other_run, publish, record, verdict
+from mtlrepro.results.verdict import Verdict, parts_table, verdict_html, verdict_record
 
 __all__ = [
     "Part", "Recorded", "Runs", "Verdict", "available", "check", "combine", "describe", "interval", "latest",

@@ -1,69 +1,14 @@
-"""Verdicts: from effects over seeds, or from checks of a statement, to one word an exhibit.
-
-A *part* is one thing the paper claims. A `paired` part holds one effect a seed and is judged by the 95% interval of
-its mean; a `check` part counts violations of a statement over random instances. Nobody sets a verdict by hand.
-"""
+"""The verdict on an exhibit from one recorded run, as text, as a page shows it, and as plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from scipy import stats
+import pandas as pd
 
-Status = Literal["reproduced", "partly", "not reproduced", "inconclusive", "not testable here"]
-Outcome = Literal["holds", "fails", "unclear"]
-
-LEVEL = 0.95
-_RESAMPLES = 9999
-# Below this many seeds a bootstrap interval is known to be too short; the wider of it and Student's t is used.
-_FEW = 10
-
-
-@dataclass(frozen=True)
-class Part:
-    """One claim of an exhibit with what was measured for it.
-
-    name: the claim in words. kind: paired or check. claim: the side the paper puts the effect on. values: one effect
-    a seed (paired) or one margin an instance or the worst ones (check). setting: under which conditions.
-    """
-
-    name: str
-    kind: Literal["paired", "check"]
-    outcome: Outcome
-    effect: float
-    low: float
-    high: float
-    n: int
-    claim: str = "positive"
-    setting: str = ""
-    unit: str = ""
-    values: tuple[float, ...] = ()
-    violations: int = 0
-    tolerance: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """What is stored: the claim and the measured values, never the outcome (it is computed again on loading)."""
-        keep = ("name", "kind", "claim", "setting", "unit", "n", "violations", "tolerance", "effect")
-        record: dict[str, Any] = {key: getattr(self, key) for key in keep}
-        return record | {"values": list(self.values)}
-
-    @staticmethod
-    def from_dict(record: dict[str, Any]) -> Part:
-        """The part again, its interval and outcome computed from the stored values."""
-        if record["kind"] == "paired":
-            return paired(record["name"], record["values"], claim=record["claim"], setting=record["setting"], unit=record["unit"])
-        return check(
-            record["name"],
-            worst=record["effect"],
-            n=record["n"],
-            violations=record["violations"],
-            tolerance=record["tolerance"],
-            setting=record["setting"],
-            unit=record["unit"],
-        )
+from mtlrepro.results.claims import Part, Status, combine, describe
 
 
 @dataclass(frozen=True)
@@ -88,8 +33,6 @@ class Verdict:
         )
 
     def _repr_html_(self) -> str:
-        from mtlrepro.results.compare import verdict_html
-
         return verdict_html(self)
 
     def by_setting(self) -> dict[str, Status]:
@@ -98,83 +41,61 @@ class Verdict:
         return {name: combine([part for part in self.parts if part.setting == name]) for name in settings}
 
 
-def describe(part: Part) -> str:
-    """Effect, interval and n in one phrase, such as ``+0.12 [+0.08, +0.16] Spearman, n = 40``."""
-    unit = f" {part.unit}" if part.unit else ""
-    if part.kind == "check":
-        bound = f"violations {part.violations} of {part.n} (95% upper bound on their rate {part.high:.2g})"
-        return f"worst {part.effect:.2g}{unit}, {bound}"
-    return f"{part.effect:+.3g} [{part.low:+.3g}, {part.high:+.3g}]{unit}, n = {part.n}"
+_MARK = {"holds": "✓ holds", "fails": "✗ fails", "unclear": "? unclear"}
+# With more claims than this a page shows how often each holds, and the claims themselves folded.
+_FOLDED = 16
 
 
-def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> tuple[float, float, float]:
-    """Mean and `level` interval of the mean over seeds: bias-corrected bootstrap, seeded.
-
-    With fewer than 10 values the wider of the bootstrap's and Student's t interval, because a bootstrap of so few is too
-    short. One value, or none finite, gives an interval without bounds.
-    values: (n,). Raises ValueError when empty.
-    """
-    x = np.asarray(values, dtype=float)
-    if x.size == 0:
-        raise ValueError("an interval needs at least one value")
-    mean = float(x.mean())
-    if x.size == 1 or not np.isfinite(x).all():
-        return mean, -np.inf, np.inf
-    if np.ptp(x) == 0:
-        return mean, mean, mean
-    rng = np.random.default_rng(0)
-    found = stats.bootstrap((x,), np.mean, confidence_level=level, n_resamples=_RESAMPLES, rng=rng, method="BCa")
-    low, high = float(found.confidence_interval.low), float(found.confidence_interval.high)
-    if not (np.isfinite(low) and np.isfinite(high)):
-        means = rng.choice(x, (_RESAMPLES, x.size)).mean(1)
-        low, high = (float(bound) for bound in np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
-    if x.size < _FEW:
-        half = float(stats.t.ppf((1 + level) / 2, x.size - 1) * stats.sem(x))
-        low, high = min(low, mean - half), max(high, mean + half)
-    return mean, low, high
+def parts_table(verdict: Verdict) -> pd.DataFrame:
+    """One line a claim: outcome (first, so that a narrow screen shows it), setting, claim, effect with interval."""
+    lines = [
+        {"outcome": _MARK[part.outcome], "setting": part.setting, "claim": part.name, "measured": describe(part)}
+        for part in verdict.parts
+    ]
+    return pd.DataFrame(lines)
 
 
-def paired(
-    name: str,
-    effects: Sequence[float] | np.ndarray,
-    *,
-    claim: Literal["positive", "negative"] = "positive",
-    setting: str = "",
-    unit: str = "",
-) -> Part:
-    """A claim on the sign of an effect, one value a seed, already paired (method minus baseline on the same seed).
-
-    effects: (seeds,). Holds when the 95% interval of the mean lies wholly on the claimed side of zero, fails when wholly
-    on the other side, else unclear.
-    """
-    mean, low, high = interval(effects)
-    sign = 1.0 if claim == "positive" else -1.0
-    edges = sorted((sign * low, sign * high))
-    outcome: Outcome = "holds" if edges[0] > 0 else "fails" if edges[1] < 0 else "unclear"
-    values = tuple(float(v) for v in np.asarray(effects, dtype=float))
-    return Part(name, "paired", outcome, mean, low, high, len(values), claim, setting, unit, values)
+def counts_table(verdict: Verdict) -> pd.DataFrame:
+    """One line a claim, whatever its setting: in how many settings it holds, is unclear, fails."""
+    table = parts_table(verdict)
+    counts = pd.crosstab(table["claim"], table["outcome"]).reindex(table["claim"].unique())
+    return counts.reindex(columns=list(_MARK.values()), fill_value=0).rename_axis(columns=None).reset_index()
 
 
-def check(name: str, *, worst: float, n: int, violations: int, tolerance: float = 0.0, setting: str = "", unit: str = "") -> Part:
-    """A statement tried on `n` random instances, of which `violations` broke it by more than `tolerance`.
+def verdict_html(verdict: Verdict) -> str:
+    """The box that a page shows for a verdict: the word, tier and profile, then every claim with its interval."""
+    style = verdict.status.replace(" ", "-")
+    tier = f'<span class="tier">{verdict.tier}, profile {verdict.profile}</span>'
+    head = f'<p><span class="verdict {style}">{verdict.status}</span> {tier}</p>'
+    reason = f"<p>{verdict.reason}</p>" if verdict.reason else ""
+    table = parts_table(verdict)
+    if not table.empty and not table["setting"].any():
+        table = table.drop(columns="setting")
+    body = _scrolled(table) if verdict.parts else ""
+    if len(verdict.parts) > _FOLDED:
+        fold = f"<details><summary>All {len(verdict.parts)} claims, by setting</summary>{body}</details>"
+        body = _scrolled(counts_table(verdict)) + fold
+    return f'<div class="verdict-box {style}">{head}{reason}{body}</div>'
 
-    worst: the largest error or the smallest margin seen. Holds with no violation, else fails; `high` is the exact 95%
-    upper bound (Clopper and Pearson) on the rate of violations.
-    """
-    if n < 1:
-        raise ValueError("a check needs at least one instance")
-    bound = 1.0 if violations >= n else float(stats.beta.ppf(LEVEL, violations + 1, n - violations))
-    outcome: Outcome = "holds" if violations == 0 else "fails"
-    return Part(name, "check", outcome, float(worst), 0.0, bound, n, "no violation", setting, unit, (), violations, tolerance)
+
+def _scrolled(table: pd.DataFrame) -> str:
+    return f'<div class="table-scroll">{table.to_html(index=False, border=0, classes="claims")}</div>'
 
 
-def combine(parts: Sequence[Part]) -> Status:
-    """One status from all parts: all hold, some hold, none holds and one fails, or nothing is clear."""
-    outcomes = [part.outcome for part in parts]
-    if not outcomes:
-        return "not testable here"
-    if all(outcome == "holds" for outcome in outcomes):
-        return "reproduced"
-    if "holds" in outcomes:
-        return "partly"
-    return "not reproduced" if "fails" in outcomes else "inconclusive"
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain data, for ``mtlrepro verdicts --json``; a bound that one seed cannot give is None."""
+
+    def finite(value: float) -> float | None:
+        return value if np.isfinite(value) else None
+
+    parts = [
+        {
+            "claim": part.name, "setting": part.setting, "kind": part.kind, "outcome": part.outcome,
+            "effect": finite(part.effect), "low": finite(part.low), "high": finite(part.high), "n": part.n, "unit": part.unit,
+        }
+        for part in verdict.parts
+    ]  # fmt: skip
+    return {
+        "exhibit": verdict.exhibit, "profile": verdict.profile, "tier": verdict.tier, "status": verdict.status,
+        "reason": verdict.reason, "by_setting": verdict.by_setting(), "parts": parts,
+    }  # fmt: skip

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtlrepro.methods.weighting import Batch
     from mtlrepro.training.loop import Fit, RunwiseSGD, fit, labelled, minibatches, mixed, task_losses
+    from mtlrepro.training.weighting import Batch
 
 __all__ = ["Batch", "Fit", "RunwiseSGD", "fit", "labelled", "minibatches", "mixed", "task_losses"]
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.static import Static
-from mtlrepro.methods.weighting import Batch, Call, LossFunction, Step, Weighting, as_prefix
+from mtlrepro.training.weighting import Batch, Call, LossFunction, Step, Weighting, as_prefix
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.weighting import Evaluate
+from mtlrepro.training.weighting import Evaluate
 
 
 def spearman(predicted: Tensor, observed: Tensor) -> Tensor:

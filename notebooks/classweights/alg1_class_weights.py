@@ -67,11 +67,11 @@ p = params(
 import pandas as pd
 import torch
 
-from mtlrepro import class_weight_figures as figures
+from mtlrepro.papers.classweights import alg1_class_weights_report as figures
 from mtlrepro import paths, plots, results
 from mtlrepro.methods import class_weights as cw
-from mtlrepro.results import trade_off
-from mtlrepro.training import class_weight_study as study
+from mtlrepro.papers.classweights import tab1_trade_off
+from mtlrepro.papers.classweights import alg1_class_weights as study
 
 torch.set_num_threads(1)
 plots.use()
@@ -97,7 +97,7 @@ print("weights:", cw.class_weight_step(first, main, auxiliary, rate=0.1).weights
 # the main loss of other images: where even the exact one agrees with it only now and then, a batch is too small to tell.
 
 # %%
-setup = trade_off.setup_of(p, "driving")
+setup = tab1_trade_off.setup_of(p, "driving")
 
 
 def derivatives(setup: dict, optimizer: str, rate: float, alpha: float, interval: int, seed: int) -> list[dict]:

@@ -34,11 +34,12 @@ p = params("classweights/fig1", globals())
 import matplotlib.pyplot as plt
 import torch
 
-from mtlrepro import diagrams, plots, results
-from mtlrepro.data.scenes import preset, scenes
+from mtlrepro import plots, results
+from mtlrepro.papers.classweights import diagrams
+from mtlrepro.papers.classweights.data.scenes import preset, scenes
 from mtlrepro.methods.class_weights import class_sums
-from mtlrepro.models.unet import UNet
-from mtlrepro.training.dense_metrics import segmentation_loss
+from mtlrepro.papers.classweights.models.unet import UNet
+from mtlrepro.papers.classweights.training.dense_metrics import segmentation_loss
 
 plots.use()
 plots.show(diagrams.class_weights())

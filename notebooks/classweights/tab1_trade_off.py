@@ -23,7 +23,7 @@
 #
 # :::{note} How we read the paper
 # - **Data**: Virtual KITTI, NYU-v2 and Cityscapes may not be passed on. These results are from *synthetic* scenes of three kinds
-#   (driving-like, indoor, street) and say nothing about numbers on the real sets. `mtlrepro.data.scene_sets` reads the real ones.
+#   (driving-like, indoor, street) and say nothing about numbers on the real sets. `scene_sets` reads the real ones.
 # - **The loss tables** lost their symbols: the first column is segmentation (cross-entropy), the second depth (L1).
 # - **Losses** are divided by their values on the first batch, for every method, so that class-wise weights held at 1 *are* the
 #   linear sum. Weights are held for the first fifth of the training. Segmentation as the main task: the auxiliary classes are
@@ -67,8 +67,8 @@ import matplotlib.pyplot as plt
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.data.scenes import preset, scenes
-from mtlrepro.results import trade_off
+from mtlrepro.papers.classweights.data.scenes import preset, scenes
+from mtlrepro.papers.classweights import tab1_trade_off_report, tab1_trade_off
 
 torch.set_num_threads(1)
 plots.use()
@@ -106,7 +106,7 @@ draw_scenes()
 # ## Training
 
 # %%
-rows = {kind: trade_off.compared(runs, p, kind) for kind in p.kinds}
+rows = {kind: tab1_trade_off.compared(runs, p, kind) for kind in p.kinds}
 print("trainings:", round(runs.seconds), "seconds in all")
 
 # %% [markdown]
@@ -116,10 +116,10 @@ print("trainings:", round(runs.seconds), "seconds in all")
 # five vectors of Pareto MTL, from (1, 0), which lets segmentation's loss be the larger one, to (0, 1). Down and left is better.
 
 # %%
-trade_off.draw_plane(rows["driving"])
+tab1_trade_off_report.draw_plane(rows["driving"])
 
 # %%
-trade_off.loss_table(rows["driving"], PAPER["driving"])
+tab1_trade_off_report.loss_table(rows["driving"], PAPER["driving"])
 
 # %% [markdown]
 # The paper's scales of depth are others than ours: compare within a column only. The last column is the paper's claim: positive
@@ -129,7 +129,7 @@ trade_off.loss_table(rows["driving"], PAPER["driving"])
 # %%
 verdicts = {}
 for kind, found in rows.items():
-    parts = trade_off.claims(found)
+    parts = tab1_trade_off_report.claims(found)
     verdicts[kind] = results.record(
         EXHIBITS[kind], found, p, parts=parts, tier="synthetic", seconds=runs.seconds, device=p.device
     )
@@ -140,10 +140,10 @@ verdicts["driving"]
 # ## Figure 3: indoor scenes
 
 # %%
-trade_off.draw_plane(rows["indoor"]) if "indoor" in rows else None
+tab1_trade_off_report.draw_plane(rows["indoor"]) if "indoor" in rows else None
 
 # %%
-trade_off.loss_table(rows["indoor"], PAPER["indoor"]) if "indoor" in rows else None
+tab1_trade_off_report.loss_table(rows["indoor"], PAPER["indoor"]) if "indoor" in rows else None
 
 # %%
 verdicts.get("indoor")
@@ -152,10 +152,10 @@ verdicts.get("indoor")
 # ## Figure 4: street scenes
 
 # %%
-trade_off.draw_plane(rows["street"]) if "street" in rows else None
+tab1_trade_off_report.draw_plane(rows["street"]) if "street" in rows else None
 
 # %%
-trade_off.loss_table(rows["street"], PAPER["street"]) if "street" in rows else None
+tab1_trade_off_report.loss_table(rows["street"], PAPER["street"]) if "street" in rows else None
 
 # %%
 verdicts.get("street")
@@ -168,12 +168,18 @@ verdicts.get("street")
 
 # %%
 regions = results.paper_values("classweights/tab1")
-trade_off.region_table(rows["driving"], regions)
+tab1_trade_off_report.region_table(rows["driving"], regions)
 
 # %%
 first = rows["driving"][rows["driving"].method.isin(["single", "linear"])]
 table = results.record(
-    "classweights/tab1", first, p, parts=trade_off.region_claims(first), tier="synthetic", seconds=runs.seconds, device=p.device
+    "classweights/tab1",
+    first,
+    p,
+    parts=tab1_trade_off_report.region_claims(first),
+    tier="synthetic",
+    seconds=runs.seconds,
+    device=p.device,
 )
 print(table)
 table
@@ -184,7 +190,7 @@ table
 # A method whose rate lies at an end of the grid might gain from a wider one.
 
 # %%
-trade_off.choices(rows["driving"])
+tab1_trade_off_report.choices(rows["driving"])
 
 # %% [markdown]
 # ## Recorded runs
@@ -196,32 +202,32 @@ if recorded:
     kept = {kind: results.load(e, recorded.profile) for kind, e in EXHIBITS.items() if recorded.profile in results.available(e)}
     for run in kept.values():
         print(run.verdict)
-        trade_off.draw_plane(run.rows)
+        tab1_trade_off_report.draw_plane(run.rows)
 kept["driving"].verdict if "driving" in kept else "No other run is recorded yet."
 
 # %%
-trade_off.loss_table(kept["driving"].rows, PAPER["driving"]) if "driving" in kept else None
+tab1_trade_off_report.loss_table(kept["driving"].rows, PAPER["driving"]) if "driving" in kept else None
 
 # %%
-trade_off.loss_table(kept["indoor"].rows, PAPER["indoor"]) if "indoor" in kept else None
+tab1_trade_off_report.loss_table(kept["indoor"].rows, PAPER["indoor"]) if "indoor" in kept else None
 
 # %%
 kept["indoor"].verdict if "indoor" in kept else None
 
 # %%
-trade_off.loss_table(kept["street"].rows, PAPER["street"]) if "street" in kept else None
+tab1_trade_off_report.loss_table(kept["street"].rows, PAPER["street"]) if "street" in kept else None
 
 # %%
 kept["street"].verdict if "street" in kept else None
 
 # %%
-trade_off.region_table(kept["driving"].rows, regions) if "driving" in kept else None
+tab1_trade_off_report.region_table(kept["driving"].rows, regions) if "driving" in kept else None
 
 # %%
 recorded.verdict if recorded else None
 
 # %%
-trade_off.choices(kept["driving"].rows) if "driving" in kept else None
+tab1_trade_off_report.choices(kept["driving"].rows) if "driving" in kept else None
 
 # %% [markdown]
 # ## Exercise

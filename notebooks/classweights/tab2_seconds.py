@@ -46,7 +46,7 @@ import pandas as pd
 import torch
 
 from mtlrepro import results
-from mtlrepro.training import step_seconds
+from mtlrepro.papers.classweights import tab2_seconds
 
 torch.set_num_threads(1)
 runs = results.Runs(p)
@@ -60,7 +60,7 @@ TITLES = {"linear": "linear sum", "classes": "class-wise", "exact": "class-wise,
 # step, over the largest change in that step:
 
 # %%
-difference = step_seconds.same_updates(few, (32, 32), 2, 8)
+difference = tab2_seconds.same_updates(few, (32, 32), 2, 8)
 print(f"{difference:.1e}")
 
 # %% [markdown]
@@ -69,7 +69,7 @@ print(f"{difference:.1e}")
 
 # %%
 def seconds(classes: int, size: list[int], images: int, width: int, turns: int, device: str) -> list[dict]:
-    return step_seconds.seconds(classes, size, images, width, turns, device)
+    return tab2_seconds.seconds(classes, size, images, width, turns, device)
 
 
 same = {"size": p.size, "images": p.images, "width": p.width, "turns": p.turns, "device": p.device}

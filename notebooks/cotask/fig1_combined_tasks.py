@@ -32,7 +32,8 @@ from mtlrepro.parameters import params
 p = params("cotask/fig1", globals())
 
 # %% tags=["hide-input"]
-from mtlrepro import diagrams, plots, results
+from mtlrepro import plots, results
+from mtlrepro.papers.cotask import diagrams
 
 plots.use()
 plots.show(diagrams.combined_tasks())

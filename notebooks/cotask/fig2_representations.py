@@ -60,8 +60,8 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.training import class_separation as representation
-from mtlrepro.training import combined_tasks as training
+from mtlrepro.papers.cotask import fig2_representations as representation
+from mtlrepro.papers.cotask.training import cifar_runs as training
 
 torch.set_num_threads(1)
 plots.use()

@@ -56,9 +56,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.data.cifar_mtl import cifar_mtl, digits_mtl
+from mtlrepro.papers.cotask.data.cifar_mtl import cifar_mtl, digits_mtl
 from mtlrepro.methods.cotask import combine_tasks
-from mtlrepro.theorems import label_mappings
+from mtlrepro.papers.cotask import fig3_possible_mappings
 
 plots.use()
 runs = results.Runs(p)
@@ -121,7 +121,7 @@ drawn[drawn.seed == 0].drop(columns=["seed", "kind"]).rename(columns={"first": "
 
 # %%
 def law(seed: int, sha256: dict) -> dict:
-    return label_mappings.try_laws(data.tasks, seed)
+    return fig3_possible_mappings.try_laws(data.tasks, seed)
 
 
 laws = runs.map(law, [{"seed": s, "sha256": data.sha256} for s in range(1, p.seeds + 1)], "laws").assign(kind="law")
@@ -150,7 +150,7 @@ law_table(laws)
 
 # %%
 def count(tasks: int, classes: int, per_task: int, seed: int) -> dict:
-    return label_mappings.try_counts(tasks, classes, per_task, seed)
+    return fig3_possible_mappings.try_counts(tasks, classes, per_task, seed)
 
 
 settings = [{"tasks": n, "classes": k, "per_task": p.per_task, "seed": 0} for n, k in p.sizes]
@@ -172,11 +172,11 @@ count_table(counted)
 # each merged class is a far smaller space. And $B_K > 2^K$ from $K = 5$ on.
 
 # %%
-small = pd.DataFrame([{"K": K, "Bell number": label_mappings.bell(K), "2^K": 2**K} for K in (2, 3, 4, 5, 6, 10, 20)])
+small = pd.DataFrame([{"K": K, "Bell number": fig3_possible_mappings.bell(K), "2^K": 2**K} for K in (2, 3, 4, 5, 6, 10, 20)])
 tasks, k = 20, 5
 groups = sum(math.comb(tasks, n) * math.factorial(k) ** (n - 1) for n in range(2, tasks + 1))
 print(f"20 tasks of 5 classes: pairs {math.comb(tasks, 2) * math.factorial(k):,}; two or more tasks {float(groups):.1e};")
-print(f"any merging of the 100 classes, B_100 = {float(label_mappings.bell(100)):.1e}")
+print(f"any merging of the 100 classes, B_100 = {float(fig3_possible_mappings.bell(100)):.1e}")
 small
 
 # %% [markdown]
@@ -189,12 +189,12 @@ small
 
 # %%
 def pattern(labels: int, seeds: int, seed: int) -> list[dict]:
-    return label_mappings.try_patterns(labels, seeds, seed)
+    return fig3_possible_mappings.try_patterns(labels, seeds, seed)
 
 
 patterns = runs.map(pattern, [{"labels": n, "seeds": 40, "seed": 0} for n in (2, 5, 18)], "patterns").assign(kind="pattern")
 ratios = results.paper_values("cotask/tab2")
-smaller = pd.DataFrame(label_mappings.smaller_class({name: 1 / (1 + ratio) for name, ratio in ratios.items()}))
+smaller = pd.DataFrame(fig3_possible_mappings.smaller_class({name: 1 / (1 + ratio) for name, ratio in ratios.items()}))
 
 
 def pattern_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -202,7 +202,7 @@ def pattern_table(rows: pd.DataFrame) -> pd.DataFrame:
     made = rows[rows.kind == "pattern"].pivot(index="pattern", columns="labels", values="made").astype(int)
     made.columns = [f"made, {int(n)} labels" for n in made]
     share = smaller.groupby("pattern")["smaller"].agg(["min", "median", "max"])
-    return made.join(share.rename(columns=lambda name: f"smaller class, {name}")).loc[list(label_mappings.SIGNS)]
+    return made.join(share.rename(columns=lambda name: f"smaller class, {name}")).loc[list(fig3_possible_mappings.SIGNS)]
 
 
 pattern_table(patterns)

@@ -52,10 +52,10 @@ import torch
 from scipy import stats
 
 from mtlrepro import paths, plots, results
-from mtlrepro.data.task_sets import small_tabular_set
+from mtlrepro.papers.cotask.data.small_table import small_tabular_set
 from mtlrepro.methods.task_aware_sampler import TaskAwareSampler, balanced, every_record, log_share, task_aware_weights
-from mtlrepro.training import input_throughput
-from mtlrepro.training.device import generator
+from mtlrepro.papers.cotask import sampler_throughput
+from mtlrepro.device import generator
 
 torch.set_num_threads(1)
 plots.use()
@@ -182,8 +182,8 @@ majors[["task", "records", "major", "aware"]].rename(columns={"major": "by EchoL
 
 # %%
 def rates(shape: list, records: int, turns: int, seed: int) -> list[dict]:
-    data = input_throughput.records(records, 18, tuple(shape), seed, numbered=not shape)
-    found = input_throughput.throughput(data, 128, turns, seed)
+    data = sampler_throughput.records(records, 18, tuple(shape), seed, numbered=not shape)
+    found = sampler_throughput.throughput(data, 128, turns, seed)
     what = {0: "record numbers alone", 1: "32 numbers a record", 3: "an image of 3 kB a record"}[len(shape)]
     return [{"what": what, "turn": turn} | line for turn, line in enumerate(found.to_dict("records"))]
 
@@ -193,7 +193,7 @@ speeds = runs.map(rates, shapes, "throughput").assign(kind="rate")
 
 
 def rate_table(rows: pd.DataFrame) -> pd.DataFrame:
-    columns = [*input_throughput.PIPELINES, "times the loader", "times the loader of batches"]
+    columns = [*sampler_throughput.PIPELINES, "times the loader", "times the loader of batches"]
     return rows[rows.kind == "rate"].groupby("what", sort=False)[columns].median().round(1)
 
 

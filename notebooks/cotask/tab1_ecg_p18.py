@@ -19,7 +19,7 @@
 # of multi-task learning**.
 #
 # :::{note} How we read the paper
-# - **Data**: the recordings were never released. Ours are *generated* (`mtlrepro.data.ecg`): every wave is a Gaussian, after
+# - **Data**: the recordings were never released. Ours are *generated* (`papers.cotask.data.ecg`): every wave is a Gaussian, after
 #   McSharry and others (2003), and each label changes what it is read from: wide beats for bundle branch blocks, no P wave and
 #   irregular beats for AFIB, early wide beats for VPC and so on. Shares of labels as in Table 1, co-occurrence as the text states
 #   it. Next to them *LUDB*, 200 real recordings, as a public stand-in. Absolute numbers cannot be compared with the paper's.
@@ -65,9 +65,10 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.data import ecg as recordings
-from mtlrepro.data import manifest
-from mtlrepro.training import ecg
+from mtlrepro.papers.cotask.data import ecg as recordings
+from mtlrepro.data import places
+from mtlrepro.papers.cotask.training import ecg_runs
+from mtlrepro.papers.cotask import tab1_ecg_p18
 
 torch.set_num_threads(1)
 plots.use()
@@ -123,7 +124,7 @@ pd.DataFrame(
 # %%
 def label_rows(seed: int, n: int) -> list[dict]:
     """One row a label, and one for all: shares in a generated set."""
-    shared = recordings.common_factor(paper, ecg.CARDINALITY)
+    shared = recordings.common_factor(paper, ecg_runs.CARDINALITY)
     labels, patients = recordings.generated_labels(paper, n, seed, shared=shared)
     found = []
     for column, (label, ratio) in enumerate(paper.items()):
@@ -153,11 +154,11 @@ def table1(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 several = drawn[drawn.label == "labels a record with any"]["errors"]
-print(f"Labels a record with any: {several.mean():.4f} (paper: {ecg.CARDINALITY}).")
+print(f"Labels a record with any: {several.mean():.4f} (paper: {ecg_runs.CARDINALITY}).")
 table1(drawn)
 
 # %% tags=["hide-input"]
-one = ecg.recordings("p18", p.records, p.first_seed, p.hertz, p.seconds)
+one = ecg_runs.recordings("p18", p.records, p.first_seed, p.hertz, p.seconds)
 shown = ["no label", "LVH", "AFIB", "RBBB", "LBBB", "1AVB", "VPC", "APC"]
 fig, axes = plt.subplots(len(shown), 1, figsize=(plots.WIDTH, 7), sharex=True, sharey=True, layout="constrained")
 clock = np.arange(one.signals.shape[-1]) / one.rate
@@ -184,9 +185,11 @@ plots.show(fig)
 training = {"steps": p.steps, "epochs": p.epochs, "batch": p.batch, "rate": p.rate, "net": p.net, "device": p.device}
 size = {"hertz": p.hertz, "seconds": p.seconds, "training": training}
 settings = [
-    size | {"method": method, "seed": s, "n": p.records, "auxiliary": p.auxiliary} for s in every for method in ecg.P18_METHODS
+    size | {"method": method, "seed": s, "n": p.records, "auxiliary": p.auxiliary}
+    for s in every
+    for method in tab1_ecg_p18.P18_METHODS
 ]
-rows = runs.map(ecg.p18, settings, "Table 7")
+rows = runs.map(tab1_ecg_p18.p18, settings, "Table 7")
 data = {"ecg_p18, generated, first seed": one.sha256}
 
 # %% [markdown]
@@ -194,14 +197,14 @@ data = {"ecg_p18, generated, first seed": one.sha256}
 # patient, one row a fold.
 
 # %%
-ludb = manifest.find("ludb") if p.folds else None
+ludb = places.find("ludb") if p.folds else None
 if ludb:
-    real = ecg.recordings("ludb", 200, 0, p.hertz, p.seconds)
+    real = ecg_runs.recordings("ludb", 200, 0, p.hertz, p.seconds)
     data["ludb"] = real.sha256
     few = size | {"data": real.sha256}
     pairs = min(p.auxiliary, len(real.names))  # auxiliary tasks
-    chosen = [few | {"method": m, "seed": p.first_seed, "folds": p.folds, "auxiliary": pairs} for m in ecg.P18_METHODS]
-    rows = pd.concat([rows, runs.map(ecg.ludb, chosen, "LUDB")], ignore_index=True)
+    chosen = [few | {"method": m, "seed": p.first_seed, "folds": p.folds, "auxiliary": pairs} for m in tab1_ecg_p18.P18_METHODS]
+    rows = pd.concat([rows, runs.map(tab1_ecg_p18.ludb, chosen, "LUDB")], ignore_index=True)
     print(f"LUDB: {dict(zip(real.names, real.labels.sum(0).tolist(), strict=True))}")
 else:
     reason = "is not at hand (mtlrepro data fetch ludb)" if p.folds else "is left out in this profile"
@@ -215,7 +218,7 @@ PRINTED = {"Single-Task": 0, "Multi-task": 1, "CO-TASK": 2}
 def table7(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Paper's values, ours with 95% interval over seeds (folds of LUDB), and steps."""
     here, lines = rows[rows.kind == kind], {}
-    for method in ecg.P18_METHODS:
+    for method in tab1_ecg_p18.P18_METHODS:
         own = here[here.method == method]
         line = {}
         for metric, values in results.paper_values("cotask/tab7").items():
@@ -281,8 +284,8 @@ parts = [
     ),
     results.check(
         "records with a label have the stated number of labels",
-        worst=(several - ecg.CARDINALITY).abs().max(), n=len(several), tolerance=0.02,
-        violations=int(((several - ecg.CARDINALITY).abs() > 0.02).sum()),
+        worst=(several - ecg_runs.CARDINALITY).abs().max(), n=len(several), tolerance=0.02,
+        violations=int(((several - ecg_runs.CARDINALITY).abs() > 0.02).sum()),
     ),
     results.check(
         "the printed ratios agree with each other and with the stated cardinality, read as one in r",

@@ -21,7 +21,7 @@
 # doctors'** (Figure 4).
 #
 # :::{note} How we read the paper
-# - **Data**: private. Ours are *generated* (`mtlrepro.data.ecg`) with the shares of Table 2, read as
+# - **Data**: private. Ours are *generated* (`mtlrepro.papers.cotask.data.ecg`) with the shares of Table 2, read as
 #   [one record in r](tab1_ecg_p18). A hidden wall thickness decides EchoLVH; the ECG shows it in part, by voltage, slower and
 #   strained repolarisation and a broader P wave, each with noise of its own. The minor labels are *annotations*: 85% of true ones
 #   are noted, and the specificity keeps the label's share. The doctor's diagnosis of EchoLVH is the noted ECG-LVH.
@@ -65,8 +65,9 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.training import ecg
-from mtlrepro.training.multilabel_metrics import operating_point
+from mtlrepro.papers.cotask.training import ecg_runs
+from mtlrepro.papers.cotask import tab2_ecg_echolvh
+from mtlrepro.papers.cotask.multilabel_metrics import operating_point
 
 torch.set_num_threads(1)
 plots.use()
@@ -84,7 +85,7 @@ every = list(range(p.first_seed, p.first_seed + p.seeds))
 # %%
 def label_rows(seed: int, n: int, hertz: float, seconds: float) -> list[dict]:
     """One row a label of one generated set."""
-    data, found = ecg.generated("echolvh", n, seed, hertz, seconds), []
+    data, found = ecg_runs.generated("echolvh", n, seed, hertz, seconds), []
     for column, (label, ratio) in enumerate(ratios.items()):
         own = np.bincount(data.patients, data.labels[:, column] - 1 / ratio)
         noted = data.labels[:, data.names.index("LVH") if label == "EchoLVH" else column]
@@ -117,7 +118,7 @@ part = results.check(
     tolerance=limit,
     unit="standard errors",
 )
-one = ecg.recordings("echolvh", p.records, p.first_seed, p.hertz, p.seconds)
+one = ecg_runs.recordings("echolvh", p.records, p.first_seed, p.hertz, p.seconds)
 data = {"ecg_echolvh, generated, first seed": one.sha256}
 first = results.record(p.exhibit, drawn, p, parts=[part], tier="synthetic", data=data, seconds=runs.seconds)
 print(first)
@@ -132,9 +133,11 @@ first
 # %%
 training = {"steps": p.steps, "epochs": p.epochs, "batch": p.batch, "rate": p.rate, "net": p.net, "device": p.device}
 settings = [
-    size | {"method": method, "seed": s, "training": training, "curve": p.curve} for s in every for method in ecg.ECHO_METHODS
+    size | {"method": method, "seed": s, "training": training, "curve": p.curve}
+    for s in every
+    for method in tab2_ecg_echolvh.ECHO_METHODS
 ]
-rows = runs.map(ecg.echo, settings, "Table 8")
+rows = runs.map(tab2_ecg_echolvh.echo, settings, "Table 8")
 
 # %%
 SINGLE, MULTI, COTASK = "Single/Major-Task", "Multi/Task-Aware", "CO-TASK/Task-Aware"
@@ -144,7 +147,7 @@ printed = results.paper_values("cotask/tab8")
 
 def by_method(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     """A line a seed, a column a method."""
-    return rows[rows.kind == "test"].pivot(index="seed", columns="method", values=value)[list(ecg.ECHO_METHODS)]
+    return rows[rows.kind == "test"].pivot(index="seed", columns="method", values=value)[list(tab2_ecg_echolvh.ECHO_METHODS)]
 
 
 def table8(rows: pd.DataFrame) -> pd.DataFrame:

@@ -72,8 +72,8 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.results import cotask_tables as tables
-from mtlrepro.training import combined_tasks as training
+from mtlrepro.papers.cotask import tab3_cifar_mtl_report as tables
+from mtlrepro.papers.cotask.training import cifar_runs as training
 
 torch.set_num_threads(1)
 plots.use()

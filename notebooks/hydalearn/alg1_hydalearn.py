@@ -62,12 +62,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from mtlrepro import algorithm_figures as shown
+from mtlrepro.papers.hydalearn import alg1_hydalearn_report as shown
 from mtlrepro import paths, plots, results
-from mtlrepro.data.toys import toy
+from mtlrepro.papers.hydalearn.data.toys import toy
 from mtlrepro.methods.hydalearn import hydalearn_weights
-from mtlrepro.theorems import hydalearn
-from mtlrepro.training.auxiliary import METHODS, Runs, Setup, tune
+from mtlrepro.papers.hydalearn import alg1_hydalearn
+from mtlrepro.papers.hydalearn.compared_methods import METHODS
+from mtlrepro.papers.hydalearn.training.tuned_runs import Runs, Setup, tune
 
 torch.set_num_threads(1)
 plots.use()
@@ -84,10 +85,10 @@ every = list(range(p.first_seed, p.first_seed + p.seeds))
 
 # %%
 def algorithm(name: str, seeds: list[int], steps: int) -> dict:
-    return hydalearn.try_algorithm(name, seeds, steps)
+    return alg1_hydalearn.try_algorithm(name, seeds, steps)
 
 
-settings = [{"name": name, "seeds": list(range(p.instances)), "steps": 10} for name in hydalearn.SWITCHES]
+settings = [{"name": name, "seeds": list(range(p.instances)), "steps": 10} for name in alg1_hydalearn.SWITCHES]
 written = runs.map(algorithm, settings, "algorithm").assign(kind="algorithm")
 TOLERANCE = 1e-8
 
@@ -146,7 +147,7 @@ shown.draw_geometry()
 
 # %%
 def negative(beta: float, count: int, seed: int) -> dict:
-    return hydalearn.try_negative(count, seed, beta)
+    return alg1_hydalearn.try_negative(count, seed, beta)
 
 
 settings = [{"beta": beta, "count": 1000, "seed": p.first_seed} for beta in (1.0, 3.0, 6.0)]
@@ -234,7 +235,7 @@ shown.sweep_table(trained)
 
 # %%
 def costs(rounds: int, points: int) -> dict:
-    return hydalearn.step_costs(rounds, points)
+    return alg1_hydalearn.step_costs(rounds, points)
 
 
 cost = runs.map(costs, [{"rounds": p.rounds, "points": 2000}], "costs").assign(kind="cost")
@@ -252,10 +253,10 @@ cost.drop(columns=["kind", "rounds", "points"]).T.set_axis(["static steps"], axi
 
 # %%
 def several(method: str, seeds: list[int], steps: int) -> list[dict]:
-    return hydalearn.several(seeds, steps, rate=0.1, beta=3.0, method=method)
+    return alg1_hydalearn.several(seeds, steps, rate=0.1, beta=3.0, method=method)
 
 
-settings = [{"method": method, "seeds": every, "steps": p.steps} for method in hydalearn.SEVERAL]
+settings = [{"method": method, "seeds": every, "steps": p.steps} for method in alg1_hydalearn.SEVERAL]
 three = runs.map(several, settings, "three tasks").assign(kind="several")
 
 
@@ -268,7 +269,7 @@ shown.several_table(three)
 # related number, and AUROC as the metric:
 
 # %%
-model, training_loader, validation_loader = hydalearn.own_example()
+model, training_loader, validation_loader = alg1_hydalearn.own_example()
 snippet = (paths.book() / "snippets" / "hydalearn_own_model.py").read_text()
 print("\n".join(line for line in snippet.splitlines() if not line.startswith("#")))
 

@@ -70,9 +70,11 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.data.toys import toy
-from mtlrepro.training.auxiliary import METHODS, Setup
-from mtlrepro.training.gains import colour_rows, on_samples, trace
+from mtlrepro.papers.hydalearn.data.toys import toy
+from mtlrepro.papers.hydalearn.compared_methods import METHODS
+from mtlrepro.papers.hydalearn.training.tuned_runs import Setup
+from mtlrepro.papers.hydalearn.fig1_flips import colour_rows
+from mtlrepro.papers.hydalearn.training.gain_meters import on_samples, trace
 
 torch.set_num_threads(1)
 plots.use()

@@ -32,7 +32,8 @@ from mtlrepro.parameters import params
 p = params("hydalearn/fig2", globals())
 
 # %% tags=["hide-input"]
-from mtlrepro import diagrams, plots, results
+from mtlrepro import plots, results
+from mtlrepro.papers.hydalearn import diagrams
 
 plots.use()
 plots.show(diagrams.fake_updates())

@@ -59,8 +59,8 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.training import plane
-from mtlrepro.training.plane import METHODS
+from mtlrepro.papers.hydalearn import fig3_geometry
+from mtlrepro.papers.hydalearn.fig3_geometry import METHODS
 
 torch.set_num_threads(1)
 plots.use()
@@ -86,13 +86,13 @@ SIZE = 0.15  # learning rate of the panels: large enough to see the updates
 def panel(name: str, beta: float, rate: float) -> list[dict]:
     """The gradients of one panel, and the weights and updates of every method."""
     values = [np.deg2rad([PANELS[name][0]]), np.array([PANELS[name][1]]), np.array([4.0]), np.array([math.pi / 5])]
-    here = plane.geometry(*(torch.tensor(value, dtype=torch.float64) for value in values))
+    here = fig3_geometry.geometry(*(torch.tensor(value, dtype=torch.float64) for value in values))
     rows = []
     for method, made in METHODS.items():
-        weights, update = plane.step(here, made.build(beta), rate)
+        weights, update = fig3_geometry.step(here, made.build(beta), rate)
         row = dict(zip(("w_m", "w_a", "x", "y"), torch.cat([weights, update], 1)[0].tolist(), strict=True))
         row |= {"gradients": here.gradients[0].flatten().tolist(), "hessian": here.hessian[0].flatten().tolist()}
-        rows.append({"kind": "panel", "method": method, "gain": plane.gain(here, update).item()} | row)
+        rows.append({"kind": "panel", "method": method, "gain": fig3_geometry.gain(here, update).item()} | row)
     return rows
 
 
@@ -174,9 +174,9 @@ panel_table(shown)
 # %%
 def sweep(seed: int, geometries: int, rate: float, beta: float) -> list[dict]:
     """One row a group and method: the share of a seed's random geometries in which each property holds."""
-    here = plane.random_geometry(geometries, seed)
-    found, rows = plane.properties(here, rate, beta), []
-    for group, chosen in plane.groups(here, rate).items():
+    here = fig3_geometry.random_geometry(geometries, seed)
+    found, rows = fig3_geometry.properties(here, rate, beta), []
+    for group, chosen in fig3_geometry.groups(here, rate).items():
         for name, properties in found.items():
             shares = {key: round(value[chosen].double().mean().item(), 5) for key, value in properties.items() if key != "gain"}
             median = round(properties["gain"][chosen].median().item(), 5)

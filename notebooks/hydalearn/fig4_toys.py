@@ -68,8 +68,9 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.data.toys import toy
-from mtlrepro.training.auxiliary import METHODS, Setup, tune
+from mtlrepro.papers.hydalearn.data.toys import toy
+from mtlrepro.papers.hydalearn.compared_methods import METHODS
+from mtlrepro.papers.hydalearn.training.tuned_runs import Setup, tune
 
 torch.set_num_threads(1)
 plots.use()

@@ -20,7 +20,7 @@
 #
 # :::{note} How we read the paper
 # - **Data**: MIMIC-III is given to credentialed users only. Our *public stand-in* is SUPPORT2, seriously ill patients described
-#   on the third day of a study: 30 variables of that day, nothing measured later (`mtlrepro.data.clinical` also reads MIMIC-III).
+#   on the third day of a study: 30 variables of that day, nothing measured later (`clinical` also reads MIMIC-III).
 #   Where SUPPORT2 is not at hand, stays are generated.
 # - **Networks**: 4 shared layers of 48 and heads of 2 layers of 24 units, as in the appendix.
 # - **Auxiliary task**: squared error of the standardised log(1 + days).
@@ -59,24 +59,24 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.results.benchmark import (
+from mtlrepro.papers.hydalearn.tab1_tab2_report import (
     ablation_claims,
     ablation_table,
     auroc_table,
     choices,
     draw_differences,
     method_claims,
-    trained,
 )
-from mtlrepro.training import benchmark
+from mtlrepro.papers.hydalearn.tab1_tab2_real_data import trained
+from mtlrepro.papers.hydalearn import tab1_tab2_real_data
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
 
 # %%
-table = benchmark.source("mortality")
-task = benchmark.PROBLEMS["mortality"].prepare(table, p.first_seed)
+table = tab1_tab2_real_data.source("mortality")
+task = tab1_tab2_real_data.PROBLEMS["mortality"].prepare(table, p.first_seed)
 data = {table.name: table.sha256}
 tier = table.tier
 parts = {"training": task.train, "validation": task.validation, "test": task.test}
@@ -143,7 +143,7 @@ verdict
 # Table 4: where the text calls an effect negligible, the shown effect is the difference plus 0.01.
 
 # %%
-tested = rows[rows.method.isin([method for method, _ in benchmark.ABLATIONS.values()])]
+tested = rows[rows.method.isin([method for method, _ in tab1_tab2_real_data.ABLATIONS.values()])]
 second = results.record(
     "hydalearn/tab4", tested[tested.kind == "seed"], p, parts=ablation_claims(rows), tier=tier, data=data, seconds=runs.seconds
 )

@@ -24,7 +24,7 @@
 #
 # :::{note} How we read the paper
 # - **Data**: Fannie Mae's loans need a registration. Our *public stand-in* is the sample of Deep Credit Risk: one observation
-#   date a borrower, and default and payoff within the four quarters after it (`mtlrepro.data.mortgage` also reads Fannie Mae's
+#   date a borrower, and default and payoff within the four quarters after it (`mortgage` also reads Fannie Mae's
 #   files). Where it is not at hand, borrowers are generated. Defaults are less rare than in the paper's data, so fewer batches
 #   hold none.
 # - **Networks**: 2 shared layers of 24 and heads of 2 layers of 12 units, as in the appendix. Cross-entropy for both tasks.
@@ -66,7 +66,7 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.results.benchmark import (
+from mtlrepro.papers.hydalearn.tab1_tab2_report import (
     ablation_claims,
     ablation_table,
     auroc_table,
@@ -74,9 +74,9 @@ from mtlrepro.results.benchmark import (
     draw_differences,
     method_claims,
     scores,
-    trained,
 )
-from mtlrepro.training import benchmark
+from mtlrepro.papers.hydalearn.tab1_tab2_real_data import trained
+from mtlrepro.papers.hydalearn import tab1_tab2_real_data
 
 torch.set_num_threads(1)
 plots.use()
@@ -84,8 +84,8 @@ runs = results.Runs(p)
 SHOWN = {"hydalearn": "vermillion", "olaux": "blue", "static": "black", "gradnorm": "green"}
 
 # %%
-table = benchmark.source("mortgage")
-task = benchmark.PROBLEMS["mortgage"].prepare(table, p.first_seed)
+table = tab1_tab2_real_data.source("mortgage")
+task = tab1_tab2_real_data.PROBLEMS["mortgage"].prepare(table, p.first_seed)
 data = {table.name: table.sha256}
 tier = table.tier
 parts = {"training": task.train, "validation": task.validation, "test": task.test}
@@ -149,19 +149,19 @@ curves = curves[["method", "update", "kind", "seed", "level", "share", "batches"
 
 def draw_weights(curves: pd.DataFrame) -> None:
     fig, axes = plt.subplots(2, 2, figsize=(plots.WIDTH, 6.2), sharey=True)
-    for line, update in zip(axes, benchmark.UPDATES, strict=True):
+    for line, update in zip(axes, tab1_tab2_real_data.UPDATES, strict=True):
         for ax, (kind, label) in zip(line, {"epoch": "epoch", "events": "defaults in the batch"}.items(), strict=True):
             here = curves[(curves["update"] == update) & (curves.kind == kind)]
             for (name, color), marker in zip(SHOWN.items(), plots.MARKERS, strict=False):
                 found = results.summary(here[here.method == name], "level", "share").sort_values("level")
                 x = found.level + (kind == "epoch")
-                title = benchmark.METHODS[name].title
+                title = tab1_tab2_real_data.METHODS[name].title
                 plots.band(ax, x, found["mean"], found.low, found.high, label=title, color=color, marker=marker)
             ax.axhline(0.5, color=plots.COLORS["grey"], linewidth=0.9)
             ax.set(title=f"update {update}", xlabel=label, ylim=(0, 1))
             ax.xaxis.get_major_locator().set_params(integer=True)
             if kind == "events":
-                levels = list(range(benchmark.MOST_EVENTS + 1))
+                levels = list(range(tab1_tab2_real_data.MOST_EVENTS + 1))
                 ax.set_xticks(levels, [*map(str, levels[:-1]), f"{levels[-1]}+"])
         line[0].set_ylabel("auxiliary share of weight")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -185,7 +185,7 @@ verdict
 # Table 3: where the text calls an effect negligible, the shown effect is the difference plus 0.01.
 
 # %%
-tested = rows[rows.method.isin([method for method, _ in benchmark.ABLATIONS.values()])]
+tested = rows[rows.method.isin([method for method, _ in tab1_tab2_real_data.ABLATIONS.values()])]
 second = results.record(
     "hydalearn/tab3", tested[tested.kind == "seed"], p, parts=ablation_claims(rows), tier=tier, data=data, seconds=runs.seconds
 )
@@ -200,7 +200,7 @@ second
 def weight_claims(rows: pd.DataFrame, curves: pd.DataFrame) -> list[results.Part]:
     """What the text says of Figure 5."""
     parts = []
-    for update in benchmark.UPDATES:
+    for update in tab1_tab2_real_data.UPDATES:
         share = scores(rows, update, "share")
         here = curves[(curves["update"] == update) & (curves.method == "hydalearn") & (curves.kind == "events")]
         none = here[here.level == 0].set_index("seed")["share"]

@@ -38,8 +38,8 @@ p = params("hydalearn/tab5", globals())
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.data import clinical, mortgage, toys
-from mtlrepro.training import benchmark
+from mtlrepro.papers.hydalearn.data import clinical, mortgage, toys
+from mtlrepro.papers.hydalearn import tab1_tab2_real_data
 
 plots.use()
 seed = 0
@@ -70,7 +70,10 @@ pd.DataFrame(
 # The real problems. Rows of the stand-ins in the split of one seed, their inputs after coding, and the share of events:
 
 # %%
-tasks = {name: benchmark.PROBLEMS[name].prepare(benchmark.source(name), seed) for name in benchmark.PROBLEMS}
+tasks = {
+    name: tab1_tab2_real_data.PROBLEMS[name].prepare(tab1_tab2_real_data.source(name), seed)
+    for name in tab1_tab2_real_data.PROBLEMS
+}
 PRINTED = {"mortality": ("MIMIC-III", None, 714), "mortgage": ("Fannie Mae", 10000, 138)}
 pd.DataFrame(
     {
@@ -98,7 +101,7 @@ pd.DataFrame(
 # %%
 TEXT = {"mortality": ([48] * 4, [12] * 2), "mortgage": ([24] * 2, [24] * 2)}
 APPENDIX = {"mortality": ([48] * 4, [24] * 2), "mortgage": ([24] * 2, [12] * 2)}
-ours = {name: (list(problem.shared), list(problem.head)) for name, problem in benchmark.PROBLEMS.items()}
+ours = {name: (list(problem.shared), list(problem.head)) for name, problem in tab1_tab2_real_data.PROBLEMS.items()}
 places = {"text": TEXT, "appendix": APPENDIX, "ours": ours}
 pd.DataFrame(
     {
@@ -131,11 +134,11 @@ def settings(name: str, exhibit: str) -> pd.DataFrame:
     """Learning rate and own parameter of each method, the paper's and our most frequent choice."""
     known = results.available(exhibit)
     rows = results.load(exhibit, known[-1]).rows if known else pd.DataFrame(columns=["kind", "method", "update", "measured_on"])
-    rows = rows[(rows.kind == "seed") & (rows["update"] == benchmark.UPDATES[0]) & (rows.measured_on == "validation")]
+    rows = rows[(rows.kind == "seed") & (rows["update"] == tab1_tab2_real_data.UPDATES[0]) & (rows.measured_on == "validation")]
     lines = {}
     for method, (rate, own) in TABLE_6[name].items():
         here = rows[rows.method == method]
-        made = benchmark.METHODS[method]
+        made = tab1_tab2_real_data.METHODS[method]
         lines[made.title] = {
             "rate, paper": rate,
             "rate, ours": here.rate.mode()[0] if len(here) else "no run recorded",
@@ -195,7 +198,7 @@ pd.Series(
 
 # %%
 for name, task in tasks.items():
-    print(f"{task.name} ({name}): {', '.join(benchmark.source(name).features.columns)}")
+    print(f"{task.name} ({name}): {', '.join(tab1_tab2_real_data.source(name).features.columns)}")
 
 # %% [markdown]
 # ## Verdict

@@ -61,8 +61,8 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro import weight_ratio_figures as shown
-from mtlrepro.theorems import dropped_factor, hydalearn
+from mtlrepro.papers.hydalearn import thm1_weight_ratio_report as shown
+from mtlrepro.papers.hydalearn import thm1_along_training, thm1_weight_ratio
 
 torch.set_num_threads(1)
 plots.use()
@@ -81,10 +81,10 @@ runs = results.Runs(p)
 
 # %%
 def taylor(metric: str, count: int, seed: int) -> list[dict]:
-    return hydalearn.try_taylor(count, seed, metric)
+    return thm1_weight_ratio.try_taylor(count, seed, metric)
 
 
-settings = [{"metric": metric, "count": p.instances, "seed": p.first_seed} for metric in hydalearn.METRICS]
+settings = [{"metric": metric, "count": p.instances, "seed": p.first_seed} for metric in thm1_weight_ratio.METRICS]
 orders = runs.map(taylor, settings, "equations 6 to 8").assign(kind="taylor")
 
 shown.draw_taylor(orders)
@@ -107,7 +107,7 @@ shown.order_table(orders)
 
 # %%
 def circle(ratio: float, alpha: float, count: int, seed: int) -> dict:
-    return hydalearn.try_circle(count, seed, ratio, alpha)
+    return thm1_weight_ratio.try_circle(count, seed, ratio, alpha)
 
 
 settings = [{"ratio": r, "alpha": 1e-6, "count": p.instances, "seed": p.first_seed} for r in (1 / 3, 1.0, 3.0)]
@@ -129,7 +129,7 @@ shown.circle_table(circles)
 
 # %%
 def along(problem: str, inputs: str, update: str, **rest) -> list[dict]:
-    return dropped_factor.along_training(problem, inputs, update, **rest)
+    return thm1_along_training.along_training(problem, inputs, update, **rest)
 
 
 every_seed = list(range(p.first_seed, p.first_seed + p.seeds))
@@ -169,7 +169,7 @@ shown.error_table(traced)
 
 # %%
 def directions(dimension: int, count: int, seed: int) -> dict:
-    return hydalearn.random_directions(count, seed, dimension, cosine=0.3)
+    return thm1_weight_ratio.random_directions(count, seed, dimension, cosine=0.3)
 
 
 settings = [{"dimension": d, "count": 2000, "seed": p.first_seed} for d in (10, 100, 1000)]
@@ -184,7 +184,7 @@ shown.direction_table(random)
 
 # %%
 def at_widths(problem: str, width: int, scales: list[float], **rest) -> list[dict]:
-    return dropped_factor.at_widths(problem, width, scales, **rest)
+    return thm1_along_training.at_widths(problem, width, scales, **rest)
 
 
 settings = [
@@ -216,7 +216,7 @@ shown.draw_rule()
 
 # %%
 def best(beta: float, count: int, seed: int) -> dict:
-    return hydalearn.try_best(count, seed, beta)
+    return thm1_weight_ratio.try_best(count, seed, beta)
 
 
 settings = [{"beta": beta, "count": p.instances, "seed": p.first_seed} for beta in (1.0, 3.0, 6.0)]

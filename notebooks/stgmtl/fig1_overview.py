@@ -38,9 +38,10 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from mtlrepro import diagrams, paths, plots, results
+from mtlrepro import paths, plots, results
+from mtlrepro.papers.stgmtl import diagrams
 from mtlrepro.data.binary_tasks import digits_tasks
-from mtlrepro.training.device import generator
+from mtlrepro.device import generator
 
 plots.use()
 plots.show(diagrams.task_groups())

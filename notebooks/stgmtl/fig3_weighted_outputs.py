@@ -31,7 +31,8 @@ p = params("stgmtl/fig3", globals())
 import pandas as pd
 import torch
 
-from mtlrepro import diagrams, plots, results
+from mtlrepro import plots, results
+from mtlrepro.papers.stgmtl import diagrams
 from mtlrepro.methods.task_grouping import combined_probability
 
 plots.use()

@@ -68,8 +68,9 @@ import torch
 
 from mtlrepro import plots, results
 from mtlrepro.methods import task_grouping as grouping
-from mtlrepro.training import group_analysis as analysis
-from mtlrepro.training import task_maps
+from mtlrepro.papers.stgmtl import fig4_fig6_report as analysis
+from mtlrepro.papers.stgmtl.training import image_runs
+from mtlrepro.papers.stgmtl import fig4_groups
 
 torch.set_num_threads(1)
 plots.use()
@@ -85,12 +86,12 @@ QUADRUPEDS = ("cat", "dog", "horse")
 
 # %%
 def maps(group: str, of: str, seed: int, images: int, setup: dict, data: str) -> list[dict]:
-    made = task_maps.Setup(**setup | {"widths": tuple(setup["widths"])})
-    return task_maps.map_rows(task_maps.task_sets(group, images, 2000)[0], of, seed, made, (2, 3), "cat", 400)
+    made = image_runs.Setup(**setup | {"widths": tuple(setup["widths"])})
+    return fig4_groups.map_rows(image_runs.task_sets(group, images, 2000)[0], of, seed, made, (2, 3), "cat", 400)
 
 
-sets = {group: task_maps.task_sets(group, p.images, 2000)[0] for group in ("G1", "G2")}
-setup = asdict(task_maps.Setup(epochs=p.epochs, widths=p.widths, side=p.side))
+sets = {group: image_runs.task_sets(group, p.images, 2000)[0] for group in ("G1", "G2")}
+setup = asdict(image_runs.Setup(epochs=p.epochs, widths=p.widths, side=p.side))
 wanted = [(group, "multi-task", p.seeds) for group in sets] + [("G1", "single-task", p.single)]
 settings = [
     {"group": group, "of": of, "seed": seed, "images": p.images, "setup": setup, "data": sets[group].sha256}

@@ -64,8 +64,9 @@ from mtlrepro import plots, results
 from mtlrepro.errors import DataMissing
 from mtlrepro.methods import task_grouping as grouping
 from mtlrepro.methods.grouping_baselines import effective_models
-from mtlrepro.training import group_analysis as analysis
-from mtlrepro.training import task_maps
+from mtlrepro.papers.stgmtl import fig4_fig6_report as analysis
+from mtlrepro.papers.stgmtl.training import image_runs
+from mtlrepro.papers.stgmtl import fig6_hundred_tasks, fig4_groups
 
 torch.set_num_threads(1)
 plots.use()
@@ -73,7 +74,7 @@ runs = results.Runs(p)
 many, few = p.clusters
 recorded = results.other_run(p)
 try:
-    train_set = task_maps.task_sets("G3", p.images, 2000)[0]
+    train_set = image_runs.task_sets("G3", p.images, 2000)[0]
 except DataMissing as error:
     train_set = None
     print(error)
@@ -84,19 +85,19 @@ except DataMissing as error:
 
 # %%
 def maps(group: str, of: str, seed: int, images: int, setup: dict, data: str) -> list[dict]:
-    made = task_maps.Setup(**setup | {"widths": tuple(setup["widths"])})
-    return task_maps.map_rows(task_maps.task_sets(group, images, 2000)[0], of, seed, made, ())
+    made = image_runs.Setup(**setup | {"widths": tuple(setup["widths"])})
+    return fig4_groups.map_rows(image_runs.task_sets(group, images, 2000)[0], of, seed, made, ())
 
 
 def cost(sizes: list[int], seed: int, images: int, setup: dict, data: str) -> list[dict]:
-    made = task_maps.Setup(**setup | {"widths": tuple(setup["widths"])})
-    some = task_maps.task_sets("G3", images, 2000)[0]
-    return [row | {"kind": "cost"} for row in task_maps.seconds_by_tasks(some, sizes, seed, made)]
+    made = image_runs.Setup(**setup | {"widths": tuple(setup["widths"])})
+    some = image_runs.task_sets("G3", images, 2000)[0]
+    return [row | {"kind": "cost"} for row in fig6_hundred_tasks.seconds_by_tasks(some, sizes, seed, made)]
 
 
 rows = None
 if train_set:
-    setup = asdict(task_maps.Setup(epochs=p.epochs, widths=p.widths, side=p.side))
+    setup = asdict(image_runs.Setup(epochs=p.epochs, widths=p.widths, side=p.side))
     same = {"images": p.images, "setup": setup, "data": train_set.sha256}
     settings = [{"group": "G3", "of": "multi-task", "seed": p.first_seed + i} | same for i in range(p.seeds)]
     brief = same | {"setup": setup | {"epochs": 1}, "images": min(p.images, 5000)}

@@ -60,7 +60,8 @@ import torch
 
 from mtlrepro import plots, results
 from mtlrepro.errors import DataMissing
-from mtlrepro.training import task_maps
+from mtlrepro.papers.stgmtl.training import image_runs
+from mtlrepro.papers.stgmtl import fig7_f1
 
 torch.set_num_threads(1)
 plots.use()
@@ -75,7 +76,7 @@ METHODS = {
 sets = {}
 for group in p.seeds:
     try:
-        sets[group] = task_maps.task_sets(group, p.images, p.tests)
+        sets[group] = image_runs.task_sets(group, p.images, p.tests)
     except DataMissing as error:
         print(f"{group} is left out: {error}")
 
@@ -85,11 +86,11 @@ for group in p.seeds:
 
 # %%
 def compare(group: str, clusters: int, fuzziness: float, seed: int, size: list[int], setup: dict, data: list) -> list[dict]:
-    made, both = task_maps.Setup(**setup | {"widths": tuple(setup["widths"])}), task_maps.task_sets(group, *size)
-    return task_maps.grouped_f1(both, clusters, fuzziness, seed, made, single=group != "G3")
+    made, both = image_runs.Setup(**setup | {"widths": tuple(setup["widths"])}), image_runs.task_sets(group, *size)
+    return fig7_f1.grouped_f1(both, clusters, fuzziness, seed, made, single=group != "G3")
 
 
-setup = asdict(task_maps.Setup(epochs=p.epochs, widths=p.widths, side=p.side))
+setup = asdict(image_runs.Setup(epochs=p.epochs, widths=p.widths, side=p.side))
 settings = [
     {"group": group, "clusters": count, "fuzziness": p.fuzziness, "seed": p.first_seed + i,
      "size": [p.images, p.tests], "setup": setup, "data": [each.sha256 for each in sets[group]]}

@@ -51,11 +51,11 @@ import pandas as pd
 from mtlrepro import plots, results
 from mtlrepro.data.digits import load_digits
 from mtlrepro.methods.grouping_baselines import effective_models
-from mtlrepro.training import task_groups
+from mtlrepro.papers.stgmtl import tab1_models
 
 plots.use()
 runs = results.Runs(p)
-METHODS = task_groups.METHODS
+METHODS = tab1_models.METHODS
 SYMBOLS = {"exhaustive": "2^n - 1", "hoa": "n(n - 1)/2", "tag": "n(n - 1)/2", "stg_stl": "n", "stg": "1"}
 
 # %% [markdown]
@@ -74,12 +74,12 @@ SYMBOLS = {"exhaustive": "2^n - 1", "hoa": "n(n - 1)/2", "tag": "n(n - 1)/2", "s
 
 # %%
 def point(n: int, seed: int, clusters: int, setup: dict, data: str) -> list[dict]:
-    problem = task_groups.digits_problem(n, seed)
-    return task_groups.compare(problem, seed, clusters, task_groups.Setup(**setup))
+    problem = tab1_models.digits_problem(n, seed)
+    return tab1_models.compare(problem, seed, clusters, tab1_models.Setup(**setup))
 
 
 digest = load_digits().sha256
-setup = asdict(task_groups.Setup(epochs=p.epochs))
+setup = asdict(tab1_models.Setup(epochs=p.epochs))
 seeds_used = range(p.first_seed, p.first_seed + p.seeds)
 settings = [
     {"n": n, "seed": seed, "clusters": p.clusters, "setup": setup, "data": digest} for n in p.sizes for seed in seeds_used

@@ -61,7 +61,7 @@ import torch
 
 from mtlrepro import plots, results
 from mtlrepro.methods.svd_reweighting import svd_weights
-from mtlrepro.training.reweighting import METHODS, compare
+from mtlrepro.papers.transfer.alg2_svd_reweighting import METHODS, compare
 
 torch.set_num_threads(1)
 plots.use()

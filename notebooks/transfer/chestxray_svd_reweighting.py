@@ -49,14 +49,15 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.training import label_noise, xrays
+from mtlrepro.papers.transfer import fig12_label_noise, chestxray_svd_reweighting
+from mtlrepro.papers.transfer.data import same_image_tasks
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
 # A set that is not at hand is replaced by digits, once.
-known = {label_noise.digest(source)[0]: source for source in p.sources}
-digests = {label_noise.digest(source)[0]: label_noise.digest(source)[1] for source in p.sources}
+known = {same_image_tasks.digest(source)[0]: source for source in p.sources}
+digests = {same_image_tasks.digest(source)[0]: same_image_tasks.digest(source)[1] for source in p.sources}
 tier = "paper's data" if set(known) == {"chestxray14"} else "public stand-in"
 print(f"Data of this run: {', '.join(known)} ({tier}).")
 RANKS = [1, 5, 0]  # 0: the number of tasks
@@ -70,9 +71,11 @@ def trained() -> pd.DataFrame:
         {"source": source, "seed": s, "data": digests[name], "epochs": p.epochs} for name, source in known.items() for s in every
     ]
     if p.model == "densenet121":
-        return runs.map(xrays.compare, [one | {"ranks": RANKS, "device": p.device} for one in settings], "DenseNet-121")
+        return runs.map(
+            chestxray_svd_reweighting.compare, [one | {"ranks": RANKS, "device": p.device} for one in settings], "DenseNet-121"
+        )
     small = {"k": 0, "groups": 1, "noise": "coin", "level": 0.0, "ranks": RANKS, "count": p.samples}
-    return runs.map(label_noise.compare, [one | small for one in settings], "training")
+    return runs.map(fig12_label_noise.compare, [one | small for one in settings], "training")
 
 
 rows = trained().rename(columns={"svd rank": "rank"})

@@ -44,7 +44,7 @@ import torch
 
 from mtlrepro import plots, results
 from mtlrepro.methods.alignment import covariance_similarity
-from mtlrepro.theorems import similarity
+from mtlrepro.papers.transfer.theory import eq6_similarity
 
 plots.use()
 TOLERANCE = 1e-9  # scores are computed to about 1e-15
@@ -66,10 +66,10 @@ runs = results.Runs(p)
 
 # %%
 def transformed(name: str, count: int, seed: int, tolerance: float) -> dict:
-    return similarity.try_transformation(name, count, seed, tolerance)
+    return eq6_similarity.try_transformation(name, count, seed, tolerance)
 
 
-names = list(similarity.TRANSFORMATIONS)
+names = list(eq6_similarity.TRANSFORMATIONS)
 settings = [{"name": name, "count": p.pairs, "seed": 10 + place, "tolerance": TOLERANCE} for place, name in enumerate(names)]
 moved = runs.map(transformed, settings, what="transformations").assign(kind="transformation")
 
@@ -126,7 +126,7 @@ smallest_case[["before", "after"]]
 
 # %%
 def maps(inside: bool, count: int, seed: int) -> dict:
-    return similarity.try_maps(inside, count, seed)
+    return eq6_similarity.try_maps(inside, count, seed)
 
 
 mapped = runs.map(maps, [{"inside": inside, "count": p.pairs, "seed": 30} for inside in (True, False)], what="maps")
@@ -163,14 +163,14 @@ mapped[["inside", "n", "least", "largest", "least_ratio"]].rename(
 
 # %%
 def ranges(count: int, seed: int, tolerance: float) -> dict:
-    return similarity.try_range(count, seed, tolerance)
+    return eq6_similarity.try_range(count, seed, tolerance)
 
 
 def itself() -> list[dict]:
     first, line = torch.diag(torch.tensor([2.0, 1.0], dtype=torch.float64)), torch.tensor([[1.0, 0.0]], dtype=torch.float64)
     rows = []
     for name, other in {"itself": first, "one sample along its first axis": line}.items():
-        score, normalised = covariance_similarity(first, other), similarity.normalised_similarity(first, other)
+        score, normalised = covariance_similarity(first, other), eq6_similarity.normalised_similarity(first, other)
         rows.append({"against": name, "score": float(score), "normalised": float(normalised)})
     return rows
 
@@ -197,11 +197,11 @@ ranged[["n", "violations", "worst", "below_itself"]].rename(
 
 # %%
 def spectra(steep: float, d: int, count: int, seed: int) -> list[dict]:
-    return similarity.spectrum_scores(steep, d, count, seed)
+    return eq6_similarity.spectrum_scores(steep, d, count, seed)
 
 
 def offsets(offset: float, d: int, samples: int, count: int, seed: int) -> list[dict]:
-    return similarity.offset_scores(offset, d, samples, count, seed)
+    return eq6_similarity.offset_scores(offset, d, samples, count, seed)
 
 
 draws = min(50, p.pairs)
@@ -261,7 +261,7 @@ plots.show(draw(pd.concat([concentrated, shifted])))
 
 # %%
 def cuts(count: int, seed: int, energy: float) -> dict:
-    return similarity.try_cut(count, seed, energy)
+    return eq6_similarity.try_cut(count, seed, energy)
 
 
 def worst_cut() -> dict:
@@ -274,13 +274,13 @@ def worst_cut() -> dict:
 
 
 def ties() -> dict:
-    return similarity.tied_scores()
+    return eq6_similarity.tied_scores()
 
 
 def ranks(seed: int, samples: int, d: int) -> list[dict]:
     x = torch.randn(samples, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     x = x * torch.arange(1, d + 1, dtype=torch.float64) ** -0.5
-    return [{"reading": reading, "rank": rank} for reading, rank in similarity.cut_ranks(x, 0.99).items()]
+    return [{"reading": reading, "rank": rank} for reading, rank in eq6_similarity.cut_ranks(x, 0.99).items()]
 
 
 levels = [{"count": p.pairs, "seed": 70, "energy": energy} for energy in (0.9, 0.99, 0.999)]

@@ -42,7 +42,7 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import fact7
+from mtlrepro.papers.transfer.theory import fact7_angles
 
 plots.use()
 BLUE, ORANGE, GREEN = (plots.COLORS[name] for name in ("blue", "vermillion", "green"))
@@ -66,13 +66,13 @@ runs = results.Runs(p)
 
 # %%
 def bound(case: str, count: int, seed: int, tolerance: float) -> dict:
-    return fact7.try_bound(case, count, seed, tolerance)
+    return fact7_angles.try_bound(case, count, seed, tolerance)
 
 
 chunk = min(500, p.instances)
 settings = [
     {"case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE}
-    for place, case in enumerate(fact7.CASES)
+    for place, case in enumerate(fact7_angles.CASES)
     for part in range(-(-p.instances // chunk))
 ]
 tried = runs.map(bound, settings, what="instances").assign(kind="bound")
@@ -118,11 +118,11 @@ bound_table(tried)
 
 # %%
 def searched(kappa: float, degrees: float, dimension: int, seed: int, starts: int) -> dict:
-    return fact7.search_minimum(kappa, np.deg2rad(degrees), dimension, seed, starts)
+    return fact7_angles.search_minimum(kappa, np.deg2rad(degrees), dimension, seed, starts)
 
 
 def sampled(kappa: float, dimension: int, pairs: int, seed: int) -> dict:
-    return fact7.random_minimum(kappa, pairs, dimension, seed)
+    return fact7_angles.random_minimum(kappa, pairs, dimension, seed)
 
 
 kappas = [2.0, 5.0, 20.0, 50.0, 100.0]
@@ -151,7 +151,7 @@ def draw(rows: pd.DataFrame) -> plt.Figure:
     angles = np.linspace(0.001, np.pi / 2, 200)
     for color, kappa in zip((BLUE, ORANGE, GREEN), (2.0, 5.0, 20.0), strict=True):
         bottom.plot(
-            np.rad2deg(angles), fact7.least_sine(torch.tensor(np.sin(angles)), kappa), color=color, label=f"κ = {kappa:g}"
+            np.rad2deg(angles), fact7_angles.least_sine(torch.tensor(np.sin(angles)), kappa), color=color, label=f"κ = {kappa:g}"
         )
         bottom.plot(np.rad2deg(angles), np.sin(angles) / kappa**2, color=color, linestyle="--")
         some = search[search["kappa"] == kappa]
@@ -194,7 +194,7 @@ found.assign(relative_difference=found["found"] / found["exact"] - 1)[
 
 # %%
 def lines(count: int, seed: int) -> list[dict]:
-    return fact7.try_steps(count, seed)
+    return fact7_angles.try_steps(count, seed)
 
 
 def step_table(rows: pd.DataFrame) -> pd.DataFrame:

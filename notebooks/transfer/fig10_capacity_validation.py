@@ -44,8 +44,8 @@ p
 import matplotlib.pyplot as plt
 
 from mtlrepro import plots, results
-from mtlrepro.training import capacity
-from mtlrepro.training import sentences as training
+from mtlrepro.papers.transfer import fig10_fig11_capacity
+from mtlrepro.papers.transfer.training import sentences as training
 
 plots.use()
 runs = results.Runs(p)
@@ -75,7 +75,7 @@ if p.reuse:
     rows = results.load("transfer/tab1", p.reuse).rows
     rows = rows[rows.stage.isin(["rate", "capacity"])].assign(encoder="lstm").reset_index(drop=True)
 else:
-    rows = capacity.search(
+    rows = fig10_fig11_capacity.search(
         lambda settings, what: runs.map(training.train, settings, what=what),
         TASKS,
         ["lstm"],
@@ -95,7 +95,7 @@ print(f"{searched.seed.nunique()} seeds, capacities {sorted(searched.capacity.un
 
 def curve(axis, rows, color):
     """Mean over seeds as a line, its best capacity as a star, each seed as a dot."""
-    every = capacity.accuracy(rows)
+    every = fig10_fig11_capacity.accuracy(rows)
     mean = every.groupby("capacity").valid.mean()
     axis.plot(mean.index, mean, color=plots.COLORS[color])
     axis.plot(every.capacity, every.valid, ".", color=plots.COLORS[color], alpha=0.6)
@@ -123,8 +123,8 @@ draw(rows)
 # %%
 def table(rows):
     searched = rows[rows.stage == "capacity"]
-    best = capacity.chosen(searched)["lstm"].rename("best capacity")
-    means = capacity.accuracy(searched).pivot_table(index="trained_on", columns="capacity", values="valid").round(1)
+    best = fig10_fig11_capacity.chosen(searched)["lstm"].rename("best capacity")
+    means = fig10_fig11_capacity.accuracy(searched).pivot_table(index="trained_on", columns="capacity", values="valid").round(1)
     return means.join(best).loc[list(NAMES)].rename(index=NAMES).rename_axis("validation accuracy (%)")
 
 
@@ -136,7 +136,7 @@ table(rows)
 # claim holds with the probability below (see [Table 1](tab1_capacity)).
 
 # %%
-print(f"{capacity.chance(sorted(searched.capacity.unique()), len(TASKS)):.5f}")
+print(f"{fig10_fig11_capacity.chance(sorted(searched.capacity.unique()), len(TASKS)):.5f}")
 
 # %% [markdown]
 # The best of several noisy accuracies is above the accuracy at the largest capacity whatever the networks learn. So for each
@@ -147,9 +147,9 @@ print(f"{capacity.chance(sorted(searched.capacity.unique()), len(TASKS)):.5f}")
 def claims(rows):
     searched = rows[rows.stage == "capacity"]
     name = "sum of the best STL capacities minus the best MTL capacity"
-    parts = [results.paired(name, capacity.spare(searched)["lstm"], unit="units", setting="six tasks")]
+    parts = [results.paired(name, fig10_fig11_capacity.spare(searched)["lstm"], unit="units", setting="six tasks")]
     if searched.seed.nunique() > 1:
-        gain = capacity.below_largest(searched)["lstm"]
+        gain = fig10_fig11_capacity.below_largest(searched)["lstm"]
         name = "validation accuracy, capacity chosen on other seeds minus the largest"
         parts += [
             results.paired(name, gain["all"], unit="points", setting="MTL"),

@@ -41,8 +41,8 @@ p
 import matplotlib.pyplot as plt
 
 from mtlrepro import plots, results
-from mtlrepro.training import capacity
-from mtlrepro.training import sentences as training
+from mtlrepro.papers.transfer import fig10_fig11_capacity
+from mtlrepro.papers.transfer.training import sentences as training
 
 plots.use()
 runs = results.Runs(p)
@@ -70,7 +70,7 @@ tier = "paper's data" if real else "synthetic"
 print(f"Data of this run: {tier}" + ("." if real else ": the real sets are not at hand, so these sentences are generated."))
 fixed = {"epochs": p.epochs, "patience": p.patience, "batch": p.batch, "how": p.split, "device": p.device}
 fixed |= {"rows": p.sentences or None, "data": training.data_digest()}
-rows = capacity.search(
+rows = fig10_fig11_capacity.search(
     lambda settings, what: runs.map(training.train, settings, what=what), TASKS, p.encoders, p.capacities, p.rates, p.seeds, fixed
 ).drop(columns=["data", "how", "device"])
 print(f"Training sentences: {rows.groupby('task').train_sentences.max().to_dict()}.")
@@ -83,7 +83,7 @@ print(f"Training sentences: {rows.groupby('task').train_sentences.max().to_dict(
 
 def curve(axis, rows, color, label=None):
     """Mean over seeds as a line, its best capacity as a star, each seed as a dot."""
-    every = capacity.accuracy(rows)
+    every = fig10_fig11_capacity.accuracy(rows)
     mean = every.groupby("capacity").valid.mean()
     axis.plot(mean.index, mean, color=plots.COLORS[color], label=label)
     axis.plot(every.capacity, every.valid, ".", color=plots.COLORS[color], alpha=0.6)
@@ -110,7 +110,7 @@ draw(rows)
 # %%
 def table(rows):
     searched = rows[rows.stage == "capacity"]
-    best = capacity.chosen(searched).unstack("trained_on").loc[:, list(NETWORKS)]
+    best = fig10_fig11_capacity.chosen(searched).unstack("trained_on").loc[:, list(NETWORKS)]
     best.insert(2, "sum of STL", best[TASKS].sum(axis=1))
     return best.rename(index=ENCODERS, columns={key: label for key, (label, _) in NETWORKS.items()}).rename_axis("best capacity")
 
@@ -123,7 +123,7 @@ table(rows)
 # with this probability ([Table 1](tab1_capacity) has the same for six tasks), so even a clear result says little:
 
 # %%
-print(f"{capacity.chance(sorted(p.capacities), len(TASKS)):.3f}")
+print(f"{fig10_fig11_capacity.chance(sorted(p.capacities), len(TASKS)):.3f}")
 
 # %% [markdown]
 # Beside the paper's claim we test what it would mean for a user: that accuracy falls above the best MTL capacity. For each
@@ -133,11 +133,11 @@ print(f"{capacity.chance(sorted(p.capacities), len(TASKS)):.3f}")
 # %%
 def claims(rows):
     searched = rows[rows.stage == "capacity"]
-    spare, parts = capacity.spare(searched), []
+    spare, parts = fig10_fig11_capacity.spare(searched), []
     name = "sum of the best STL capacities minus the best MTL capacity"
     parts += [results.paired(name, spare[e], unit="units", setting=ENCODERS[e]) for e in spare]
     if searched.seed.nunique() > 1:
-        gain = capacity.below_largest(searched)
+        gain = fig10_fig11_capacity.below_largest(searched)
         name = "MTL's validation accuracy, capacity chosen on other seeds minus the largest"
         parts += [results.paired(name, gain[e]["all"], unit="points", setting=ENCODERS[e]) for e in spare]
     return parts

@@ -60,12 +60,13 @@ import torch
 
 from mtlrepro import plots, results
 from mtlrepro.errors import MtlreproError
-from mtlrepro.training import label_noise
+from mtlrepro.papers.transfer import fig12_label_noise
+from mtlrepro.papers.transfer.data import same_image_tasks
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-name, sha256 = label_noise.digest(p.source)
+name, sha256 = same_image_tasks.digest(p.source)
 tier = "paper's data" if name == "chestxray14" else "public stand-in"
 print(f"Data of this run: {name} ({tier}).")
 every = list(range(p.first_seed, p.first_seed + p.seeds))
@@ -83,7 +84,7 @@ settings = [
     {"k": k, "noise": noise, "level": level, "ranks": [1, 2, 5][: min(k, 3)], "seed": seed} | common
     for k, noise, level in conditions for seed in every
 ]  # fmt: skip
-trained = runs.map(label_noise.compare, settings, "training")
+trained = runs.map(fig12_label_noise.compare, settings, "training")
 trained["method"] = trained.method + np.where(trained["svd rank"] > 0, ", r = " + trained["svd rank"].astype(str), "")
 
 # %% [markdown]
@@ -175,7 +176,7 @@ mapping = {
     "count": p.samples,
     "data": sha256,
 }
-mapped = runs.map(label_noise.exact_map, [mapping | {"seed": s, "ks": [k]} for k in p.map_tasks for s in every], "map")
+mapped = runs.map(fig12_label_noise.exact_map, [mapping | {"seed": s, "ks": [k]} for k in p.map_tasks for s in every], "map")
 
 
 def exact_gains(rows: pd.DataFrame) -> pd.DataFrame:

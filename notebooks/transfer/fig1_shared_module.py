@@ -33,9 +33,10 @@ p = params("transfer/fig1", globals())
 # %% tags=["hide-input"]
 import pandas as pd
 
-from mtlrepro import diagrams, plots, results
+from mtlrepro import plots, results
+from mtlrepro.papers.transfer import diagrams
 from mtlrepro.models.shared_bottom import StackedSharedBottom
-from mtlrepro.training.device import generator
+from mtlrepro.device import generator
 
 plots.use()
 plots.show(diagrams.shared_module())

@@ -49,8 +49,8 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.data.synthetic import boundary_tasks
-from mtlrepro.training.boundaries import fit_boundaries, turned
+from mtlrepro.papers.transfer.data.synthetic import boundary_tasks
+from mtlrepro.papers.transfer.fig2_same_boundary import fit_boundaries, turned
 
 torch.set_num_threads(1)
 plots.use()

@@ -72,11 +72,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from mtlrepro import plots, results, theory
-from mtlrepro.data.synthetic import transfer_tasks
-from mtlrepro.training.device import generator
-from mtlrepro.training.ensemble import Order, fit_alone, fit_grid
-from mtlrepro.training.transfer_curves import RATES, exact, raw_sgd, sgd
+from mtlrepro import plots, results
+from mtlrepro.papers.transfer.theory import optimum
+from mtlrepro.papers.transfer.data.synthetic import transfer_tasks
+from mtlrepro.device import generator
+from mtlrepro.papers.transfer.training.run_grid import Order, fit_alone, fit_grid
+from mtlrepro.papers.transfer.fig3_transfer_curves import RATES, exact, raw_sgd, sgd
 
 torch.set_num_threads(1)  # matrices of 100 x 100: more threads only get in each other's way
 plots.use()
@@ -302,7 +303,7 @@ start = time.process_time()
 alone = torch.stack([torch.stack([fit_alone(x, y, orders()[j], rate) for rate in RATES]) for j in range(len(orders()))])
 plain_seconds = time.process_time() - start
 start = time.process_time()
-theory.moments_optimum([theory.moments(*tasks.target), theory.nested_moments(*tasks.same, cost_sizes)], rank=1)
+optimum.moments_optimum([optimum.moments(*tasks.target), optimum.nested_moments(*tasks.same, cost_sizes)], rank=1)
 exact_seconds = time.process_time() - start
 assert torch.allclose(together, alone, rtol=0, atol=1e-8)
 print(

@@ -32,10 +32,11 @@ p = params("transfer/fig4", globals())
 # %% tags=["hide-input"]
 import torch
 
-from mtlrepro import diagrams, plots, results
+from mtlrepro import plots, results
+from mtlrepro.papers.transfer import diagrams
 from mtlrepro.methods.alignment import Aligned
 from mtlrepro.models.shared_bottom import StackedSharedBottom
-from mtlrepro.training.device import generator
+from mtlrepro.device import generator
 
 plots.use()
 plots.show(diagrams.alignment_module())

@@ -60,22 +60,23 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.data.glue import TASKS
-from mtlrepro.training import alignment, glue
+from mtlrepro.papers.transfer.data.glue import TASKS
+from mtlrepro.papers.transfer import fig5a_alignment_glue
+from mtlrepro.papers.transfer.training import aligned_runs
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-loaded = glue.load_tasks()
+loaded = fig5a_alignment_glue.load_tasks()
 real = all(task.tier != "synthetic" for task in loaded.values())
-encoder, encoder_sha256 = glue.encoder_used(p.encoder)
+encoder, encoder_sha256 = fig5a_alignment_glue.encoder_used(p.encoder)
 tier = "public stand-in" if real else "synthetic"  # the encoder is never BERT-large unless a reader brings it
 print(f"Encoder of this run: {encoder}. Texts: {'GLUE' if real else 'generated, since GLUE is not at hand'}.")
 pd.DataFrame(
     {
         name: {
-            "training (with validation)": len(glue.pool(name, p.encoder, p.samples, p.tested, p.device)[0]),
-            "test": len(glue.pool(name, p.encoder, p.samples, p.tested, p.device)[1]),
+            "training (with validation)": len(fig5a_alignment_glue.pool(name, p.encoder, p.samples, p.tested, p.device)[0]),
+            "test": len(fig5a_alignment_glue.pool(name, p.encoder, p.samples, p.tested, p.device)[1]),
             "share of the larger class, test (%)": round(100 * max(np.bincount(task.labels[task.test]) / task.test.sum()), 1),
         }
         for name, task in loaded.items()
@@ -87,10 +88,10 @@ pd.DataFrame(
 
 # %%
 groups = [list(pair) for pair in itertools.combinations(TASKS, 2)] + [list(TASKS)]
-common = {"encoder": p.encoder, "ways": list(alignment.WAYS), "epochs": p.epochs, "rows": p.samples, "tested": p.tested}
-common |= {"device": p.device, "data": glue.digest(p.encoder)}
+common = {"encoder": p.encoder, "ways": list(aligned_runs.WAYS), "epochs": p.epochs, "rows": p.samples, "tested": p.tested}
+common |= {"device": p.device, "data": fig5a_alignment_glue.digest(p.encoder)}
 every = list(range(p.first_seed, p.first_seed + p.seeds))
-rows = runs.map(glue.train, [{"tasks": tasks, "seed": s} | common for s in every for tasks in groups], "training")
+rows = runs.map(fig5a_alignment_glue.train, [{"tasks": tasks, "seed": s} | common for s in every for tasks in groups], "training")
 rows = rows[["together", "seed", "way", "task", "valid", "test"]]
 
 # %% [markdown]
@@ -167,7 +168,7 @@ table(rows)
 # %%
 def scores(rows: pd.DataFrame) -> pd.DataFrame:
     here = rows[rows.together == ALL]
-    found = here.pivot_table(index="way", columns="task", values="test").loc[list(alignment.WAYS), list(TASKS)]
+    found = here.pivot_table(index="way", columns="task", values="test").loc[list(aligned_runs.WAYS), list(TASKS)]
     return found.assign(mean=found.mean(axis=1)).round(1)
 
 

@@ -66,8 +66,9 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.training import alignment
-from mtlrepro.training import sentences as texts
+from mtlrepro.papers.transfer import fig5b_alignment_sentences
+from mtlrepro.papers.transfer.training import aligned_runs
+from mtlrepro.papers.transfer.training import sentences as texts
 
 torch.set_num_threads(1)
 plots.use()
@@ -94,14 +95,14 @@ def setting(seed: int, tasks: Any, leak: bool, ways: list[str]) -> dict[str, Any
     return {"seed": seed, "tasks": list(tasks), "leak": leak, "ways": ways} | common
 
 
-settings = [setting(s, pair, False, [*first, *alignment.WAYS]) for s in every for pair in pairs]
+settings = [setting(s, pair, False, [*first, *aligned_runs.WAYS]) for s in every for pair in pairs]
 settings += [setting(s, pair, True, ["plain", "aligned"]) for s in every for pair in shared]
 settings += [setting(s, [task], leak, ["plain"]) for s in every for task in p.tasks for leak in (False, True)]
-trained = runs.map(alignment.pair, settings, "pairs")
+trained = runs.map(fig5b_alignment_sentences.pair, settings, "pairs")
 
 targets = [task for task in p.tasks if task != "sst"]
 moved = runs.map(
-    alignment.transfer,
+    fig5b_alignment_sentences.transfer,
     [
         {"source": "sst", "target": target, "seed": s, "leak": leak, "ways": ["plain", "aligned", "control"]}
         | {"tuning_epochs": p.tuning_epochs} | common

@@ -59,8 +59,8 @@ import torch
 from scipy.stats import spearmanr
 
 from mtlrepro import plots, results
-from mtlrepro.data.synthetic import Samples, task_pairs
-from mtlrepro.training.pairs import fit_pairs, ridge_predictions, score
+from mtlrepro.papers.transfer.data.synthetic import Samples, task_pairs
+from mtlrepro.papers.transfer.training.pair_grid import fit_pairs, ridge_predictions, score
 
 torch.set_num_threads(1)
 plots.use()

@@ -69,10 +69,11 @@ import pandas as pd
 import torch
 from torch.nn.functional import cosine_similarity
 
-from mtlrepro import plots, results, theory
-from mtlrepro.data.synthetic import Samples, transfer_tasks
-from mtlrepro.theorems import alg1
-from mtlrepro.training.pairs import fit_aligned, fit_pairs, ridge_predictions, score, start_pairs
+from mtlrepro import plots, results
+from mtlrepro.papers.transfer.theory import optimum
+from mtlrepro.papers.transfer.data.synthetic import Samples, transfer_tasks
+from mtlrepro.papers.transfer.theory import alg1_alignment
+from mtlrepro.papers.transfer.training.pair_grid import fit_aligned, fit_pairs, ridge_predictions, score, start_pairs
 
 torch.set_num_threads(1)
 plots.use()
@@ -91,7 +92,7 @@ RATES, EXACT_RATES, MARGIN = [0.01, 0.03, 0.1, 0.3], [1e-4, 1e-3, 1e-2, 1e-1], 0
 # task 1 alone gives.
 
 # %%
-checked = runs.map(alg1.check, [{"count": p.instances, "seed": 7}], "Algorithm 1")
+checked = runs.map(alg1_alignment.check, [{"count": p.instances, "seed": 7}], "Algorithm 1")
 checked
 
 # %% [markdown]
@@ -132,8 +133,8 @@ def compare(seeds: list[int], sizes: list[int], joint_sizes: list[int], epochs: 
     stopped = fit_pairs([target], [validation], seeds, relu=relu, **budget)
     control = fit_aligned(start_pairs(seeds, 100, 2, relu, dtype), [target], validation, seeds, **budget)
     alone = {"ridge": score(ridge_predictions(target, validation, test), test.y)[:, 0].tolist(), "control": spearman(control)}
-    own = theory.moments(target.x.double(), target.y[:, 0].double())
-    squares = theory.least_squares(own)
+    own = optimum.moments(target.x.double(), target.y[:, 0].double())
+    squares = optimum.least_squares(own)
     rows = []
 
     def add(name: str, size: int, plain, single: torch.Tensor, mtl, start, left: dict, joint=None) -> None:
@@ -163,7 +164,7 @@ def compare(seeds: list[int], sizes: list[int], joint_sizes: list[int], epochs: 
         add("SGD", size, spearman(stopped), linear(stopped), mtl, half, left, joint)
         if relu:
             continue
-        best = theory.mtl_optimum([one.x.double() for one in both], [one.y[:, 0].double() for one in both], rank=1)
+        best = optimum.mtl_optimum([one.x.double() for one in both], [one.y[:, 0].double() for one in both], rank=1)
         balance = best.heads[:, :1].abs().sqrt()  # the same model with |B| = |A_1|, so that one learning rate suits both
         exact = start_pairs(seeds, 100, 2)
         exact.shared.data, exact.heads.data = (
@@ -341,7 +342,7 @@ names = {
 algorithm = []
 for name, key in names.items():
     worst, violations = checked[key].max(), int(checked[f"{key} violations"].sum())
-    algorithm.append(results.check(name, worst=worst, n=p.instances, violations=violations, tolerance=alg1.TOLERANCE))
+    algorithm.append(results.check(name, worst=worst, n=p.instances, violations=violations, tolerance=alg1_alignment.TOLERANCE))
 written = results.record("transfer/alg1", checked, p, parts=algorithm, tier="paper's data")
 print(written)
 written

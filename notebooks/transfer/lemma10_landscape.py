@@ -45,7 +45,7 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import landscape
+from mtlrepro.papers.transfer.theory import lemma10_landscape, regression_tasks
 
 plots.use()
 TOLERANCE = 1e-8  # share of the label energy: an end that far above the optimum is another minimum
@@ -69,7 +69,7 @@ runs = results.Runs(p)
 
 # %%
 def descents(case: str, count: int, starts: int, seed: int, tolerance: float) -> dict:
-    return landscape.try_descents(case, count, starts, seed, tolerance)
+    return lemma10_landscape.try_descents(case, count, starts, seed, tolerance)
 
 
 CASES = ["same inputs", "proportional covariances", "different covariances"]
@@ -104,7 +104,7 @@ descent_table(descended)
 
 # %%
 def saddles(count: int, seed: int, tolerance: float) -> dict:
-    return landscape.try_saddles(count, seed, tolerance)
+    return lemma10_landscape.try_saddles(count, seed, tolerance)
 
 
 examined = runs.map(saddles, [{"count": p.points, "seed": 5, "tolerance": 1e-11}], what="saddles").assign(kind="saddle")
@@ -137,7 +137,7 @@ examined[["n", "gradient", "minima", "minima_worst", "saddles", "saddles_worst",
 
 # %%
 def lines(count: int, seed: int) -> list[dict]:
-    return landscape.try_lines(count, seed)
+    return lemma10_landscape.try_lines(count, seed)
 
 
 def line_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -167,12 +167,12 @@ line_table(tried)
 def example(covariances: str, kappa: float, cosine: float, seed: int) -> list[dict]:
     """Heights along the angle, for one random pair of tasks, and its maxima."""
     rng = np.random.default_rng(seed)
-    xs, ys = landscape.planar_tasks(kappa, cosine, 0.0, covariances == "equal", rng)
+    xs, ys = lemma10_landscape.planar_tasks(kappa, cosine, 0.0, covariances == "equal", rng)
     angles = np.linspace(-np.pi / 2, np.pi / 2, 721)
     full = sum(float(y @ y) for y in ys)
-    top = landscape.maxima(xs, ys)
-    curve = [{"angle": a, "height": h / full} for a, h in zip(angles, landscape.height(angles, xs, ys), strict=True)]
-    return curve + [{"top": a, "height": h / full} for a, h in zip(top, landscape.height(top, xs, ys), strict=True)]
+    top = lemma10_landscape.maxima(xs, ys)
+    curve = [{"angle": a, "height": h / full} for a, h in zip(angles, lemma10_landscape.height(angles, xs, ys), strict=True)]
+    return curve + [{"top": a, "height": h / full} for a, h in zip(top, lemma10_landscape.height(top, xs, ys), strict=True)]
 
 
 pictures = [
@@ -210,7 +210,7 @@ plots.show(draw(drawn))
 
 # %%
 def counted(kappa: float, cosine: float, noise: float, covariances: str, count: int, seed: int, tolerance: float) -> dict:
-    return landscape.try_planes(kappa, cosine, noise, covariances == "equal", count, seed, tolerance)
+    return lemma10_landscape.try_planes(kappa, cosine, noise, covariances == "equal", count, seed, tolerance)
 
 
 CASES_COUNTED = [
@@ -240,7 +240,7 @@ def draw_counts(rows: pd.DataFrame) -> plt.Figure:
         zip(plots.COLORS.values(), plots.MARKERS, strict=False), groups, strict=False
     ):
         bounds = np.array(
-            [landscape.rate_interval(int(hits), int(n)) for hits, n in zip(group["second"], group["n"], strict=True)]
+            [lemma10_landscape.rate_interval(int(hits), int(n)) for hits, n in zip(group["second"], group["n"], strict=True)]
         )
         label = f"{covariances}, cosine {cosine:g}{', noisy labels' if noise else ''}"
         plots.band(ax, group["kappa"], group["second"] / group["n"], *bounds.T, label=label, color=color, marker=marker)
@@ -253,7 +253,7 @@ plots.show(draw_counts(counts))
 
 # %%
 table = counts[["covariances", "cosine", "noise", "kappa", "n", "second", "three", "lost"]].copy()
-bounds = [landscape.rate_interval(*pair) for pair in zip(table["second"], table["n"], strict=True)]
+bounds = [lemma10_landscape.rate_interval(*pair) for pair in zip(table["second"], table["n"], strict=True)]
 table["rate"], table["95% interval"] = table["second"] / table["n"], [f"{low:.3f} to {high:.3f}" for low, high in bounds]
 table.rename(
     columns={"n": "landscapes", "second": "with a worse maximum", "three": "with three", "lost": "median share it lacks"}
@@ -277,11 +277,11 @@ table.rename(
 # %%
 def smallest() -> list[dict]:
     xs = (np.eye(2), np.diag([1.0, 3.0]))
-    tasks = landscape.Tasks(xs, (np.array([0.0, 1.0]), np.array([2.0, 0.0])), np.ones(2))
+    tasks = regression_tasks.Tasks(xs, (np.array([0.0, 1.0]), np.array([2.0, 0.0])), np.ones(2))
     rows = []
     for name, b in {"B = e1": np.array([[1.0], [0.0]]), "B = e2": np.array([[0.0], [1.0]])}.items():
-        gradient, eigenvalues = landscape.curvature(tasks, b, landscape.best_heads(tasks, b[:, 0]))
-        loss = tasks.loss(b, landscape.best_heads(tasks, b[:, 0]))
+        gradient, eigenvalues = lemma10_landscape.curvature(tasks, b, lemma10_landscape.best_heads(tasks, b[:, 0]))
+        loss = tasks.loss(b, lemma10_landscape.best_heads(tasks, b[:, 0]))
         rows.append({"point": name, "loss": loss, "gradient": gradient, "eigenvalues": [float(v) for v in eigenvalues]})
     return rows
 
@@ -311,7 +311,7 @@ found[["point", "loss", "gradient", "eigenvalues"]].assign(
 
 # %%
 def crossed(count: int, seed: int, spread: float, tolerance: float) -> dict:
-    return landscape.try_crossed(count, seed, spread, tolerance)
+    return lemma10_landscape.try_crossed(count, seed, spread, tolerance)
 
 
 pairs = [{"count": p.points * 2, "seed": 41, "spread": spread, "tolerance": 1e-9} for spread in (1.05, 2.0, 10.0)]

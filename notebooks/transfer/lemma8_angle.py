@@ -51,8 +51,8 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import transfer_bound
-from mtlrepro.theorems.landscape import rate_interval
+from mtlrepro.papers.transfer.theory import thm2_bound
+from mtlrepro.papers.transfer.theory.lemma10_landscape import rate_interval
 
 plots.use()
 runs = results.Runs(p)
@@ -80,15 +80,15 @@ DELTA = 0.1
 
 # %%
 def tried(name: str, setting: dict, count: int, seed: int, factor: float, condition: str) -> list[dict]:
-    return transfer_bound.try_bounds(setting, count, seed, factor, condition)
+    return thm2_bound.try_bounds(setting, count, seed, factor, condition)
 
 
-base = transfer_bound.Setting(d=10, delta=DELTA)
+base = thm2_bound.Setting(d=10, delta=DELTA)
 SETTINGS = {
-    "well conditioned": transfer_bound.settings_with(base),
-    "noisy source": transfer_bound.settings_with(base, sigma1=5.0),
-    "ill-conditioned source": transfer_bound.settings_with(base, kappa1=10.0),
-    "ill-conditioned target": transfer_bound.settings_with(base, kappa2=3.0),
+    "well conditioned": thm2_bound.settings_with(base),
+    "noisy source": thm2_bound.settings_with(base, sigma1=5.0),
+    "ill-conditioned source": thm2_bound.settings_with(base, kappa1=10.0),
+    "ill-conditioned target": thm2_bound.settings_with(base, kappa2=3.0),
 }
 factors = [4.0**power for power in range(-6, 3)]
 settings = [
@@ -118,7 +118,7 @@ curves = runs.map(tried, settings, what="instances").assign(kind="curve")
 
 # %%
 def noise(constant: float, c: float, delta: float, ratio: float, count: int, seed: int) -> list[dict]:
-    return transfer_bound.noisy_source(constant, c, delta, ratio, count, seed)
+    return thm2_bound.noisy_source(constant, c, delta, ratio, count, seed)
 
 
 constants = [
@@ -195,12 +195,12 @@ needed(curves)
 
 # %%
 def lines(where: str, which: str, setting: dict, count: int, seed: int, condition: str) -> list[dict]:
-    return transfer_bound.try_lines(which, setting, count, seed, condition)
+    return thm2_bound.try_lines(which, setting, count, seed, condition)
 
 
 EXAMINED = {
-    "few inputs": transfer_bound.settings_with(base, d=20, kappa1=4.0, kappa2=2.0, rows=40, delta=0.05),
-    "many inputs": transfer_bound.settings_with(base, d=60, sigma1=10.0, share=0.0, length=0.5, rows=80, delta=0.05),
+    "few inputs": thm2_bound.settings_with(base, d=20, kappa1=4.0, kappa2=2.0, rows=40, delta=0.05),
+    "many inputs": thm2_bound.settings_with(base, d=60, sigma1=10.0, share=0.0, length=0.5, rows=80, delta=0.05),
 }
 examined = [
     {"where": where, "which": "lemma", "setting": setting, "count": p.proofs, "seed": 11, "condition": "printed"}
@@ -260,7 +260,7 @@ line_table(steps)
 
 # %%
 def concentration(d: int, delta: float, count: int, seed: int) -> dict:
-    return transfer_bound.try_concentration(d, delta, count, seed)
+    return thm2_bound.try_concentration(d, delta, count, seed)
 
 
 sampled = runs.map(concentration, [{"d": 100, "delta": DELTA, "count": p.draws, "seed": 13}], what="covariances")
@@ -303,7 +303,7 @@ sampled[["n", "printed_m1", "printed", "corrected_m1", "corrected"]].rename(
 
 # %%
 def inequality(name: str, setting: dict, count: int, seed: int, factor: float, tolerance: float) -> dict:
-    return transfer_bound.try_angle_bound(setting, count, seed, factor, tolerance)
+    return thm2_bound.try_angle_bound(setting, count, seed, factor, tolerance)
 
 
 exact = [
@@ -312,7 +312,7 @@ exact = [
     for factor in (0.05, 1.0)
 ]
 angles = runs.map(inequality, exact, what="inequality").assign(kind="inequality")
-noisy_many = {"many inputs, noisy source": transfer_bound.settings_with(base, d=60, sigma1=10.0, share=0.0, rows=80)}
+noisy_many = {"many inputs, noisy source": thm2_bound.settings_with(base, d=60, sigma1=10.0, share=0.0, rows=80)}
 enough = [
     {"name": name, "setting": setting, "count": p.draws, "seed": 900 + place, "factor": 1.0, "condition": "corrected"}
     for place, (name, setting) in enumerate((SETTINGS | noisy_many).items())

@@ -44,7 +44,7 @@ import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import prop1
+from mtlrepro.papers.transfer.theory import prop1_capacity
 
 plots.use()
 COLORS = [plots.COLORS[name] for name in ("blue", "vermillion", "green", "purple")]
@@ -71,7 +71,7 @@ runs = results.Runs(p)
 
 # %%
 def optimum(case: str, count: int, seed: int, tolerance: float, descents: int) -> dict:
-    return prop1.try_optimum(case, count, seed, tolerance, descents=descents)
+    return prop1_capacity.try_optimum(case, count, seed, tolerance, descents=descents)
 
 
 chunk = min(100, p.instances)
@@ -79,7 +79,7 @@ chunks = -(-p.instances // chunk)
 settings = [
     {"case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE}
     | {"descents": p.descents // chunks + (part < p.descents % chunks)}
-    for place, case in enumerate(prop1.CASES)
+    for place, case in enumerate(prop1_capacity.CASES)
     for part in range(chunks)
 ]
 tried = runs.map(optimum, settings, what="instances").assign(kind="optimum")
@@ -114,11 +114,11 @@ worst_table(tried)
 
 # %%
 def gap(cosine: float, count: int, seed: int) -> list[dict]:
-    return prop1.try_gap(cosine, k=6, d=20, m=60, count=count, seed=seed)
+    return prop1_capacity.try_gap(cosine, k=6, d=20, m=60, count=count, seed=seed)
 
 
 def transfer(target_samples: int, start: float, count: int, seed: int) -> list[dict]:
-    return prop1.try_transfer(target_samples, start, count, seed)
+    return prop1_capacity.try_transfer(target_samples, start, count, seed)
 
 
 gaps = runs.map(gap, [{"cosine": cosine, "count": p.draws, "seed": 5} for cosine in (0.0, 0.9, 0.99)], what="gaps")
@@ -203,7 +203,7 @@ transfer_table(transfers)
 # %%
 x = torch.tensor([1.0, -1.0], dtype=torch.float64)
 labels = [torch.tensor(y, dtype=torch.float64) for y in ([1.0, 0.5], [0.5, 1.0])]
-smallest = prop1.relu_gap([x, x], labels)
+smallest = prop1_capacity.relu_gap([x, x], labels)
 pd.Series(smallest).rename(
     {"own": "loss when each head picks its own unit", "refit": "loss with the same B, best heads", "least": "multi-task optimum"}
 ).to_frame("loss")
@@ -215,7 +215,7 @@ pd.Series(smallest).rename(
 
 # %%
 def relu(noise: float, count: int, seed: int, tolerance: float) -> dict:
-    return prop1.try_relu(noise, count, seed, tolerance)
+    return prop1_capacity.try_relu(noise, count, seed, tolerance)
 
 
 noises = [{"noise": noise, "count": p.instances, "seed": 3, "tolerance": TOLERANCE} for noise in (0.0, 0.1, 0.5, 1.0)]

@@ -46,7 +46,7 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import prop3
+from mtlrepro.papers.transfer.theory import prop3_same_inputs
 
 plots.use()
 COLORS = [plots.COLORS[name] for name in ("blue", "vermillion", "green", "purple")]
@@ -75,12 +75,12 @@ runs = results.Runs(p)
 
 # %%
 def optimum(case: str, count: int, seed: int, tolerance: float, descents: int) -> dict:
-    return prop3.try_optimum(case, count, seed, tolerance, descents)
+    return prop3_same_inputs.try_optimum(case, count, seed, tolerance, descents)
 
 
 settings = [
     {"case": case, "count": p.instances, "seed": place, "tolerance": TOLERANCE, "descents": p.descents}
-    for place, case in enumerate(prop3.CASES)
+    for place, case in enumerate(prop3_same_inputs.CASES)
 ]
 tried = runs.map(optimum, settings, what="instances").assign(kind="optimum")
 
@@ -115,12 +115,12 @@ worst_table(tried)
 
 # %%
 def degenerate(case: str, count: int, seed: int, tolerance: float) -> dict:
-    return prop3.try_degenerate(case, count, seed, tolerance)
+    return prop3_same_inputs.try_degenerate(case, count, seed, tolerance)
 
 
 ties = runs.map(
     degenerate,
-    [{"case": case, "count": p.instances, "seed": 7, "tolerance": TOLERANCE} for case in prop3.DEGENERATE],
+    [{"case": case, "count": p.instances, "seed": 7, "tolerance": TOLERANCE} for case in prop3_same_inputs.DEGENERATE],
     what="degenerate",
 ).assign(kind="degenerate")
 ties.set_index("case")[["n", "excess", "sine_least", "sine_median", "broken"]].rename(
@@ -161,15 +161,15 @@ ties.set_index("case")[["n", "excess", "sine_least", "sine_median", "broken"]].r
 # %%
 def curve(kappa: float, noise: float, seed: int, points: int) -> list[dict]:
     rng = np.random.default_rng(seed)
-    drawn = prop3.smallest_dip() if kappa == 2 else prop3.draw_remark(kappa, noise, rng)
+    drawn = prop3_same_inputs.smallest_dip() if kappa == 2 else prop3_same_inputs.draw_remark(kappa, noise, rng)
     alphas = np.geomspace(1, 1e4, points)
     names = ("signed", "absolute", "outputs")
-    curves = zip(alphas, *prop3.weighted_line(*drawn, alphas), strict=True)
+    curves = zip(alphas, *prop3_same_inputs.weighted_line(*drawn, alphas), strict=True)
     return [{"alpha": a, "dip": kappa == 2} | dict(zip(names, values, strict=True)) for a, *values in curves]
 
 
 def remark(kappa: float, noise: float, count: int, seed: int, tolerance: float) -> dict:
-    return prop3.try_remark(kappa, noise, count, seed, tolerance)
+    return prop3_same_inputs.try_remark(kappa, noise, count, seed, tolerance)
 
 
 examples = [{"kappa": 2.0, "noise": (29 / 5) ** 0.5, "seed": 0, "points": 200}]
@@ -250,7 +250,7 @@ remark_table(shares)
 
 # %%
 def lines(count: int, seed: int) -> list[dict]:
-    return prop3.try_lines(count, seed)
+    return prop3_same_inputs.try_lines(count, seed)
 
 
 def line_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -288,7 +288,7 @@ parts = [
         ("alternating least squares ends in the same span", "angle", "max", "angle_n", 1e-6, "full column rank, λ_r > λ_{r+1}"),
     )
 ]  # fmt: skip
-idle = ties[ties["case"] == prop3.DEGENERATE[0]].iloc[0]
+idle = ties[ties["case"] == prop3_same_inputs.DEGENERATE[0]].iloc[0]
 n = int(shares["n"].sum())
 parts += [
     results.check(

@@ -44,7 +44,7 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import prop1, prop4
+from mtlrepro.papers.transfer.theory import prop1_capacity, prop4_span
 
 plots.use()
 BLUE, RED, GREEN = (plots.COLORS[name] for name in ("blue", "vermillion", "green"))
@@ -69,10 +69,12 @@ runs = results.Runs(p)
 
 # %%
 def span(case: str, count: int, seed: int, tolerance: float) -> dict:
-    return prop4.try_span(case, count, seed, tolerance)
+    return prop4_span.try_span(case, count, seed, tolerance)
 
 
-cases = [{"case": case, "count": p.instances, "seed": place, "tolerance": TOLERANCE} for place, case in enumerate(prop1.CASES)]
+cases = [
+    {"case": case, "count": p.instances, "seed": place, "tolerance": TOLERANCE} for place, case in enumerate(prop1_capacity.CASES)
+]
 tried = runs.map(span, cases, what="instances").assign(kind="span")
 
 
@@ -111,7 +113,7 @@ worst_table(tried)
 # with $B = (\varepsilon, 1)$ and $A_2 = 1/\varepsilon$ it fits exactly.
 
 # %%
-pd.DataFrame([prop4.approach(epsilon) for epsilon in (1.0, 0.1, 0.01, 0.001, 0.0)]).set_index("ε")
+pd.DataFrame([prop4_span.approach(epsilon) for epsilon in (1.0, 0.1, 0.01, 0.001, 0.0)]).set_index("ε")
 
 # %% [markdown]
 # As $\varepsilon \to 0$ the loss tends to 0 and the head to infinity; at $\varepsilon = 0$ the loss jumps to 1. No $B$ has
@@ -127,11 +129,11 @@ pd.DataFrame([prop4.approach(epsilon) for epsilon in (1.0, 0.1, 0.01, 0.001, 0.0
 
 # %%
 def circle(name: str, points: int, seed: int) -> list[dict]:
-    return prop4.circle(name, points, seed)
+    return prop4_span.circle(name, points, seed)
 
 
 def moves(step: float, count: int, seed: int) -> list[dict]:
-    return prop4.try_moves(step, count, seed)
+    return prop4_span.try_moves(step, count, seed)
 
 
 angles = runs.map(circle, [{"name": name, "points": 181, "seed": 3} for name in ("two_lines", "no_optimum")], what="angles")
@@ -150,7 +152,7 @@ def draw(rows: pd.DataFrame) -> plt.Figure:
         top.plot(np.degrees(line["angle"]), line["loss"], color=color, label=label)
         top.plot(np.degrees(dots["angle"]), dots["loss"], "o", color=color, markersize=4)
     top.plot([90], [0], "o", markerfacecolor="white", color=RED, markersize=8)
-    top.plot([90], [prop4.approach(0.0)["loss"]], "o", color=RED, markersize=8)
+    top.plot([90], [prop4_span.approach(0.0)["loss"]], "o", color=RED, markersize=8)
     top.set(xlabel="angle of B (degrees)", ylabel="loss with the best heads, h(B)", xticks=range(0, 181, 45), ylim=(-0.3, 6.3))
     top.legend(title="dots: random length and sign", ncols=2, loc="upper left")
     some = rows[rows["kind"] == "move"]
@@ -181,7 +183,7 @@ plots.show(draw(rows))
 
 # %%
 def lines(count: int, seed: int) -> list[dict]:
-    return prop4.try_lines(count, seed)
+    return prop4_span.try_lines(count, seed)
 
 
 def line_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -203,8 +205,10 @@ rows = pd.concat([rows, steps], ignore_index=True)
 line_table(steps)
 
 # %%
-one = prop4.Tasks((np.array([[2.0]]),), (np.array([1.0]),), np.ones(1))
-pd.Series({"with the pseudo-inverse": prop4.explained(one, np.eye(1)), "as printed": prop4.explained(one, np.eye(1), power=1)})
+one = prop4_span.Tasks((np.array([[2.0]]),), (np.array([1.0]),), np.ones(1))
+pd.Series(
+    {"with the pseudo-inverse": prop4_span.explained(one, np.eye(1)), "as printed": prop4_span.explained(one, np.eye(1), power=1)}
+)
 
 # %% [markdown]
 # ## Verdict

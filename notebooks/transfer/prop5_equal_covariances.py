@@ -46,7 +46,7 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import prop5
+from mtlrepro.papers.transfer.theory import prop5_equal_covariances
 
 plots.use()
 COLORS = [plots.COLORS[name] for name in ("blue", "vermillion", "green", "purple")]
@@ -76,7 +76,7 @@ runs = results.Runs(p)
 
 # %%
 def optimum(case: str, count: int, seed: int, tolerance: float, descents: int) -> dict:
-    return prop5.try_optimum(case, count, seed, tolerance, descents)
+    return prop5_equal_covariances.try_optimum(case, count, seed, tolerance, descents)
 
 
 chunk = min(100, p.instances)
@@ -84,7 +84,7 @@ chunks = -(-p.instances // chunk)
 settings = [
     {"case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE}
     | {"descents": p.descents // chunks + (part < p.descents % chunks)}
-    for place, case in enumerate(prop5.CASES)
+    for place, case in enumerate(prop5_equal_covariances.CASES)
     for part in range(chunks)
 ]
 tried = runs.map(optimum, settings, what="instances").assign(kind="optimum")
@@ -123,7 +123,10 @@ def reading_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line a reading of D: in how many instances its B* is not optimal, and its largest excess loss."""
     some = rows[rows["kind"] == "optimum"]
     n = int(some["n"].sum())
-    lines = {reading: (n, int(some[f"{reading}: broken"].sum()), some[f"{reading}: worst"].max()) for reading in prop5.OPTIMA}
+    lines = {
+        reading: (n, int(some[f"{reading}: broken"].sum()), some[f"{reading}: worst"].max())
+        for reading in prop5_equal_covariances.OPTIMA
+    }
     return pd.DataFrame.from_dict(lines, orient="index", columns=["instances", "not optimal in", "largest excess, share of |y|²"])
 
 
@@ -153,11 +156,11 @@ reading_table(tried)
 
 # %%
 def example(scale: float, k: int, seed: int, starts: int) -> list[dict]:
-    return prop5.try_example(k, scale, seed, starts)
+    return prop5_equal_covariances.try_example(k, scale, seed, starts)
 
 
 def corollary(scale: float, count: int, seed: int, tolerance: float) -> list[dict]:
-    return prop5.try_corollary(scale, count, seed, tolerance)
+    return prop5_equal_covariances.try_corollary(scale, count, seed, tolerance)
 
 
 examples = runs.map(example, [{"scale": c, "k": 6, "seed": 4, "starts": 2} for c in (0.5, 1.0, 1.3)], what="examples")
@@ -202,7 +205,7 @@ plots.show(draw(rows))
 def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line a reading: in how many instances the bound is below the cost at each scale, and the range of bound / cost at 1."""
     some = rows[rows["kind"] == "corollary"]
-    table = some.pivot(index="reading", columns="scale", values="broken").astype(int).loc[list(prop5.BOUNDS)]
+    table = some.pivot(index="reading", columns="scale", values="broken").astype(int).loc[list(prop5_equal_covariances.BOUNDS)]
     table.columns = [f"false at {scale:g}" for scale in table.columns]
     at_one = some[some["scale"] == 1].set_index("reading")[["n", "least", "median", "largest"]]
     return table.join(at_one.astype({"n": int}).rename(columns={"n": "instances"}).add_suffix(" at 1"))
@@ -218,19 +221,24 @@ bound_table(bounds)
 
 
 # %%
-def costs(tasks: prop5.Tasks) -> dict[str, float]:
-    white = prop5.whiten(tasks)
+def costs(tasks: prop5_equal_covariances.Tasks) -> dict[str, float]:
+    white = prop5_equal_covariances.whiten(tasks)
     names = {
         "Σ λ_i², printed": "printed: one side, D of Σ, λ²",
         "Σ λ_i, printed matrix": "one side, D of Σ, λ",
         "Σ λ_i (corrected)": "both sides, D of X, λ (corrected)",
     }
-    found = prop5.best_loss(tasks, prop5.optimum(tasks, 1)) - white.own.sum()
-    return {"true cost": found} | {label: prop5.corollary_bound(white, 1, reading) for label, reading in names.items()}
+    found = prop5_equal_covariances.best_loss(tasks, prop5_equal_covariances.optimum(tasks, 1)) - white.own.sum()
+    return {"true cost": found} | {
+        label: prop5_equal_covariances.corollary_bound(white, 1, reading) for label, reading in names.items()
+    }
 
 
 pd.DataFrame(
-    {"X = identity, y_i = e_i / 2": costs(prop5.basis_tasks(2, 0.5)), "Σ = diag(4, 1)": costs(prop5.one_sided_example())}
+    {
+        "X = identity, y_i = e_i / 2": costs(prop5_equal_covariances.basis_tasks(2, 0.5)),
+        "Σ = diag(4, 1)": costs(prop5_equal_covariances.one_sided_example()),
+    }
 ).T
 
 # %% [markdown]
@@ -250,7 +258,7 @@ pd.DataFrame(
 
 # %%
 def lines(count: int, seed: int) -> list[dict]:
-    return prop5.try_lines(count, seed)
+    return prop5_equal_covariances.try_lines(count, seed)
 
 
 def line_table(rows: pd.DataFrame) -> pd.DataFrame:

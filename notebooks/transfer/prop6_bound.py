@@ -47,7 +47,7 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import prop6
+from mtlrepro.papers.transfer.theory import prop6_bound
 
 plots.use()
 BLUE, ORANGE, GREEN = (plots.COLORS[name] for name in ("blue", "vermillion", "green"))
@@ -90,10 +90,10 @@ runs = results.Runs(p)
 # $X_i$ the identity, $y_i = e_i$, with two tasks and $r = 1$. The loss is $k - r = 1$; the printed bound is negative.
 
 # %%
-tasks, rng = prop6.smallest(), np.random.default_rng(0)
-steps = prop6.orthogonalise(tasks, rng)
-loss, _ = prop6.least_loss(tasks, 1, rng, 1, steps.w[:, :1])
-opt, tail = tasks.energy - prop6.explained_alone(tasks).sum(), steps.lambdas[1:].sum()
+tasks, rng = prop6_bound.smallest(), np.random.default_rng(0)
+steps = prop6_bound.orthogonalise(tasks, rng)
+loss, _ = prop6_bound.least_loss(tasks, 1, rng, 1, steps.w[:, :1])
+opt, tail = tasks.energy - prop6_bound.explained_alone(tasks).sum(), steps.lambdas[1:].sum()
 pd.Series(
     {"OPT": opt, "λ_1": steps.lambdas[0], "λ_2": steps.lambdas[1], "h(B*)": loss, "printed": opt - tail, "corrected": opt + tail}
 ).to_frame("X_i = identity, y_i = e_i")
@@ -110,7 +110,7 @@ pd.Series(
 
 # %%
 def curve(name: str, seed: int, starts: int) -> list[dict]:
-    return prop6.curve(name, seed, starts)
+    return prop6_bound.curve(name, seed, starts)
 
 
 NAMES = {
@@ -156,7 +156,7 @@ plots.show(draw(curves))
 
 # %%
 def trap(k: int, seed: int) -> dict:
-    return prop6.try_trap(k, seed)
+    return prop6_bound.try_trap(k, seed)
 
 
 def trap_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -180,13 +180,13 @@ trap_table(traps)
 
 # %%
 def bound(case: str, count: int, seed: int, tolerance: float, starts: int) -> dict:
-    return prop6.try_bound(case, count, seed, tolerance, starts)
+    return prop6_bound.try_bound(case, count, seed, tolerance, starts)
 
 
 chunk = min(50, p.instances)
 settings = [
     {"case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE, "starts": p.starts}
-    for place, case in enumerate(prop6.CASES)
+    for place, case in enumerate(prop6_bound.CASES)
     for part in range(-(-p.instances // chunk))
 ]
 tried = runs.map(bound, settings, what="instances").assign(kind="bound")
@@ -224,7 +224,9 @@ def reading_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line a reading: in how many instances it fails for certain, and by how much at most."""
     some = rows[rows["kind"] == "bound"]
     n = int(some["n"].sum())
-    lines = {text: (n, int(some[f"{name}_broken"].sum()), some[f"{name}_worst"].max()) for name, text in prop6.CLAIMS.items()}
+    lines = {
+        text: (n, int(some[f"{name}_broken"].sum()), some[f"{name}_worst"].max()) for name, text in prop6_bound.CLAIMS.items()
+    }
     return pd.DataFrame.from_dict(lines, orient="index", columns=["instances", "fails in", "largest excess, share of |y|²"])
 
 
@@ -242,7 +244,7 @@ reading_table(tried)
 
 # %%
 def lines(count: int, seed: int) -> list[dict]:
-    return prop6.try_lines(count, seed)
+    return prop6_bound.try_lines(count, seed)
 
 
 def line_table(rows: pd.DataFrame) -> pd.DataFrame:

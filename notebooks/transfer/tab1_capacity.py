@@ -55,8 +55,8 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.data import text
-from mtlrepro.training import sentences as lstm
+from mtlrepro.papers.transfer.data import text
+from mtlrepro.papers.transfer.training import sentences as lstm
 
 plots.use()
 runs = results.Runs(p)

@@ -52,7 +52,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import transfer_bound
+from mtlrepro.papers.transfer.theory import thm2_bound
 
 plots.use()
 runs = results.Runs(p)
@@ -74,16 +74,16 @@ DELTA = 0.1
 
 # %%
 def tried(name: str, setting: dict, count: int, seed: int, factor: float, condition: str) -> list[dict]:
-    return transfer_bound.try_bounds(setting, count, seed, factor, condition)
+    return thm2_bound.try_bounds(setting, count, seed, factor, condition)
 
 
-base = transfer_bound.Setting(d=10, delta=DELTA, c=0.1)
+base = thm2_bound.Setting(d=10, delta=DELTA, c=0.1)
 SETTINGS = {
-    "well conditioned": transfer_bound.settings_with(base),
-    "noisy source": transfer_bound.settings_with(base, sigma1=5.0),
-    "ill-conditioned source": transfer_bound.settings_with(base, kappa1=10.0),
-    "ill-conditioned noisy target": transfer_bound.settings_with(base, c=0.05, share=0.2, kappa2=30.0, noise=1.0),
-    "target without noise": transfer_bound.settings_with(base, c=0.05, noise=0.0),
+    "well conditioned": thm2_bound.settings_with(base),
+    "noisy source": thm2_bound.settings_with(base, sigma1=5.0),
+    "ill-conditioned source": thm2_bound.settings_with(base, kappa1=10.0),
+    "ill-conditioned noisy target": thm2_bound.settings_with(base, c=0.05, share=0.2, kappa2=30.0, noise=1.0),
+    "target without noise": thm2_bound.settings_with(base, c=0.05, noise=0.0),
 }
 factors = [4.0**power for power in range(-8, 3, 2)]
 settings = [
@@ -204,7 +204,7 @@ transfer_table(curves)
 
 # %%
 def noise(constant: float, c: float, delta: float, ratio: float, count: int, seed: int) -> list[dict]:
-    return transfer_bound.noisy_source(constant, c, delta, ratio, count, seed)
+    return thm2_bound.noisy_source(constant, c, delta, ratio, count, seed)
 
 
 counter = runs.map(
@@ -227,7 +227,7 @@ def counter_table(rows: pd.DataFrame) -> pd.DataFrame:
 counter_table(counter)
 
 # %%
-noisy_many = {"many inputs, noisy source": transfer_bound.settings_with(base, d=60, sigma1=10.0, rows=80)}
+noisy_many = {"many inputs, noisy source": thm2_bound.settings_with(base, d=60, sigma1=10.0, rows=80)}
 enough = [
     {"name": name, "setting": setting, "count": p.draws, "seed": 900 + place, "factor": 1.0, "condition": "corrected"}
     for place, (name, setting) in enumerate((SETTINGS | noisy_many).items())
@@ -257,10 +257,10 @@ corrected_table(corrected)
 
 # %%
 def lines(which: str, setting: dict, count: int, seed: int, condition: str) -> list[dict]:
-    return transfer_bound.try_lines(which, setting, count, seed, condition)
+    return thm2_bound.try_lines(which, setting, count, seed, condition)
 
 
-examined = transfer_bound.settings_with(base, d=20, kappa1=4.0, kappa2=2.0, rows=40)
+examined = thm2_bound.settings_with(base, d=20, kappa1=4.0, kappa2=2.0, rows=40)
 steps = runs.map(
     lines, [{"which": "theorem", "setting": examined, "count": p.proofs, "seed": 11, "condition": "printed"}], what="proofs"
 ).assign(kind="line")  # fmt: skip

@@ -49,8 +49,8 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import plots, results
-from mtlrepro.theorems import relu
-from mtlrepro.theorems.landscape import rate_interval
+from mtlrepro.papers.transfer.theory import thm9_relu
+from mtlrepro.papers.transfer.theory.lemma10_landscape import rate_interval
 
 plots.use()
 runs = results.Runs(p)
@@ -86,9 +86,9 @@ DELTA = 0.1
 # %%
 def kernel(degrees: float, d: int, samples: int, seed: int) -> dict:
     angle = float(np.deg2rad(degrees))
-    row = relu.kernel_sample(angle, d, samples, seed) | {"quadrature": relu.kernel_quadrature(angle)}
-    row["printed"] = relu.g_printed(angle) / 2
-    row["variance over g"] = relu.product_variance(angle) / float(relu.g(angle))
+    row = thm9_relu.kernel_sample(angle, d, samples, seed) | {"quadrature": thm9_relu.kernel_quadrature(angle)}
+    row["printed"] = thm9_relu.g_printed(angle) / 2
+    row["variance over g"] = thm9_relu.product_variance(angle) / float(thm9_relu.g(angle))
     return row
 
 
@@ -127,19 +127,19 @@ kernels[["degrees", "printed", "quadrature", "sampled", "error", "off", "varianc
 
 # %%
 def constant(against: str, top: float) -> dict:
-    return relu.sharp_constant(against, top)
+    return thm9_relu.sharp_constant(against, top)
 
 
 def chain(degrees: float) -> dict:
-    return relu.steps(float(np.deg2rad(degrees)))
+    return thm9_relu.steps(float(np.deg2rad(degrees)))
 
 
 tops = {"1 rad": 1.0, "π/2": float(np.pi / 2), "π": float(np.pi)}
 sharp = runs.map(
-    constant, [{"against": against, "top": top} for against in relu.COMPARED for top in tops.values()], what="constants"
+    constant, [{"against": against, "top": top} for against in thm9_relu.COMPARED for top in tops.values()], what="constants"
 ).assign(kind="constant")  # fmt: skip
 chains = runs.map(chain, [{"degrees": float(a)} for a in range(0, 181, 3)], what="chain").assign(kind="chain")
-table = sharp.assign(interval=[f"(0, {name}]" for _ in relu.COMPARED for name in tops])
+table = sharp.assign(interval=[f"(0, {name}]" for _ in thm9_relu.COMPARED for name in tops])
 table[["against", "interval", "constant", "angle"]].rename(columns={"angle": "attained at (radians)"}).set_index("against")
 
 
@@ -179,18 +179,18 @@ plots.show(draw_chain(chains))
 
 # %%
 def simulated(name: str, setting: dict, count: int, seed: int, factor: float, condition: str) -> list[dict]:
-    return relu.try_theorem(setting, count, seed, factor, condition)
+    return thm9_relu.try_theorem(setting, count, seed, factor, condition)
 
 
-base = relu.Setting(delta=DELTA)
+base = thm9_relu.Setting(delta=DELTA)
 SETTINGS = {
-    "small noise": relu.settings_with(base),
-    "noisy source, C = 1": relu.settings_with(base, sigma1=20.0),
-    "ill-conditioned target, C = 1": relu.settings_with(base, kappa2=40.0),
+    "small noise": thm9_relu.settings_with(base),
+    "noisy source, C = 1": thm9_relu.settings_with(base, sigma1=20.0),
+    "ill-conditioned target, C = 1": thm9_relu.settings_with(base, kappa2=40.0),
 }
 TEN = {
-    "noisy source, C = 10": relu.settings_with(base, sigma1=20.0 * 10**0.5),
-    "ill-conditioned target, C = 10": relu.settings_with(base, kappa2=40.0 * 10**0.5),
+    "noisy source, C = 10": thm9_relu.settings_with(base, sigma1=20.0 * 10**0.5),
+    "ill-conditioned target, C = 10": thm9_relu.settings_with(base, kappa2=40.0 * 10**0.5),
 }
 settings = [
     {"name": name, "setting": setting, "count": p.draws, "seed": 10 * place, "factor": factor, "condition": "printed"}
@@ -202,9 +202,9 @@ settings = [
 ]
 found = runs.map(simulated, settings, what="tasks").assign(kind="task")
 RESTORED = {
-    "small noise": relu.settings_with(base),
-    "noisy source": relu.settings_with(base, sigma1=10.0),
-    "ill-conditioned target": relu.settings_with(base, kappa2=3.0),
+    "small noise": thm9_relu.settings_with(base),
+    "noisy source": thm9_relu.settings_with(base, sigma1=10.0),
+    "ill-conditioned target": thm9_relu.settings_with(base, kappa2=3.0),
 }
 enough = [
     {"name": name, "setting": setting, "count": p.restored, "seed": 200 + place, "factor": 1.0, "condition": "restored"}
@@ -272,7 +272,7 @@ plots.show(draw(found))
 
 # %%
 def families(sizes: list[float]) -> list[dict]:
-    return relu.counterexamples(sizes)
+    return thm9_relu.counterexamples(sizes)
 
 
 closed = runs.map(families, [{"sizes": [2.0, 10.0, 100.0, 1000.0]}], what="counterexamples").assign(kind="counterexample")
@@ -293,7 +293,7 @@ closed.pivot_table(["bound", "error"], "size", "family", sort=False)
 
 # %%
 def deterministic(count: int, seed: int, tolerance: float) -> dict:
-    return relu.try_head_bound(count, seed, tolerance)
+    return thm9_relu.try_head_bound(count, seed, tolerance)
 
 
 heads = runs.map(deterministic, [{"count": 20 * p.proofs, "seed": 61, "tolerance": 1e-9}], what="heads").assign(kind="head")
@@ -318,11 +318,11 @@ heads[["n", "violations", "worst", "loose"]].rename(columns={"worst": "largest e
 
 # %%
 def lines(setting: dict, count: int, seed: int) -> list[dict]:
-    return relu.proof_rows(setting, count, seed)
+    return thm9_relu.proof_rows(setting, count, seed)
 
 
 def hoeffding(delta: float, m1: int, count: int, seed: int) -> dict:
-    return relu.hoeffding_rate(m1, delta, count, seed)
+    return thm9_relu.hoeffding_rate(m1, delta, count, seed)
 
 
 def line_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -332,7 +332,9 @@ def line_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table.astype({"n": int, "broken": int}).rename(columns=names).set_index("line").fillna("")
 
 
-steps = runs.map(lines, [{"setting": relu.settings_with(base), "count": p.proofs, "seed": 71}], what="proofs").assign(kind="line")
+steps = runs.map(lines, [{"setting": thm9_relu.settings_with(base), "count": p.proofs, "seed": 71}], what="proofs").assign(
+    kind="line"
+)
 line_table(steps)
 
 # %%

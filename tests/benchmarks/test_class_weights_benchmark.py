@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from mtlrepro.data.scenes import PRESETS, scenes
-from mtlrepro.training.step_seconds import same_updates, seconds
+from mtlrepro.papers.classweights.data.scenes import PRESETS, scenes
+from mtlrepro.papers.classweights.tab2_seconds import same_updates, seconds
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.models import resnet18
 
+from mtlrepro.device import deterministic, generator, seeded
 from mtlrepro.methods.data_maps import DataMap, true_label_probability
-from mtlrepro.training.device import deterministic, generator, seeded
 
 POINTS, BATCH, STEPS = 50_000, 128, 5
 

@@ -13,10 +13,10 @@ import time
 import pytest
 import torch
 
-from mtlrepro import theory
-from mtlrepro.data.synthetic import transfer_tasks
-from mtlrepro.training.device import generator
-from mtlrepro.training.ensemble import Order, fit_alone, fit_grid
+from mtlrepro.device import generator
+from mtlrepro.papers.transfer.data.synthetic import transfer_tasks
+from mtlrepro.papers.transfer.theory import optimum as theory
+from mtlrepro.papers.transfer.training.run_grid import Order, fit_alone, fit_grid
 
 SEEDS, SIZES, RATES, TARGET, KAPPA = range(5), [200, 300, 500, 1_000, 2_000], [1e-4, 1e-3, 1e-2, 1e-1], 9_000, 100.0
 PLAIN_RUNS = 12

@@ -17,12 +17,12 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from mtlrepro.device import generator, seeded
 from mtlrepro.methods.hydalearn import HydaLearn
 from mtlrepro.methods.static import Static
 from mtlrepro.models.shared_bottom import SharedBottom
 from mtlrepro.models.stacked_mlp import StackedMLP
 from mtlrepro.training import Batch, RunwiseSGD
-from mtlrepro.training.device import generator, seeded
 from mtlrepro.training.loop import train_step
 from mtlrepro.training.metrics import mean_absolute_error, mean_squared_error
 

@@ -14,9 +14,9 @@ import pytest
 import torch
 from scipy import stats
 
+from mtlrepro.device import generator
 from mtlrepro.methods.task_aware_sampler import task_aware_weights
-from mtlrepro.training.device import generator
-from mtlrepro.training.input_throughput import batched_loader, loader, ours, records, throughput
+from mtlrepro.papers.cotask.sampler_throughput import batched_loader, loader, ours, records, throughput
 
 SIZE, TASKS, TURNS = 20_000, 18, 9
 

@@ -10,7 +10,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from mtlrepro import pages, paths
+from mtlrepro import paths
+from mtlrepro.book import pages
 
 PARAMETERS = 'profile: str = "quick"  # quick, full or paper\nseeds: int = None  # how many seeds; None: the profile\'s value'
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mtlrepro import exhibits, pages, paths
+from mtlrepro import exhibits, paths
+from mtlrepro.book import pages
 from mtlrepro.errors import MtlreproError
 
 Write = Callable[..., pages.Page]

@@ -19,8 +19,9 @@ import yaml
 from PIL import Image
 
 from mtlrepro import paths
-from mtlrepro.data import download, text
-from mtlrepro.data.manifest import array_sha256
+from mtlrepro.data import download
+from mtlrepro.data.places import array_sha256
+from mtlrepro.papers.transfer.data import text
 
 
 def _sha(content: bytes) -> str:

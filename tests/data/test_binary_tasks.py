@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtlrepro import paths
-from mtlrepro.data import binary_tasks, cifar, digits, manifest
+from mtlrepro.data import binary_tasks, cifar, digits, places
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 
 
@@ -85,7 +85,7 @@ def test_a_class_belongs_to_the_superclass_of_its_images():
 
 
 def _needs(name: str) -> None:
-    if paths.mirror() is None or not manifest.find(name):
+    if paths.mirror() is None or not places.find(name):
         pytest.skip(f"MTLREPRO_MIRROR is not set or lacks {name}")
 
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mtlrepro.data import cifar_mtl as module
 from mtlrepro.data.cifar import ImageSet
-from mtlrepro.data.cifar_mtl import cifar_mtl, digits_mtl, noise_matrix, noisy
 from mtlrepro.errors import BadValue
 from mtlrepro.exhibits import get
 from mtlrepro.methods.cotask import combine_tasks
+from mtlrepro.papers.cotask.data import cifar_mtl as module
+from mtlrepro.papers.cotask.data.cifar_mtl import cifar_mtl, digits_mtl, noise_matrix, noisy
 
 COARSE = tuple(sorted(module.PAPER_NAMES))
 

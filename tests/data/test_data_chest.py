@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from mtlrepro import paths
-from mtlrepro.data import chest, manifest
+from mtlrepro.data import places
 from mtlrepro.errors import BadValue, DataCorrupt
+from mtlrepro.papers.transfer.data import chest
 
 ENTRIES = [
     ("00000001_000.png", "Cardiomegaly|Effusion", 1, False),
@@ -86,7 +87,7 @@ def test_no_patient_is_in_two_parts_and_every_image_is_in_one(official):
 
 
 def test_the_public_subset_is_as_its_manifest_says():
-    if paths.mirror() is None or not manifest.find("nih64"):
+    if paths.mirror() is None or not places.find("nih64"):
         pytest.skip("MTLREPRO_MIRROR is not set or lacks nih64")
     found = chest.load_nih64()
     assert found.images.shape == (1000, 64, 64, 1)

@@ -14,8 +14,9 @@ import pytest
 import torch
 from scipy.stats import skew
 
-from mtlrepro.data import clinical, manifest
+from mtlrepro.data import places
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
+from mtlrepro.papers.hydalearn.data import clinical
 
 # --- SUPPORT2 ---------------------------------------------------------------------------------------------------------
 
@@ -378,7 +379,7 @@ def test_a_part_of_the_set_can_be_checked_without_vital_signs(mimic: Path) -> No
 
 
 def _at_hand(name: str) -> None:
-    if manifest.find(name) is None:
+    if places.find(name) is None:
         pytest.skip(f"{name} is not at hand")
 
 

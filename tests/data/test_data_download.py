@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from mtlrepro.data import download, manifest
-from mtlrepro.data.manifest import Manifest, Member
+from mtlrepro.data import download, manifest, places, schema
+from mtlrepro.data.schema import Manifest, Member
 from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
 
 CONTENT = bytes(range(256)) * 2000  # 512,000 bytes
@@ -38,7 +38,7 @@ def one(write_manifest: Callable[..., Path]) -> Manifest:
     """A set of one file, big.bin."""
     source = {"url": "https://example.org/big.bin", "file": "big.bin", "sha256": _sha(CONTENT), "size": len(CONTENT)}
     write_manifest("one", sources=[source], layouts={"official": {"folders": ["one"]}})
-    return manifest.get("one")
+    return schema.get("one")
 
 
 def _files(folder: Path) -> list[str]:
@@ -50,7 +50,7 @@ def _files(folder: Path) -> list[str]:
 
 def test_a_download_is_checked_placed_and_not_repeated(server: Any, one: Manifest) -> None:
     server.files["big.bin"] = CONTENT
-    folder = manifest.cached("one")
+    folder = places.cached("one")
     for _ in range(2):
         download.fetch_into(_from(server, one), folder)
     assert (folder / "big.bin").read_bytes() == CONTENT
@@ -62,8 +62,8 @@ def test_a_download_is_checked_placed_and_not_repeated(server: Any, one: Manifes
 def test_a_broken_download_goes_on_where_it_stopped(server: Any, one: Manifest, ranges: bool) -> None:
     """The second request asks for the rest only; a server without ranges is read from the start."""
     server.files["big.bin"], server.break_after, server.ranges = CONTENT, 200_000, ranges
-    download.fetch_into(_from(server, one), manifest.cached("one"))
-    assert (manifest.cached("one") / "big.bin").read_bytes() == CONTENT
+    download.fetch_into(_from(server, one), places.cached("one"))
+    assert (places.cached("one") / "big.bin").read_bytes() == CONTENT
     (_, first), (_, second) = server.asked
     assert first is None
     assert second is not None
@@ -74,11 +74,11 @@ def test_a_partial_file_of_an_earlier_process_is_used(server: Any, one: Manifest
     monkeypatch.setattr(download, "ATTEMPTS_AFTER_THE_FIRST", 0)
     server.files["big.bin"], server.break_after = CONTENT, 300_000
     with pytest.raises(DataMissing, match="goes on where it stopped"):
-        download.fetch_into(_from(server, one), manifest.cached("one"))
-    assert not _files(manifest.cached("one"))
-    download.fetch_into(_from(server, one), manifest.cached("one"))
+        download.fetch_into(_from(server, one), places.cached("one"))
+    assert not _files(places.cached("one"))
+    download.fetch_into(_from(server, one), places.cached("one"))
     assert server.asked[-1][1] is not None
-    assert (manifest.cached("one") / "big.bin").read_bytes() == CONTENT
+    assert (places.cached("one") / "big.bin").read_bytes() == CONTENT
 
 
 def test_a_stale_partial_file_cannot_spoil_the_result(server: Any, one: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,11 +87,11 @@ def test_a_stale_partial_file_cannot_spoil_the_result(server: Any, one: Manifest
     monkeypatch.setattr(download, "ATTEMPTS_AFTER_THE_FIRST", 0)
     server.files["big.bin"], server.break_after = other, 100_000
     with pytest.raises(DataMissing):
-        download.fetch_into(_from(server, one), manifest.cached("one"))
+        download.fetch_into(_from(server, one), places.cached("one"))
     monkeypatch.setattr(download, "ATTEMPTS_AFTER_THE_FIRST", 3)
     server.files["big.bin"] = CONTENT
-    download.fetch_into(_from(server, one), manifest.cached("one"))
-    assert (manifest.cached("one") / "big.bin").read_bytes() == CONTENT
+    download.fetch_into(_from(server, one), places.cached("one"))
+    assert (places.cached("one") / "big.bin").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "longer"])
@@ -99,7 +99,7 @@ def test_wrong_bytes_from_the_server_are_refused_and_nothing_is_written(server: 
     wrong = {"flipped": CONTENT[:-1] + b"\0", "cut": CONTENT[:-1], "longer": CONTENT + b"\0"}[damage]
     server.files["big.bin"] = wrong
     with pytest.raises(DataCorrupt) as error:
-        download.fetch_into(_from(server, one), manifest.cached("one"))
+        download.fetch_into(_from(server, one), places.cached("one"))
     assert "big.bin" in str(error.value)
     if damage != "longer":
         assert _sha(CONTENT) in str(error.value)
@@ -108,7 +108,7 @@ def test_wrong_bytes_from_the_server_are_refused_and_nothing_is_written(server: 
 
 
 def test_a_corrupt_file_in_the_cache_is_refused_not_replaced(server: Any, one: Manifest) -> None:
-    folder = manifest.cached("one")
+    folder = places.cached("one")
     folder.mkdir(parents=True)
     (folder / "big.bin").write_bytes(CONTENT[:-1] + b"\0")
     server.files["big.bin"] = CONTENT
@@ -121,7 +121,7 @@ def test_a_corrupt_file_in_the_cache_is_refused_not_replaced(server: Any, one: M
 
 def test_a_moved_file_is_reported_at_once(server: Any, one: Manifest) -> None:
     with pytest.raises(DataMissing, match="404"):
-        download.fetch_into(_from(server, one), manifest.cached("one"))
+        download.fetch_into(_from(server, one), places.cached("one"))
     assert len(server.asked) == 1
 
 
@@ -131,7 +131,7 @@ def test_only_https_is_fetched_also_after_a_redirect(server: Any, one: Manifest,
     server.files["elsewhere"] = CONTENT
     calls: list[str] = []
     monkeypatch.setattr(download, "_refuse_scheme", lambda url: calls.append(url))
-    download.fetch_into(entry, manifest.cached("one"))
+    download.fetch_into(entry, places.cached("one"))
     assert f"{server.url}/elsewhere" in calls
     monkeypatch.undo()
     with pytest.raises(MtlreproError, match="https only"):
@@ -277,14 +277,14 @@ def test_an_archive_is_fetched_by_its_members_where_its_own_hash_is_unknown(
     archive = _tar(tmp_path / "set.tar.gz").read_bytes()
     source = {"url": "https://example.org/set.tar.gz", "file": "set.tar.gz", "members": [GOOD.model_dump(exclude_none=True)]}
     write_manifest("packed", sources=[source], layouts={"official": {"folders": ["packed"]}})
-    entry = _from(server, manifest.get("packed"))
+    entry = _from(server, schema.get("packed"))
     server.files["set.tar.gz"] = _tar(tmp_path / "bad.tar.gz", (_info("../evil"), b"x")).read_bytes()
     with pytest.raises(DataCorrupt):
-        download.fetch_into(entry, manifest.cached("packed"))
-    assert _files(manifest.cached("packed")) == []
+        download.fetch_into(entry, places.cached("packed"))
+    assert _files(places.cached("packed")) == []
     server.files["set.tar.gz"] = archive
-    download.fetch_into(entry, manifest.cached("packed"))
-    assert (manifest.cached("packed") / "set/data.txt").read_bytes() == b"good"
+    download.fetch_into(entry, places.cached("packed"))
+    assert (places.cached("packed") / "set/data.txt").read_bytes() == b"good"
     assert not list((Path(os.environ["MTLREPRO_CACHE"]) / "downloads").rglob("set.tar.gz"))
 
 
@@ -294,5 +294,5 @@ def test_gzip_bytes_are_not_unpacked_on_the_way(server: Any, write_manifest: Cal
     source = {"url": "https://example.org/a.gz", "file": "a.gz", "sha256": _sha(packed)}
     write_manifest("packed", sources=[source], layouts={"official": {"folders": ["packed"]}})
     server.files["a.gz"] = packed
-    download.fetch_into(_from(server, manifest.get("packed")), manifest.cached("packed"))
-    assert (manifest.cached("packed") / "a.gz").read_bytes() == packed
+    download.fetch_into(_from(server, schema.get("packed")), places.cached("packed"))
+    assert (places.cached("packed") / "a.gz").read_bytes() == packed

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtlrepro.data import glue
 from mtlrepro.errors import DataCorrupt, UnknownName
+from mtlrepro.papers.transfer.data import glue
 
 FILES = {
     "CoLA": {"train": "gj04\t1\t\tIt went .\ngj04\t0\t*\tWent it .\n", "dev": "x\t1\t\tCaf\u00e9 \u201copens\u201d .\n"},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtlrepro import paths
-from mtlrepro.data import cifar, digits, manifest
+from mtlrepro.data import cifar, digits, manifest, places
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
 
 
@@ -87,7 +87,7 @@ def test_images_that_stand_in_another_set_are_found() -> None:
 
 def test_cifar_of_the_mirror_is_the_official_one() -> None:
     """First images and labels of the real sets; decoding 500 images needs one file only."""
-    if paths.mirror() is None or not manifest.find("cifar100"):
+    if paths.mirror() is None or not places.find("cifar100"):
         pytest.skip("MTLREPRO_MIRROR is not set or lacks CIFAR-100")
     test = cifar.load_cifar("cifar100", "test")
     assert len(test) == 10_000

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from mtlrepro import exhibits, paths
-from mtlrepro.data import manifest
+from mtlrepro.data import manifest, places, schema
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
 
 PAPERS = {"transfer", "hydalearn", "cotask", "stgmtl", "classweights"}
@@ -44,7 +44,7 @@ def test_a_wrong_field_is_reported_in_one_line_with_file_line_and_field(
 ) -> None:
     file = write_manifest("broken", **fields)
     with pytest.raises(BadValue) as error:
-        manifest.manifests()
+        schema.manifests()
     message = str(error.value)
     assert message.startswith(f"data_manifests/broken.yaml:{_line_of(file, at)}: {field}: ")
     assert "\n" not in message
@@ -65,17 +65,17 @@ def test_missing_repeated_and_misnamed_fields_and_bad_yaml_are_reported_too(
     ]:
         file.write_text(text)
         with pytest.raises(BadValue) as error:
-            manifest.read_manifest(file)
+            schema.read_manifest(file)
         assert expected in str(error.value)
         assert "\n" not in str(error.value)
 
 
 def test_every_manifest_of_the_project_is_valid_and_says_how_to_get_the_data() -> None:
-    found = manifest.manifests()
+    found = schema.manifests()
     assert len(found) >= 35
     known = {exhibit.id for exhibit in exhibits.everything()}
     for name, entry in found.items():
-        assert "\n" not in manifest.how_to_get(entry), name
+        assert "\n" not in places.how_to_get(entry), name
         for used in entry.used_by:
             assert used.split("/")[0] in PAPERS, (name, used)
             assert "/" not in used or used in known, (name, used)
@@ -88,12 +88,12 @@ def test_every_data_set_of_the_five_papers_has_a_manifest() -> None:
     glue_qnli glue_rte glue_sst2 minilm chestxray14 nih64 cifar10 cifar100 digits mimic3 mimic3_demo support2 medpar fannie_mae
     deep_credit_risk ludb ecg_p18 ecg_echolvh vkitti nyu_v2 cityscapes synthetic_linear synthetic_hydalearn synthetic_text
     synthetic_stays synthetic_borrowers synthetic_ecg synthetic_scenes"""
-    assert set(expected.split()) <= set(manifest.manifests())
+    assert set(expected.split()) <= set(schema.manifests())
 
 
 def test_an_unknown_name_suggests_the_nearest_one() -> None:
     with pytest.raises(UnknownName, match="did you mean 'cifar100'"):
-        manifest.get("cifar-100")
+        schema.get("cifar-100")
 
 
 @pytest.mark.parametrize("name", ["mimic3", "fannie_mae", "cityscapes", "vkitti", "nyu_v2"])
@@ -119,7 +119,7 @@ def test_the_mirror_comes_before_the_cache_and_every_copy_is_verified(
     content = b"content"
     sha = hashlib.sha256(content).hexdigest()
     write_manifest("one", steps=["Go."], layouts={"official": {"folders": ["x", "."], "files": [{"path": "a", "sha256": sha}]}})
-    mirror, cache = tmp_path / "mirror", manifest.cached("one")
+    mirror, cache = tmp_path / "mirror", places.cached("one")
     for folder in (mirror / "x", cache):
         folder.mkdir(parents=True)
         (folder / "a").write_bytes(content)
@@ -146,8 +146,8 @@ def test_a_whole_set_in_the_cache_is_preferred_to_a_part_in_the_mirror(
     write_manifest("one", steps=["Go."], layouts=layouts)
     (tmp_path / "part").touch()
     assert manifest.status("one", tmp_path).partial
-    manifest.cached("one").mkdir(parents=True)
-    (manifest.cached("one") / "all").touch()
+    places.cached("one").mkdir(parents=True)
+    (places.cached("one") / "all").touch()
     assert manifest.status("one", tmp_path).where == "cache"
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "all").touch()
@@ -158,16 +158,16 @@ def test_a_whole_set_in_the_cache_is_preferred_to_a_part_in_the_mirror(
 def test_an_array_hash_does_not_depend_on_memory_order_or_byte_order() -> None:
     array = np.arange(12, dtype="<i4").reshape(3, 4)
     same = [np.asfortranarray(array), array.astype(">i4"), array[::1]]
-    assert {manifest.array_sha256(a) for a in same} == {manifest.array_sha256(array)}
-    assert manifest.array_sha256(array) == hashlib.sha256(array.tobytes()).hexdigest()
-    assert manifest.arrays_sha256({"a": array}) != manifest.arrays_sha256({"a": array.reshape(4, 3)})
+    assert {places.array_sha256(a) for a in same} == {places.array_sha256(array)}
+    assert places.array_sha256(array) == hashlib.sha256(array.tobytes()).hexdigest()
+    assert places.arrays_sha256({"a": array}) != places.arrays_sha256({"a": array.reshape(4, 3)})
 
 
 def test_rows_for_the_command_line_cover_every_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MTLREPRO_MIRROR", raising=False)
     monkeypatch.setenv("MTLREPRO_CACHE", str(tmp_path))
     rows = manifest.statuses()
-    assert [r.name for r in rows] == sorted(manifest.manifests())
+    assert [r.name for r in rows] == sorted(schema.manifests())
     assert {r.where for r in rows} == {"embedded", "missing"}
     assert all(r.note for r in rows if r.where == "missing")
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from mtlrepro.data import manifest, mortgage
+from mtlrepro.data import manifest, places
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
+from mtlrepro.papers.hydalearn.data import mortgage
 
 PANEL = mortgage.synthetic_panel(3, borrowers=250)
 
@@ -140,7 +141,7 @@ def _panel_manifest(write_manifest: Callable[..., Path], content: bytes, **more:
     panel = mortgage.read_panel(content, "dcr.csv")
     arrays = mortgage.table_arrays(panel)
     listed = [
-        {"name": n, "dtype": a.dtype.name, "shape": list(a.shape), "sha256": manifest.array_sha256(a)} for n, a in arrays.items()
+        {"name": n, "dtype": a.dtype.name, "shape": list(a.shape), "sha256": places.array_sha256(a)} for n, a in arrays.items()
     ]
     layouts = {
         "official": {"folders": ["."], "files": [{"path": "dcr.csv"}]},
@@ -173,7 +174,7 @@ def test_both_layouts_give_the_same_loans_and_damage_is_refused(write_manifest: 
 
 @pytest.mark.skipif("MTLREPRO_MIRROR" not in os.environ, reason="MTLREPRO_MIRROR is not set")
 def test_the_real_panel_has_its_known_size_and_balance() -> None:
-    if manifest.find("deep_credit_risk") is None:
+    if places.find("deep_credit_risk") is None:
         pytest.skip("Deep Credit Risk is not in this mirror")
     loans = mortgage.load_deep_credit_risk(0)
     assert loans.features.shape == (3990, 25)
@@ -460,7 +461,7 @@ def test_missing_files_say_what_to_do(made: list[Made], tmp_path: Path, monkeypa
 
 
 def test_one_quarter_is_enough_and_counts_as_a_part(made: list[Made], tmp_path: Path) -> None:
-    assert manifest.find("fannie_mae", tmp_path) is None
+    assert places.find("fannie_mae", tmp_path) is None
     _write(tmp_path, {k: v for k, v in _combined(made[:50]).items() if k == "2003Q4.csv"})
     status = manifest.status("fannie_mae", tmp_path)
     assert (status.where, status.partial) == ("mirror", True)

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlrepro.data import tabular
 from mtlrepro.errors import BadValue
+from mtlrepro.papers.hydalearn.data import tabular
 
 
 def _table(rows: int = 300, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:

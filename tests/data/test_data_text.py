@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlrepro import paths
-from mtlrepro.data import manifest, text
+from mtlrepro.data import manifest, places, schema
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
+from mtlrepro.papers.transfer.data import text
 
 LAYOUTS = ("official", "original_gz", "tsv")
 
@@ -74,7 +75,7 @@ def test_a_damaged_file_is_refused_by_name_with_both_hashes(tiny_sentences: Any,
 def test_arrays_that_decode_differently_are_refused_even_with_good_files(tiny_sentences: Any, manifest_folder: Path) -> None:
     """The canonical hash is a second net, below the files' own."""
     file = manifest_folder / "mr.yaml"
-    labels = manifest.get("mr").array("labels")
+    labels = schema.get("mr").array("labels")
     assert labels is not None
     file.write_text(file.read_text().replace(labels.sha256, "a" * 64))
     with pytest.raises(DataCorrupt, match="labels of mr"):
@@ -217,7 +218,7 @@ def test_synthetic_sets_follow_their_seed_and_can_be_learned() -> None:
 
 def test_the_real_sets_are_those_of_the_literature() -> None:
     """Sizes, label counts and shared sentences of the real sets, where a mirror has them."""
-    if paths.mirror() is None or not all(manifest.find(text.ALIASES.get(n, n)) for n in text.TASKS):
+    if paths.mirror() is None or not all(places.find(text.ALIASES.get(n, n)) for n in text.TASKS):
         pytest.skip("MTLREPRO_MIRROR is not set or lacks the sentence sets")
     sets = {name: text.load_sentences(name) for name in (*text.TASKS, "sst_fine")}
     sizes = {"mr": 10_662, "subj": 10_000, "cr": 3_775, "mpqa": 10_606, "trec": 5_952, "sst": 9_613, "sst_fine": 11_855}
@@ -225,7 +226,7 @@ def test_the_real_sets_are_those_of_the_literature() -> None:
     assert np.bincount(sets["trec"].labels).tolist() == [1300, 1344, 95, 1288, 916, 1009]
     shared = text.shared_sentences(sets)
     assert (shared.loc["mr", "sst_fine"], shared.loc["mr", "subj"], shared.loc["subj", "sst_fine"]) == (9_077, 4_179, 3_472)
-    if manifest.find("glove_50d"):
+    if places.find("glove_50d"):
         vectors = text.word_vectors({name: sets[name] for name in text.TASKS})  # compared with the manifest here
         assert all(text.coverage(s, vectors)[0] > 0.99 for s in sets.values())
 

@@ -10,9 +10,10 @@ import wfdb
 from scipy import stats
 
 from mtlrepro import exhibits
-from mtlrepro.data import ecg, manifest
+from mtlrepro.data import places
 from mtlrepro.errors import BadValue, DataCorrupt
 from mtlrepro.files import sha256_of
+from mtlrepro.papers.cotask.data import ecg
 
 P18, ECHO = (dict(exhibits.get(f"cotask/{table}").values) for table in ("tab1", "tab2"))
 
@@ -209,7 +210,7 @@ def test_ludb_is_read_in_both_layouts(layout, tmp_path, write_manifest, monkeypa
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(manifest.find("ludb") is None, reason="LUDB is not here")
+@pytest.mark.skipif(places.find("ludb") is None, reason="LUDB is not here")
 def test_ludb_has_its_200_recordings_and_their_diagnoses():
     data = ecg.load_ludb()
     assert data.signals.shape == (200, 12, 5000)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mtlrepro.data.scene_sets import VKITTI_CLASSES, load_cityscapes, load_nyu, load_vkitti
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
+from mtlrepro.papers.classweights.data.scene_sets import VKITTI_CLASSES, load_cityscapes, load_nyu, load_vkitti
 
 H, W = 4, 6
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mtlrepro.data import manifest
-from mtlrepro.data.scenes import PRESETS, UNLABELLED, preset, scenes
+from mtlrepro.data import schema
 from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.papers.classweights.data.scenes import PRESETS, UNLABELLED, preset, scenes
 
 kinds = pytest.mark.parametrize("kind", list(PRESETS))
 
@@ -113,4 +113,4 @@ def test_wrong_requests_are_refused_and_the_manifest_names_this_module():
     for wrong in ({"n": 0}, {"n": 1, "explained": 1.5}, {"n": 1, "size": (4, 64)}):
         with pytest.raises(BadValue):
             scenes("street", **wrong)
-    assert manifest.get("synthetic_scenes").module == "mtlrepro.data.scenes"
+    assert schema.get("synthetic_scenes").module == "mtlrepro.papers.classweights.data.scenes"

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mtlrepro.data.synthetic import transfer_tasks
 from mtlrepro.errors import BadValue
+from mtlrepro.papers.transfer.data.synthetic import transfer_tasks
 
 SMALL = {"m_source": 40, "m_target": 30, "m_validation": 5, "m_test": 6}
 

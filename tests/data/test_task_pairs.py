@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from mtlrepro.data.synthetic import boundary_tasks, task_pairs
 from mtlrepro.errors import BadValue
-from mtlrepro.training.boundaries import fit_boundaries, turned
+from mtlrepro.papers.transfer.data.synthetic import boundary_tasks, task_pairs
+from mtlrepro.papers.transfer.fig2_same_boundary import fit_boundaries, turned
+from mtlrepro.papers.transfer.training.pair_grid import accuracy, fit_pairs, ridge_predictions
 from mtlrepro.training.metrics import spearman, tied_spearman
-from mtlrepro.training.pairs import accuracy, fit_pairs, ridge_predictions
 
 seeds = st.integers(0, 2**31)
 SMALL = {"m": (6, 7), "noise": 0.0, "m_validation": 3, "m_test": 4}

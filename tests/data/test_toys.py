@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from mtlrepro.data.toys import SIZES, toy
 from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.papers.hydalearn.data.toys import SIZES, toy
 
 
 @pytest.mark.parametrize(

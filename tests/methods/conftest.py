@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mtlrepro.methods.weighting import Batch, Step
+from mtlrepro.training.weighting import Batch, Step
 
 
 def _step(gradients, losses=None, task=None):

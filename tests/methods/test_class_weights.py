@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods import class_weights as cw
-from mtlrepro.methods.weighting import Batch, Step
 from mtlrepro.models.shared_bottom import SharedBottom
-from mtlrepro.training.device import generator, seeded
 from mtlrepro.training.loop import train_step
+from mtlrepro.training.weighting import Batch, Step
 
 D = torch.float64
 

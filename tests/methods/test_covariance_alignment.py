@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from mtlrepro.data.synthetic import Samples
+from mtlrepro.device import generator, seeded
 from mtlrepro.methods.alignment import Aligned
-from mtlrepro.methods.weighting import Batch
 from mtlrepro.models.shared_bottom import SharedBottom, StackedSharedBottom
-from mtlrepro.theorems import alg1
-from mtlrepro.training.alternating import AlternatingSGD, each_turn
-from mtlrepro.training.device import generator, seeded
+from mtlrepro.papers.transfer.data.synthetic import Samples
+from mtlrepro.papers.transfer.theory import alg1_alignment
+from mtlrepro.papers.transfer.training.alternating import AlternatingSGD, each_turn
+from mtlrepro.papers.transfer.training.pair_grid import _AlignedStack, fit_aligned, score, squared_loss, start_pairs
 from mtlrepro.training.loop import fit
-from mtlrepro.training.pairs import _AlignedStack, fit_aligned, score, squared_loss, start_pairs
+from mtlrepro.training.weighting import Batch
 
 RATE = torch.full((1,), 0.25, dtype=torch.float64)
 
@@ -51,7 +51,7 @@ def test_one_turn_by_hand_with_b_trained_too():
 
 
 def test_formulas_identity_and_isolation_on_random_instances():
-    found = alg1.check(20, seed=3)
+    found = alg1_alignment.check(20, seed=3)
     assert [found[f"{name} violations"] for name in ("step", "identity", "decoupled")] == [0, 0, 0]
 
 
@@ -65,8 +65,8 @@ def test_check_sees_a_wrong_step(monkeypatch):
             align - 2 * rate / len(y) * torch.outer(x.mT @ error, shared @ head),
         )
 
-    monkeypatch.setattr(alg1, "one_turn", simultaneous)
-    assert alg1.check(10, seed=3)["step violations"] == 10
+    monkeypatch.setattr(alg1_alignment, "one_turn", simultaneous)
+    assert alg1_alignment.check(10, seed=3)["step violations"] == 10
 
 
 def test_identity_leaves_any_model_unchanged():

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlrepro import paths
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue, DataCorrupt
 from mtlrepro.methods import data_maps
 from mtlrepro.methods.data_maps import DataMap, true_label_probability
-from mtlrepro.training.device import generator
 
 
 def _history(seed, tasks=3, points=7, seen=40):

@@ -10,12 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 from mtlrepro.methods.gradient_cosine import GradientCosine
 from mtlrepro.methods.gradnorm import GradNorm
 from mtlrepro.methods.ol_aux import OLAux
 from mtlrepro.methods.torchjd_aggregation import Aggregation
-from mtlrepro.training.device import generator
 
 seeds = st.integers(0, 10_000)
 

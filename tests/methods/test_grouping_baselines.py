@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods import grouping_baselines as baselines
-from mtlrepro.methods.weighting import Batch
 from mtlrepro.models.shared_bottom import StackedSharedBottom
-from mtlrepro.training.device import generator
 from mtlrepro.training.loop import fit
+from mtlrepro.training.weighting import Batch
 
 seeds = st.integers(0, 10_000)
 

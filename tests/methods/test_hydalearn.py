@@ -15,17 +15,17 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 
+from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.hydalearn import HydaLearn, gain_weights, hydalearn_weights
 from mtlrepro.methods.scale_matched import ScaleMatched
 from mtlrepro.methods.static import Static
-from mtlrepro.methods.weighting import Step, Weighting
 from mtlrepro.models.shared_bottom import SharedBottom
 from mtlrepro.models.stacked_mlp import StackedMLP
 from mtlrepro.training import Batch, RunwiseSGD
-from mtlrepro.training.device import generator, seeded
 from mtlrepro.training.loop import train_step
 from mtlrepro.training.metrics import Auroc, accuracy, auroc, mean_absolute_error, mean_squared_error, measured_on
+from mtlrepro.training.weighting import Step, Weighting
 
 RUNS, D, N, POINTS, RATE = 3, 4, 8, 40, 0.05
 

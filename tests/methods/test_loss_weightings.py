@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.ops import sigmoid_focal_loss
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.dtp import DynamicTaskPriority
 from mtlrepro.methods.dwa import DynamicWeightAverage
 from mtlrepro.methods.random_weights import RandomWeights
 from mtlrepro.methods.static import Static
 from mtlrepro.methods.uncertainty import Uncertainty
-from mtlrepro.training.device import generator
 
 positive = st.floats(0.05, 20.0)
 losses_of_three = st.lists(positive, min_size=3, max_size=3)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import nn
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.pareto_mtl import ParetoMTL, preferences, smallest_combination
 from mtlrepro.methods.registry import build
-from mtlrepro.methods.weighting import Batch
-from mtlrepro.training.device import generator
 from mtlrepro.training.loop import train_step
+from mtlrepro.training.weighting import Batch
 
 
 def test_five_vectors_are_the_paper_s():

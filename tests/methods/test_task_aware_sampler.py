@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.task_aware_sampler import TaskAwareSampler, balanced, every_record, task_aware_weights
-from mtlrepro.training.device import generator
 
 ALPHA = 1e-3
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.cluster import KMeans
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
 from mtlrepro.methods import task_grouping as grouping
 from mtlrepro.methods.static import Static
-from mtlrepro.training.device import generator
 
 seeds = st.integers(0, 10_000)
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from mtlrepro import paths
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue, UnknownName
-from mtlrepro.methods.batched import RunValue
 from mtlrepro.methods.registry import METHODS, build, method
-from mtlrepro.methods.weighting import Batch, Weighting
 from mtlrepro.models.shared_bottom import StackedSharedBottom
 from mtlrepro.training import RunwiseSGD, fit
-from mtlrepro.training.device import generator
 from mtlrepro.training.loop import train_step
+from mtlrepro.training.per_run import RunValue
+from mtlrepro.training.weighting import Batch, Weighting
 
 RUNS, TASKS, P = 3, 3, 5
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtlrepro.models.aligned import KINDS, AlignedBottom, EmbeddedMLP
-from mtlrepro.models.sentence import ENCODERS
-from mtlrepro.training.device import generator, seeded
+from mtlrepro.device import generator, seeded
+from mtlrepro.papers.transfer.models.aligned import KINDS, AlignedBottom, EmbeddedMLP
+from mtlrepro.papers.transfer.models.sentence import ENCODERS
 
 
 def model(kind, encoder="embedded", d=6):

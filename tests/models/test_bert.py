@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm
 
+from mtlrepro.device import generator
 from mtlrepro.errors import DataCorrupt, DataMissing
-from mtlrepro.models.bert import FILES, WordPiece, embed, load_bert, read_safetensors
-from mtlrepro.training import glue
-from mtlrepro.training.device import generator
+from mtlrepro.papers.transfer import fig5a_alignment_glue
+from mtlrepro.papers.transfer.models.bert import FILES, WordPiece, embed, load_bert, read_safetensors
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "play", "##ing", "##ed", "it", "cafe", "again", "!", ","]
 HIDDEN, LAYERS, INNER, POSITIONS = 8, 2, 12, 70
@@ -161,7 +161,12 @@ def test_other_encoders_and_broken_files_are_refused(folder):
 def synthetic(monkeypatch):
     """No data and no caches of other tests."""
     monkeypatch.delenv("MTLREPRO_MIRROR", raising=False)
-    cached = glue.load_tasks, glue.pool, glue.encoder_folder, glue._glove
+    cached = (
+        fig5a_alignment_glue.load_tasks,
+        fig5a_alignment_glue.pool,
+        fig5a_alignment_glue.encoder_folder,
+        fig5a_alignment_glue._glove,
+    )
     for function in cached:
         function.cache_clear()
     yield
@@ -170,33 +175,33 @@ def synthetic(monkeypatch):
 
 
 def test_a_local_encoder_is_read_once_and_its_embeddings_are_kept(folder, synthetic, monkeypatch):
-    first = glue.embeddings(TEXTS, str(folder))
-    monkeypatch.setattr(glue, "load_bert", lambda _: pytest.fail("the encoder was read again"))
-    assert (glue.embeddings(TEXTS, str(folder)) == first).all()
+    first = fig5a_alignment_glue.embeddings(TEXTS, str(folder))
+    monkeypatch.setattr(fig5a_alignment_glue, "load_bert", lambda _: pytest.fail("the encoder was read again"))
+    assert (fig5a_alignment_glue.embeddings(TEXTS, str(folder)) == first).all()
     with pytest.raises(pytest.fail.Exception):
-        glue.embeddings([*TEXTS, "again"], str(folder))
+        fig5a_alignment_glue.embeddings([*TEXTS, "again"], str(folder))
 
 
 def test_other_weights_are_another_encoder(folder, tmp_path, synthetic):
-    before = glue.digest(str(folder))
+    before = fig5a_alignment_glue.digest(str(folder))
     content = bytearray((folder / "model.safetensors").read_bytes())
     content[-1] ^= 1
     (folder / "model.safetensors").write_bytes(bytes(content))
-    assert glue.digest(str(folder)) != before
+    assert fig5a_alignment_glue.digest(str(folder)) != before
 
 
 def test_glue_tasks_train_on_a_local_encoder_the_same_way_twice(folder, synthetic):
     options = {"encoder": str(folder), "ways": ["plain", "aligned"], "epochs": 2, "rows": 100, "tested": 40}
-    first, second = (glue.train(["CoLA", "MRPC"], 0, **options) for _ in range(2))
+    first, second = (fig5a_alignment_glue.train(["CoLA", "MRPC"], 0, **options) for _ in range(2))
     assert first == second
     assert [(row["way"], row["task"]) for row in first] == [(w, t) for w in ("plain", "aligned") for t in ("CoLA", "MRPC")]
 
 
 def test_test_samples_take_no_part_in_training_and_choice(synthetic, monkeypatch):
     options = {"encoder": "glove", "ways": ["plain"], "epochs": 2, "rows": 100, "tested": 60}
-    (honest,) = glue.train(["SST-2"], 0, **options)
-    known, test = glue.pool("SST-2", "glove", 100, 60, "cpu")
-    monkeypatch.setattr(glue, "pool", lambda *_: (known, glue.Embedded(test.x, 1 - test.labels)))
-    (turned,) = glue.train(["SST-2"], 0, **options)
+    (honest,) = fig5a_alignment_glue.train(["SST-2"], 0, **options)
+    known, test = fig5a_alignment_glue.pool("SST-2", "glove", 100, 60, "cpu")
+    monkeypatch.setattr(fig5a_alignment_glue, "pool", lambda *_: (known, fig5a_alignment_glue.Embedded(test.x, 1 - test.labels)))
+    (turned,) = fig5a_alignment_glue.train(["SST-2"], 0, **options)
     assert turned["valid"] == honest["valid"]
     assert turned["test"] == pytest.approx(100 - honest["test"])

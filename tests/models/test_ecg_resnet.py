@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue
-from mtlrepro.models.ecg_resnet import PAPER_CHANNELS, EcgResNet
-from mtlrepro.training.device import seeded
+from mtlrepro.papers.cotask.models.ecg_resnet import PAPER_CHANNELS, EcgResNet
 
 
 @pytest.fixture(autouse=True)

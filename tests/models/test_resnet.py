@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision.models import resnet34 as torchvision_resnet34
 
+from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue
-from mtlrepro.models import resnet, task_routing
+from mtlrepro.models import resnet
 from mtlrepro.models.resnet import CifarResNet, shared_bottom
 from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
-from mtlrepro.models.task_routing import routed, task_masks
-from mtlrepro.training.device import generator, seeded
+from mtlrepro.papers.cotask.models import task_routing
+from mtlrepro.papers.cotask.models.task_routing import routed, task_masks
 
 
 def _count(module: nn.Module) -> int:

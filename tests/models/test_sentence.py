@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue
-from mtlrepro.models.sentence import ENCODERS, CNNEncoder, sentence_classifier
-from mtlrepro.training.device import generator, seeded
+from mtlrepro.papers.transfer.models.sentence import ENCODERS, CNNEncoder, sentence_classifier
 
 LENGTHS = torch.tensor([1, 2, 4, 7, 9])
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from mtlrepro.device import generator, seeded
 from mtlrepro.models.shared_bottom import SharedBottom, StackedSharedBottom
-from mtlrepro.training.device import generator, seeded
 
 RUNS, TASKS, N, D, R = 3, 2, 6, 5, 4
 

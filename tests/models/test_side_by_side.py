@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
+from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue
 from mtlrepro.models.resnet import CifarResNet
-from mtlrepro.models.side_by_side import StackedTaskNet, side_by_side
-from mtlrepro.training.device import generator, seeded
+from mtlrepro.papers.stgmtl.models.side_by_side import StackedTaskNet, side_by_side
 
 
 def _nets(count=3):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
 from mtlrepro.models.stacked_mlp import StackedMLP
-from mtlrepro.training.device import generator
 
 SEEDS = (3, 4, 4)
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
-from mtlrepro.models.unet import DEPTH, SEGMENTATION, UNet
-from mtlrepro.training.device import generator
+from mtlrepro.papers.classweights.models.unet import DEPTH, SEGMENTATION, UNet
 
 
 def images(n=2, h=32, w=48):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from mtlrepro.results import cotask_tables as tables
+from mtlrepro.papers.cotask import tab3_cifar_mtl_report as tables
 
 GAIN = {"equal": -0.1, "paper": 0.05}
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtlrepro import class_weight_figures as figures
-from mtlrepro.results import paper_values, trade_off
-from mtlrepro.training.scene_tasks import PARETO, TASKS
+from mtlrepro.papers.classweights import alg1_class_weights_report as figures
+from mtlrepro.papers.classweights import tab1_trade_off, tab1_trade_off_report
+from mtlrepro.papers.classweights.training.scene_tasks import PARETO, TASKS
+from mtlrepro.results import paper_values
 
 SEEDS = range(6)
 
@@ -32,34 +33,34 @@ LOSS = {"single": 0.5, "linear": 0.6, "classes": 0.4} | {name: 0.3 + i / 10 for 
 
 
 def test_the_pareto_vector_is_the_one_that_validation_prefers_on_each_seed():
-    found = trade_off.losses(_rows(LOSS), "depth")
+    found = tab1_trade_off_report.losses(_rows(LOSS), "depth")
     for seed in SEEDS:
         chosen = PARETO[2 if seed % 2 else 1]
-        assert found.loc[seed, trade_off.BEST_PARETO] == found.loc[seed, chosen]
+        assert found.loc[seed, tab1_trade_off.BEST_PARETO] == found.loc[seed, chosen]
 
 
 def test_claims_hold_where_class_wise_losses_are_lower_and_fail_where_they_are_higher():
-    outcomes = {part.name: part.outcome for part in trade_off.claims(_rows(LOSS))}
+    outcomes = {part.name: part.outcome for part in tab1_trade_off_report.claims(_rows(LOSS))}
     assert set(outcomes.values()) <= {"holds", "unclear"}
     assert outcomes["class-wise weights have a lower loss than single task"] == "holds"
-    worse = trade_off.claims(_rows(LOSS | {"classes": 0.9}))
+    worse = tab1_trade_off_report.claims(_rows(LOSS | {"classes": 0.9}))
     assert {part.outcome for part in worse} == {"fails"}
     assert len(worse) == 2 * 3
 
 
 def test_region_claims_have_the_paper_s_signs():
     """Law: with the sum worse everywhere but for depth on cars, all claims hold but segmentation's on cars."""
-    outcomes = {(part.setting, part.name): part.outcome for part in trade_off.region_claims(_rows(LOSS))}
+    outcomes = {(part.setting, part.name): part.outcome for part in tab1_trade_off_report.region_claims(_rows(LOSS))}
     assert outcomes.pop(("car region", "multi-task learning helps segmentation")) == "fails"
     assert set(outcomes.values()) == {"holds"}
 
 
 def test_tables_show_the_paper_s_numbers_in_their_places():
-    table = trade_off.loss_table(_rows(LOSS), paper_values("classweights/fig2"))
+    table = tab1_trade_off_report.loss_table(_rows(LOSS), paper_values("classweights/fig2"))
     assert table.loc[("depth", "class-wise"), "paper, depth"] == paper_values("classweights/fig2")["ours_main_depth"][1]
     assert table.loc[("segmentation", "single task"), "paper, depth"] == ""
     assert table.loc[("segmentation", "Pareto MTL 1"), "paper, segmentation"] == 0.4468
-    regions = trade_off.region_table(_rows(LOSS), paper_values("classweights/tab1"))
+    regions = tab1_trade_off_report.region_table(_rows(LOSS), paper_values("classweights/tab1"))
     assert regions.loc[("car", "log L1"), "paper, multi"] == 0.0283
     assert float(regions.loc[("car", "log L1"), "difference"].split()[0]) == pytest.approx(-0.2)
 

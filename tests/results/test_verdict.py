@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mtlrepro.results import Part, check, combine, interval, paired, told
-from mtlrepro.results.compare import counts_table, verdict_html
-from mtlrepro.results.verdict import Verdict
+from mtlrepro.results.verdict import Verdict, counts_table, verdict_html
 
 finite = st.floats(-1e3, 1e3, allow_nan=False).map(lambda v: round(v, 3))
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlrepro import theory
-from mtlrepro.theorems import landscape
+from mtlrepro.papers.transfer.theory import lemma10_landscape, regression_tasks
+from mtlrepro.papers.transfer.theory import optimum as theory
 
 SEEDS = st.integers(0, 2**31)
 PROPORTIONAL = ["same inputs", "proportional covariances"]
@@ -26,19 +26,19 @@ def sized(rng: np.random.Generator) -> tuple[int, int, int]:
 def test_descents_from_anywhere_reach_the_exact_optimum(case, seed):
     rng = np.random.default_rng(seed)
     d, k, r = sized(rng)
-    tasks = landscape.draw_tasks(case, d, k, rng)
-    end, gradient = landscape.descend(tasks, rng.standard_normal((d, r)), rng.standard_normal((r, k)))
+    tasks = regression_tasks.draw_tasks(case, d, k, rng)
+    end, gradient = regression_tasks.descend(tasks, rng.standard_normal((d, r)), rng.standard_normal((r, k)))
     assert gradient < 1e-7
-    assert end - landscape.reduce(tasks).optimum(r) < 1e-8 * tasks.energy
+    assert end - lemma10_landscape.reduce(tasks).optimum(r) < 1e-8 * tasks.energy
 
 
 @given(seed=SEEDS)
 def test_no_model_is_below_the_optimum_of_the_reduction(seed):
     rng = np.random.default_rng(seed)
     d, k, r = sized(rng)
-    tasks = landscape.draw_tasks("proportional covariances", d, k, rng)
-    optimum = landscape.reduce(tasks).optimum(r)
-    (_, b, heads) = next(point for point in landscape.stationary_points(tasks, r, rng) if point[0] == tuple(range(r)))
+    tasks = regression_tasks.draw_tasks("proportional covariances", d, k, rng)
+    optimum = lemma10_landscape.reduce(tasks).optimum(r)
+    (_, b, heads) = next(point for point in lemma10_landscape.stationary_points(tasks, r, rng) if point[0] == tuple(range(r)))
     assert tasks.loss(b, heads) == pytest.approx(optimum, rel=1e-9, abs=1e-9 * tasks.energy)
     step = 10.0 ** rng.uniform(-4, 0)
     moved = tasks.loss(b + step * rng.standard_normal(b.shape), heads + step * rng.standard_normal(heads.shape))
@@ -49,9 +49,9 @@ def test_no_model_is_below_the_optimum_of_the_reduction(seed):
 def test_all_stationary_points_but_the_best_have_negative_curvature(seed):
     rng = np.random.default_rng(seed)
     d, k, r = sized(rng)
-    tasks = landscape.draw_tasks("proportional covariances", d, k, rng)
-    for chosen, b, heads in landscape.stationary_points(tasks, r, rng):
-        gradient, eigenvalues = landscape.curvature(tasks, b, heads)
+    tasks = regression_tasks.draw_tasks("proportional covariances", d, k, rng)
+    for chosen, b, heads in lemma10_landscape.stationary_points(tasks, r, rng):
+        gradient, eigenvalues = lemma10_landscape.curvature(tasks, b, heads)
         assert gradient < 1e-9 * eigenvalues[-1]
         if chosen == tuple(range(r)):
             assert eigenvalues[0] > -1e-9 * eigenvalues[-1]
@@ -62,7 +62,7 @@ def test_all_stationary_points_but_the_best_have_negative_curvature(seed):
 @given(seed=SEEDS)
 def test_hessian_agrees_with_automatic_differentiation(seed):
     rng = np.random.default_rng(seed)
-    tasks = landscape.draw_tasks("different covariances", 3, 3, rng)
+    tasks = regression_tasks.draw_tasks("different covariances", 3, 3, rng)
     b, heads = rng.standard_normal((3, 2)), rng.standard_normal((2, 3))
 
     def value(flat: torch.Tensor) -> torch.Tensor:
@@ -75,56 +75,56 @@ def test_hessian_agrees_with_automatic_differentiation(seed):
 
     flat = torch.from_numpy(np.concatenate([b.ravel(), heads.ravel()]))
     expected = torch.linalg.eigvalsh(torch.autograd.functional.hessian(value, flat)).numpy()
-    _, eigenvalues = landscape.curvature(tasks, b, heads)
+    _, eigenvalues = lemma10_landscape.curvature(tasks, b, heads)
     assert np.allclose(eigenvalues, expected, rtol=0, atol=1e-9 * expected[-1])
 
 
 def test_covariances_that_differ_are_refused():
-    tasks = landscape.draw_tasks("different covariances", 3, 2, np.random.default_rng(0))
+    tasks = regression_tasks.draw_tasks("different covariances", 3, 2, np.random.default_rng(0))
     with pytest.raises(ValueError, match="not proportional"):
-        landscape.reduce(tasks)
+        lemma10_landscape.reduce(tasks)
 
 
 @given(seed=SEEDS, kappa=st.floats(1.2, 50), same=st.booleans(), noise=st.sampled_from([0.0, 1.0]))
 def test_every_maximum_of_a_fine_grid_is_a_root_of_the_polynomial(seed, kappa, same, noise):
-    xs, ys = landscape.planar_tasks(kappa, 0.5, noise, same, np.random.default_rng(seed))
+    xs, ys = lemma10_landscape.planar_tasks(kappa, 0.5, noise, same, np.random.default_rng(seed))
     angles = np.linspace(0, np.pi, 20001)[:-1]
-    heights = landscape.height(angles, xs, ys)
+    heights = lemma10_landscape.height(angles, xs, ys)
     peaks = angles[(heights > np.roll(heights, 1)) & (heights > np.roll(heights, -1))]
-    found = landscape.maxima(xs, ys)
+    found = lemma10_landscape.maxima(xs, ys)
     assert len(found) <= 3
     assert len(peaks) <= len(found)
     for peak in peaks:
         assert np.abs(np.sin(found - peak)).min() < 5e-4
-    assert landscape.height(found[:1], xs, ys)[0] >= heights.max() * (1 - 1e-12)
+    assert lemma10_landscape.height(found[:1], xs, ys)[0] >= heights.max() * (1 - 1e-12)
 
 
 @given(seed=SEEDS, kappa=st.floats(1.2, 50))
 def test_one_maximum_where_covariances_agree(seed, kappa):
-    xs, ys = landscape.planar_tasks(kappa, 0.3, 1.0, True, np.random.default_rng(seed))
-    assert len(landscape.maxima(xs, ys)) == 1
+    xs, ys = lemma10_landscape.planar_tasks(kappa, 0.3, 1.0, True, np.random.default_rng(seed))
+    assert len(lemma10_landscape.maxima(xs, ys)) == 1
 
 
 @given(seed=SEEDS, kappa=st.floats(1.2, 50))
 def test_best_maximum_is_the_exact_optimum(seed, kappa):
     """Two routes to the optimum of equation 4, the polynomial and `theory.mtl_optimum`, give one height."""
-    xs, ys = landscape.planar_tasks(kappa, 0.9, 0.5, False, np.random.default_rng(seed))
+    xs, ys = lemma10_landscape.planar_tasks(kappa, 0.9, 0.5, False, np.random.default_rng(seed))
     optimum = theory.mtl_optimum([torch.from_numpy(x) for x in xs], [torch.from_numpy(y) for y in ys], 1)
-    explained = sum(float(y @ y) for y in ys) - landscape.height(landscape.maxima(xs, ys)[:1], xs, ys)[0]
+    explained = sum(float(y @ y) for y in ys) - lemma10_landscape.height(lemma10_landscape.maxima(xs, ys)[:1], xs, ys)[0]
     assert float(optimum.loss) == pytest.approx(explained, rel=1e-6, abs=1e-9)
 
 
 @given(seed=SEEDS)
 def test_any_two_covariances_that_differ_have_labels_with_a_spurious_minimum(seed):
-    row = landscape.try_crossed(1, seed, 10.0, 1e-10)
+    row = lemma10_landscape.try_crossed(1, seed, 10.0, 1e-10)
     assert row["violations"] == 0
 
 
 def test_the_smallest_counterexample():
-    tasks = landscape.Tasks((np.eye(2), np.diag([1.0, 3.0])), (np.array([0.0, 1.0]), np.array([2.0, 0.0])), np.ones(2))
+    tasks = regression_tasks.Tasks((np.eye(2), np.diag([1.0, 3.0])), (np.array([0.0, 1.0]), np.array([2.0, 0.0])), np.ones(2))
     for b, loss in [(np.array([1.0, 0.0]), 1.0), (np.array([0.0, 1.0]), 4.0)]:
-        heads = landscape.best_heads(tasks, b)
-        gradient, eigenvalues = landscape.curvature(tasks, b[:, None], heads)
+        heads = lemma10_landscape.best_heads(tasks, b)
+        gradient, eigenvalues = lemma10_landscape.curvature(tasks, b[:, None], heads)
         assert gradient == 0
         assert tasks.loss(b[:, None], heads) == loss
         assert eigenvalues[0] == pytest.approx(0, abs=1e-12)
@@ -133,12 +133,12 @@ def test_the_smallest_counterexample():
 
 def test_descents_do_end_in_worse_minima_where_covariances_differ():
     """The check of the lemma can fail: without its assumption it does."""
-    row = landscape.try_descents("different covariances", 5, 10, 0, 1e-6)
+    row = lemma10_landscape.try_descents("different covariances", 5, 10, 0, 1e-6)
     assert row["missed"] > 0
 
 
 def test_printed_lines_hold_only_for_equal_covariances():
-    errors = {row["line"]: row["worst_error"] for row in landscape.try_lines(10, 0)}
+    errors = {row["line"]: row["worst_error"] for row in lemma10_landscape.try_lines(10, 0)}
     assert errors["1st line, eq. 12 with equal covariances and weights α_i"] < 1e-12
     assert errors["1st line, eq. 3 with covariances α_i Σ (the lemma's words)"] > 1e-3
     assert max(error for line, error in errors.items() if line.startswith("(corrected)")) < 1e-12
@@ -146,4 +146,4 @@ def test_printed_lines_hold_only_for_equal_covariances():
 
 @pytest.mark.parametrize(("hits", "n", "low", "high"), [(0, 10, 0.0, 0.3085), (5, 10, 0.1871, 0.8129), (10, 10, 0.6915, 1.0)])
 def test_rate_interval_is_clopper_pearson(hits, n, low, high):
-    assert landscape.rate_interval(hits, n) == pytest.approx((low, high), abs=1e-4)
+    assert lemma10_landscape.rate_interval(hits, n) == pytest.approx((low, high), abs=1e-4)

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlrepro import theory
 from mtlrepro.errors import BadValue
+from mtlrepro.papers.transfer.theory import optimum
 
 
 def problem(seed: int, d: int, sizes: tuple[int, ...], spread: float = 0.5) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -53,7 +53,7 @@ def test_no_alternating_search_beats_it(seed):
     xs, ys = problem(seed, d, sizes)
     weights = torch.tensor([0.5, 2.0], dtype=torch.float64)
     total = float(loss(xs, ys, torch.zeros(2, d, dtype=torch.float64), weights))
-    found = theory.mtl_optimum(xs, ys, rank=1, weights=weights)
+    found = optimum.mtl_optimum(xs, ys, rank=1, weights=weights)
     assert float(found.loss) == pytest.approx(float(loss(xs, ys, found.models, weights)), abs=1e-12 * total)
     assert float(found.loss) <= alternating(xs, ys, 1, starts=15, weights=weights) + 1e-9 * total
 
@@ -63,7 +63,7 @@ def test_no_alternating_search_beats_it(seed):
 def test_no_angle_of_the_output_scales_beats_it(seed, d, m1, m2):
     """For fixed output scales the best B is a least-squares fit: a fine sweep of the scales' angle bounds the optimum."""
     xs, ys = problem(seed, d, (m1, m2), spread=0.3)
-    found = float(theory.mtl_optimum(xs, ys, rank=1).loss)
+    found = float(optimum.mtl_optimum(xs, ys, rank=1).loss)
     total = float(sum(y.square().sum() for y in ys))
     for angle in torch.linspace(0.003, torch.pi, 200, dtype=torch.float64):
         design = torch.cat([xs[0] * angle.cos(), xs[1] * angle.sin()])
@@ -77,10 +77,10 @@ def test_no_angle_of_the_output_scales_beats_it(seed, d, m1, m2):
 def test_units_of_a_task_do_not_matter(seed, powers):
     """Rescaling a task's inputs or labels, with its weight made to fit, is the same problem in other units."""
     xs, ys = problem(seed, 4, (9, 7), spread=0.3)
-    reference = theory.mtl_optimum(xs, ys, rank=1)
+    reference = optimum.mtl_optimum(xs, ys, rank=1)
     cx, cy = [10.0**p for p in powers[:2]], [10.0**p for p in powers[2:]]
     weights = torch.tensor([1 / c**2 for c in cy], dtype=torch.float64)
-    other = theory.mtl_optimum(
+    other = optimum.mtl_optimum(
         [x * c for x, c in zip(xs, cx, strict=True)], [y * c for y, c in zip(ys, cy, strict=True)], 1, weights
     )
     back = other.models * torch.tensor([[x / y] for x, y in zip(cx, cy, strict=True)], dtype=torch.float64)
@@ -92,7 +92,7 @@ def test_units_of_a_task_do_not_matter(seed, powers):
 def test_enough_capacity_gives_every_task_its_own_optimum(k, rank):
     """Proposition 1."""
     xs, ys = problem(3, 4, (9, 8, 7)[:k], spread=0.2)
-    found = theory.mtl_optimum(xs, ys, rank)
+    found = optimum.mtl_optimum(xs, ys, rank)
     own = torch.stack([torch.linalg.lstsq(x, y[:, None]).solution[:, 0] for x, y in zip(xs, ys, strict=True)])
     assert found.shared.shape == (4, rank)
     assert torch.allclose(found.models, own, atol=1e-9)
@@ -103,7 +103,7 @@ def test_same_covariates_any_rank(rank):
     """Propositions 3 and 5: never beaten by alternating search, and the loss gap is the sum of the discarded spectrum."""
     (x,), _ = problem(5, 6, (20,), spread=0.3)
     ys = [torch.randn(20, generator=torch.Generator().manual_seed(i), dtype=torch.float64) for i in range(4)]
-    found = theory.mtl_optimum([x] * 4, ys, rank)
+    found = optimum.mtl_optimum([x] * 4, ys, rank)
     assert float(found.loss) <= alternating([x] * 4, ys, rank, starts=5) * (1 + 1e-9)
     fitted = x @ torch.linalg.pinv(x) @ torch.stack(ys, 1)
     gap = found.loss - (torch.stack(ys, 1) - fitted).square().sum()
@@ -115,8 +115,8 @@ def test_both_closed_forms_agree_where_both_hold():
     (x,), _ = problem(7, 5, (30,), spread=0.3)
     g = torch.Generator().manual_seed(1)
     ys = [torch.randn(30, generator=g, dtype=torch.float64) for _ in range(2)]
-    closed = theory.mtl_optimum([x, 3 * x], ys, rank=1)
-    angle = theory.mtl_optimum([x, 3 * x * (1 + 1e-9 * torch.arange(5, dtype=torch.float64))], ys, rank=1)
+    closed = optimum.mtl_optimum([x, 3 * x], ys, rank=1)
+    angle = optimum.mtl_optimum([x, 3 * x * (1 + 1e-9 * torch.arange(5, dtype=torch.float64))], ys, rank=1)
     assert torch.allclose(closed.models, angle.models, atol=1e-6)
     assert torch.allclose(closed.loss, angle.loss, rtol=1e-8)
 
@@ -125,41 +125,41 @@ def test_a_batch_is_its_problems_one_by_one():
     problems = [problem(seed, 5, (8, 6), spread=0.4) for seed in range(6)]
     xs = [torch.stack([p[0][task] for p in problems]).unflatten(0, (2, 3)) for task in (0, 1)]
     ys = [torch.stack([p[1][task] for p in problems]).unflatten(0, (2, 3)) for task in (0, 1)]
-    together = theory.mtl_optimum(xs, ys, rank=1)
+    together = optimum.mtl_optimum(xs, ys, rank=1)
     assert together.models.shape == (2, 3, 2, 5)
-    alone = torch.stack([theory.mtl_optimum(*p, rank=1).models for p in problems]).unflatten(0, (2, 3))
+    alone = torch.stack([optimum.mtl_optimum(*p, rank=1).models for p in problems]).unflatten(0, (2, 3))
     assert torch.allclose(together.models, alone, rtol=1e-7, atol=1e-9)
 
 
 def test_nested_moments_are_the_moments_of_each_prefix():
     (x,), (y,) = problem(2, 3, (12,))
-    nested = theory.nested_moments(x, y, [2, 5, 12])
+    nested = optimum.nested_moments(x, y, [2, 5, 12])
     for i, n in enumerate((2, 5, 12)):
-        for got, want in zip(nested, theory.moments(x[:n], y[:n]), strict=True):
+        for got, want in zip(nested, optimum.moments(x[:n], y[:n]), strict=True):
             assert torch.allclose(got[i], want, rtol=1e-12)
     with pytest.raises(BadValue, match="ascend"):
-        theory.nested_moments(x, y, [5, 2])
+        optimum.nested_moments(x, y, [5, 2])
 
 
 def test_ridge_solves_its_normal_equations_and_tends_to_least_squares():
     (x,), (y,) = problem(4, 5, (9,), spread=0.2)
-    task = theory.moments(x, y)
+    task = optimum.moments(x, y)
     penalties = torch.tensor([1e-9, 0.5, 30.0], dtype=torch.float64)
-    for theta, penalty in zip(theory.ridge(task, penalties), penalties, strict=True):
+    for theta, penalty in zip(optimum.ridge(task, penalties), penalties, strict=True):
         assert torch.allclose(x.T @ (x @ theta - y) + penalty * theta, torch.zeros(5, dtype=torch.float64), atol=1e-8)
-    assert torch.allclose(theory.ridge(task, penalties)[0], theory.least_squares(task), atol=1e-6)
+    assert torch.allclose(optimum.ridge(task, penalties)[0], optimum.least_squares(task), atol=1e-6)
 
 
 @pytest.mark.parametrize(("k", "rank"), list(itertools.product([3], [1, 2])))
 def test_an_unknown_optimum_is_refused(k, rank):
     xs, ys = problem(1, 4, (6,) * k)
     with pytest.raises(BadValue, match="no exact optimum is known"):
-        theory.mtl_optimum(xs, ys, rank)
+        optimum.mtl_optimum(xs, ys, rank)
 
 
 def test_wrong_shapes_are_refused():
     xs, ys = problem(1, 4, (6, 5))
     with pytest.raises(BadValue, match="task 1"):
-        theory.mtl_optimum(xs, [ys[0], ys[1][:-1]], rank=1)
+        optimum.mtl_optimum(xs, [ys[0], ys[1][:-1]], rank=1)
     with pytest.raises(BadValue, match="positive"):
-        theory.mtl_optimum(xs, ys, rank=1, weights=torch.tensor([1.0, 0.0], dtype=torch.float64))
+        optimum.mtl_optimum(xs, ys, rank=1, weights=torch.tensor([1.0, 0.0], dtype=torch.float64))

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.alignment import covariance_similarity
-from mtlrepro.theorems import similarity
+from mtlrepro.papers.transfer.theory import eq6_similarity
 
 SEEDS = st.integers(0, 2**31)
 
 
 def pair(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Generator]:
     rng = torch.Generator().manual_seed(seed)
-    return *similarity.draw_pair(rng), rng
+    return *eq6_similarity.draw_pair(rng), rng
 
 
 def clear_of_the_cut(*xs: torch.Tensor, energy: float = 0.99) -> bool:
-    return min(similarity.cut_distance(x, energy) for x in xs) > 1e-9
+    return min(eq6_similarity.cut_distance(x, energy) for x in xs) > 1e-9
 
 
 @given(seed=SEEDS)
 def test_score_is_the_closed_form_with_traces(seed):
     x1, x2, _ = pair(seed)
-    expected = similarity.closed_form(x1.T @ x1, x2.T @ x2)
+    expected = eq6_similarity.closed_form(x1.T @ x1, x2.T @ x2)
     assert float(covariance_similarity(x1, x2, 1.0)) == pytest.approx(float(expected), abs=1e-12)
 
 
@@ -54,11 +54,11 @@ def test_score_is_symmetric_and_between_0_and_1(seed):
     assert score == pytest.approx(float(covariance_similarity(x2, x1)), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", list(similarity.TRANSFORMATIONS))
+@pytest.mark.parametrize("name", list(eq6_similarity.TRANSFORMATIONS))
 @given(seed=SEEDS)
 def test_score_is_unchanged_by_exactly_the_transformations_claimed(name, seed):
     x1, x2, rng = pair(seed)
-    function, unchanged = similarity.TRANSFORMATIONS[name]
+    function, unchanged = eq6_similarity.TRANSFORMATIONS[name]
     y1, y2 = function(x1, x2, rng)
     assume(clear_of_the_cut(x1, x2, y1, y2))
     change = abs(float(covariance_similarity(y1, y2) - covariance_similarity(x1, x2)))
@@ -68,17 +68,17 @@ def test_score_is_unchanged_by_exactly_the_transformations_claimed(name, seed):
 @given(seed=SEEDS, size=st.floats(1e-6, 1))
 def test_maps_outside_the_group_are_told_by_finitely_many_inputs(seed, size):
     rng = torch.Generator().manual_seed(seed)
-    q = similarity.orthogonal(rng, 4, 4)
-    assert similarity.column_maps_change(2 * q, -0.5 * q) < 1e-12
+    q = eq6_similarity.orthogonal(rng, 4, 4)
+    assert eq6_similarity.column_maps_change(2 * q, -0.5 * q) < 1e-12
     step = torch.randn(4, 4, generator=rng, dtype=torch.float64)
-    assert similarity.column_maps_change(q + size * step, q) > 1e-3 * size
+    assert eq6_similarity.column_maps_change(q + size * step, q) > 1e-3 * size
 
 
 @pytest.mark.parametrize("d", [1, 2, 7])
 def test_isotropic_inputs_score_one_over_root_d_with_themselves(d):
     eye = torch.eye(d, dtype=torch.float64)
     assert float(covariance_similarity(eye, eye, 1.0)) == pytest.approx(1 / math.sqrt(d))
-    assert float(similarity.normalised_similarity(eye, 5 * eye, 1.0)) == pytest.approx(1)
+    assert float(eq6_similarity.normalised_similarity(eye, 5 * eye, 1.0)) == pytest.approx(1)
 
 
 def test_a_task_can_score_higher_with_another_than_with_itself():
@@ -93,12 +93,12 @@ def test_normalised_form_is_the_cosine_of_the_covariances(seed):
     x1, x2, _ = pair(seed)
     s1, s2 = x1.T @ x1, x2.T @ x2
     cosine = (s1 * s2).sum() / (torch.linalg.matrix_norm(s1) * torch.linalg.matrix_norm(s2))
-    assert float(similarity.normalised_similarity(x1, x2, 1.0)) == pytest.approx(float(cosine), abs=1e-12)
+    assert float(eq6_similarity.normalised_similarity(x1, x2, 1.0)) == pytest.approx(float(cosine), abs=1e-12)
 
 
 @given(seed=SEEDS, energy=st.sampled_from([0.5, 0.9, 0.99]))
 def test_the_cut_costs_no_more_than_its_bound(seed, energy):
-    row = similarity.try_cut(1, seed, energy)
+    row = eq6_similarity.try_cut(1, seed, energy)
     assert row["violations"] == 0
 
 
@@ -107,7 +107,7 @@ def test_tied_eigenvalues_are_kept_together_so_that_a_common_rotation_changes_no
     x1 = torch.diag(torch.tensor([98.0, 1.0, 1.0], dtype=torch.float64).sqrt())
     x2 = torch.tensor([[0.0, 1.0, 0.0]], dtype=torch.float64)
     for _ in range(20):
-        q = similarity.orthogonal(rng, 3, 3)
+        q = eq6_similarity.orthogonal(rng, 3, 3)
         assert float(covariance_similarity(x1 @ q, x2 @ q)) == pytest.approx(0.1, abs=1e-9)
 
 

@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 import torch
 
-from mtlrepro.data.toys import PairedSamples, Parts, toy
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods.static import Static
-from mtlrepro.training.auxiliary import METHODS, Setup, tune
+from mtlrepro.papers.hydalearn.compared_methods import METHODS
+from mtlrepro.papers.hydalearn.data.toys import PairedSamples, Parts, toy
+from mtlrepro.papers.hydalearn.training.tuned_runs import Setup, tune
 
 SEEDS = [0, 1, 2]
 POINTS = [{"rate": rate, "main": main} for rate in (0.01, 0.1) for main in (1.0, 1.5)]

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtlrepro.data.cifar_mtl import digits_mtl
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.cotask import combine_tasks
-from mtlrepro.training import class_separation as representation
-from mtlrepro.training import combined_tasks as training
-from mtlrepro.training.device import generator
+from mtlrepro.papers.cotask import fig2_representations as representation
+from mtlrepro.papers.cotask.data.cifar_mtl import digits_mtl
+from mtlrepro.papers.cotask.training import cifar_runs as training
 
 SETUP = training.Setup(epochs=2, widths=(4, 6, 8), side=8, batch=32)
 

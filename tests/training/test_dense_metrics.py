@@ -5,15 +5,15 @@ import pytest
 import torch
 from sklearn import metrics
 
-from mtlrepro.training.dense_metrics import (
+from mtlrepro.device import generator
+from mtlrepro.papers.classweights.training.dense_metrics import (  # fmt: skip
     IGNORED,
     DepthScores,
     SegmentationScores,
     depth_loss,
     over_valid,
     segmentation_loss,
-)  # fmt: skip
-from mtlrepro.training.device import generator
+)
 
 CLASSES = 5
 REGIONS = [None, [2], [0, 1, 3, 4]]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from mtlrepro.device import choose, deterministic, generator, seeded
 from mtlrepro.errors import BadValue, MtlreproError
-from mtlrepro.training.device import choose, deterministic, generator, seeded
 
 
 def test_auto_is_always_usable():

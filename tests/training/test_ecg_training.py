@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from mtlrepro.data.ecg import EcgSet
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods import registry
-from mtlrepro.training import ecg
-from mtlrepro.training.device import generator
-from mtlrepro.training.multilabel_metrics import multilabel, operating_point, sensitivity_at
+from mtlrepro.papers.cotask import tab2_ecg_echolvh
+from mtlrepro.papers.cotask.data.ecg import EcgSet
+from mtlrepro.papers.cotask.multilabel_metrics import multilabel, operating_point, sensitivity_at
+from mtlrepro.papers.cotask.training import ecg_runs
 
 NET = {"channels": [6, 8], "kernel": 5, "dropout": 0.0, "stem": 2}
-HOW = ecg.Training(steps=40, epochs=2, batch=16, rate=0.01, net=NET)
+HOW = ecg_runs.Training(steps=40, epochs=2, batch=16, rate=0.01, net=NET)
 
 
 def planted(n=400, seed=0):
@@ -31,23 +32,23 @@ def planted(n=400, seed=0):
 @pytest.mark.parametrize(("sampler", "weighting"), [("Task-Aware", "static"), ("None", "static"), ("Major-Task", "dwa")])
 def test_a_network_learns_planted_waves_on_new_records(sampler, weighting):
     data, fresh = planted(), planted(seed=1)
-    problem = ecg.Problem.of(data, np.arange(400), 0, 0)
+    problem = ecg_runs.Problem.of(data, np.arange(400), 0, 0)
     repeats = [10, 10]
-    how = ecg.Training(**{**vars(HOW), "steps": 40, "epochs": 4})
-    net = ecg.train(
+    how = ecg_runs.Training(**{**vars(HOW), "steps": 40, "epochs": 4})
+    net = ecg_runs.train(
         problem.signals, problem.labels, problem.rows, repeats, 0, how, sampler=sampler, weighting=registry.build(weighting)
     )
-    found = ecg.scores(net, torch.from_numpy(fresh.signals), 2)
+    found = ecg_runs.scores(net, torch.from_numpy(fresh.signals), 2)
     assert multilabel(found, fresh.labels)["MacroAUROC"] > 0.7
-    again = ecg.train(
+    again = ecg_runs.train(
         problem.signals, problem.labels, problem.rows, repeats, 0, how, sampler=sampler, weighting=registry.build(weighting)
     )
-    assert np.array_equal(found, ecg.scores(again, torch.from_numpy(fresh.signals), 2))
+    assert np.array_equal(found, ecg_runs.scores(again, torch.from_numpy(fresh.signals), 2))
 
 
 def test_auxiliary_labels_come_after_the_own_ones_and_use_training_records_alone():
     data, train = planted(), np.arange(0, 400, 2)
-    problem = ecg.Problem.of(data, train, 1, 0, major="one")
+    problem = ecg_runs.Problem.of(data, train, 1, 0, major="one")
     assert problem.labels.shape == (400, 3)
     assert torch.equal(problem.labels[:, :2], torch.from_numpy(data.labels))
     assert all(set(rows.tolist()) <= set(train.tolist()) for rows in problem.rows)
@@ -55,17 +56,17 @@ def test_auxiliary_labels_come_after_the_own_ones_and_use_training_records_alone
 
 
 def test_a_schedule_has_each_task_as_often_as_asked_for():
-    tasks = ecg.schedule([5, 1, 3], generator(0))
+    tasks = ecg_runs.schedule([5, 1, 3], generator(0))
     assert torch.bincount(tasks).tolist() == [5, 1, 3]
 
 
 @pytest.mark.parametrize("model", ["single", "multi", "cotask"])
 def test_budgets_the_same_for_the_main_task_or_the_same_in_all(model):
-    given = ecg.echo_repeats(model, 5, 8, 30, longer=False)
+    given = tab2_ecg_echolvh.echo_repeats(model, 5, 8, 30, longer=False)
     assert given[0] == 30
     assert given[1:] == [6] * (len(given) - 1)
-    whole = sum(ecg.echo_repeats("cotask", 5, 8, 30, longer=False))
-    assert sum(ecg.echo_repeats(model, 5, 8, 30, longer=True)) == whole
+    whole = sum(tab2_ecg_echolvh.echo_repeats("cotask", 5, 8, 30, longer=False))
+    assert sum(tab2_ecg_echolvh.echo_repeats(model, 5, 8, 30, longer=True)) == whole
 
 
 def test_metrics_by_hand():
@@ -92,6 +93,6 @@ def test_sensitivity_at_the_annotators_own_specificity_is_the_annotators():
 
 def test_unknown_names_are_refused():
     with pytest.raises(UnknownName, match="Task-Aware"):
-        ecg.train(torch.zeros(4, 12, 20), torch.zeros(4, 1), [torch.arange(4)], [1], 0, HOW, sampler="task-aware")
+        ecg_runs.train(torch.zeros(4, 12, 20), torch.zeros(4, 1), [torch.arange(4)], [1], 0, HOW, sampler="task-aware")
     with pytest.raises(UnknownName, match="p18"):
-        ecg.recordings("p81", 10, 0, 100.0, 4.0)
+        ecg_runs.recordings("p81", 10, 0, 100.0, 4.0)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from scipy import stats
 
+from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
-from mtlrepro.training.device import generator
-from mtlrepro.training.ensemble import Order, RunGrid, epoch_batches, fit_alone, fit_grid
+from mtlrepro.papers.transfer.training.run_grid import Order, RunGrid, epoch_batches, fit_alone, fit_grid
 from mtlrepro.training.metrics import spearman
 
 RATES = (0.01, 0.1)

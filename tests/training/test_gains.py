@@ -7,11 +7,13 @@ from itertools import permutations
 import pytest
 import torch
 
-from mtlrepro.data.toys import toy
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.hydalearn import HydaLearn
-from mtlrepro.training.auxiliary import METHODS, Setup, tune
-from mtlrepro.training.gains import METERS, colour_rows, flip_rates, on_samples, trace
+from mtlrepro.papers.hydalearn.compared_methods import METHODS
+from mtlrepro.papers.hydalearn.data.toys import toy
+from mtlrepro.papers.hydalearn.fig1_flips import colour_rows, flip_rates
+from mtlrepro.papers.hydalearn.training.gain_meters import METERS, on_samples, trace
+from mtlrepro.papers.hydalearn.training.tuned_runs import Setup, tune
 
 SEEDS = [0, 1]
 POINT = {"rate": 0.05, "beta": 2.0}

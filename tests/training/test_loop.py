@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.static import Static
-from mtlrepro.methods.weighting import Step, Weighting
 from mtlrepro.models.shared_bottom import SharedBottom, StackedSharedBottom
 from mtlrepro.training import Batch, RunwiseSGD, fit, minibatches, mixed
-from mtlrepro.training.device import generator, seeded
 from mtlrepro.training.loop import train_step
+from mtlrepro.training.weighting import Step, Weighting
 
 RUNS, TASKS, N, D, R = 4, 2, 24, 5, 3
 SEEDS = range(RUNS)

@@ -9,24 +9,24 @@ import torch
 
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.hydalearn import HydaLearn
-from mtlrepro.training import plane
+from mtlrepro.papers.hydalearn import fig3_geometry
 
 
 def _one(angles, lengths, condition=1.0, turn=0.0):
     values = ([angles], [lengths], [condition], [turn])
-    return plane.geometry(*(torch.tensor(value, dtype=torch.float64) for value in values))
+    return fig3_geometry.geometry(*(torch.tensor(value, dtype=torch.float64) for value in values))
 
 
 def test_a_geometry_has_the_angles_lengths_and_condition_asked_for():
     here = _one([0.3, -2.0], [1.0, 4.0], 9.0, 0.7)
     ascent = here.ascent[0]
-    assert plane.alignment(here, -here.gradients[:, 0]).item() == pytest.approx(math.cos(0.3))
-    assert plane.alignment(here, -here.gradients[:, 1]).item() == pytest.approx(math.cos(2.0))
+    assert fig3_geometry.alignment(here, -here.gradients[:, 0]).item() == pytest.approx(math.cos(0.3))
+    assert fig3_geometry.alignment(here, -here.gradients[:, 1]).item() == pytest.approx(math.cos(2.0))
     assert (here.gradients[0].norm(dim=-1) / ascent.norm()).tolist() == pytest.approx([1, 4])
     assert torch.linalg.cond(here.hessian[0]).item() == pytest.approx(9)
     # A step along the metric's own gradient gains, and the optimum is all there is to gain.
-    assert plane.gain(here, here.best).item() == pytest.approx(1)
-    assert plane.gain(here, 1e-3 * here.ascent).item() > 0
+    assert fig3_geometry.gain(here, here.best).item() == pytest.approx(1)
+    assert fig3_geometry.gain(here, 1e-3 * here.ascent).item() > 0
 
 
 def test_weights_are_the_ratio_of_the_gains_of_unit_steps_and_the_update_takes_raw_gradients():
@@ -34,14 +34,14 @@ def test_weights_are_the_ratio_of_the_gains_of_unit_steps_and_the_update_takes_r
     rate, angles = 0.1, (0.5, -1.0)
     here = _one(list(angles), [1.0, 3.0])
     expected = [2 * rate * math.cos(v) - rate**2 for v in angles]
-    weights, update = plane.step(here, HydaLearn(), rate)
+    weights, update = fig3_geometry.step(here, HydaLearn(), rate)
     assert (weights[0, 0] / weights[0, 1]).item() == pytest.approx(expected[0] / expected[1])
     assert weights.sum().item() == pytest.approx(2)
     torch.testing.assert_close(update[0], -rate * weights[0] @ here.gradients[0])
 
 
 def test_scale_matching_makes_the_step_blind_to_the_length_of_the_auxiliary_gradient():
-    short, long = (plane.properties(_one([0.5, -1.0], [1.0, length]), 0.1, 1.0) for length in (1.0, 20.0))
+    short, long = (fig3_geometry.properties(_one([0.5, -1.0], [1.0, length]), 0.1, 1.0) for length in (1.0, 20.0))
     for name in ("hydalearn, matched", "cosine, matched"):
         torch.testing.assert_close(short[name]["gain"], long[name]["gain"])
     assert not torch.allclose(short["hydalearn"]["gain"], long["hydalearn"]["gain"])
@@ -49,8 +49,8 @@ def test_scale_matching_makes_the_step_blind_to_the_length_of_the_auxiliary_grad
 
 def test_a_dominant_auxiliary_gradient_gets_less_weight_and_can_still_lead_the_step():
     here = _one([0.2, 1.0], [1.0, 10.0])
-    assert plane.groups(here, 0.01)["dominant auxiliary"].all()
-    found = plane.properties(here, 0.01, 1.0)
+    assert fig3_geometry.groups(here, 0.01)["dominant auxiliary"].all()
+    found = fig3_geometry.properties(here, 0.01, 1.0)
     assert found["hydalearn"]["more weight to main"].all()
     assert not found["hydalearn"]["main leads the step"].any()
     assert found["hydalearn, matched"]["main leads the step"].all()
@@ -59,17 +59,17 @@ def test_a_dominant_auxiliary_gradient_gets_less_weight_and_can_still_lead_the_s
 
 def test_a_harmful_main_gradient_is_followed_by_gradient_cosine_alone():
     here = _one([2.2, -0.3], [1.0, 1.0])
-    assert plane.groups(here, 0.05)["harmful main, helpful auxiliary"].all()
-    found = plane.properties(here, 0.05, 1.0)
+    assert fig3_geometry.groups(here, 0.05)["harmful main, helpful auxiliary"].all()
+    found = fig3_geometry.properties(here, 0.05, 1.0)
     assert found["hydalearn"]["main not followed"].all()
     assert (found["hydalearn"]["gain"] > 0).all()
     assert (found["cosine"]["gain"] < 0).all()
 
 
 def test_of_two_harmful_gradients_the_printed_ratio_favours_the_worse_and_the_inverted_one_the_other():
-    here = plane.random_geometry(500, 0)
-    chosen = plane.groups(here, 0.05)["both harmful"]
-    found = plane.properties(here, 0.05, 1.0)
+    here = fig3_geometry.random_geometry(500, 0)
+    chosen = fig3_geometry.groups(here, 0.05)["both harmful"]
+    found = fig3_geometry.properties(here, 0.05, 1.0)
     assert chosen.sum() > 50
     assert found["hydalearn"]["more weight to the worse"][chosen].all()
     assert not found["inverted"]["more weight to the worse"][chosen].any()

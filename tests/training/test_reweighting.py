@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mtlrepro.device import generator
 from mtlrepro.errors import UnknownName
-from mtlrepro.training.device import generator
-from mtlrepro.training.reweighting import METHODS, NOISES, compare, noisy_tasks, quality, solved, task_weights
+from mtlrepro.papers.transfer.alg2_svd_reweighting import METHODS, NOISES, compare, noisy_tasks, quality, solved, task_weights
 
 SEEDS = [0, 1, 2]
 

@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from mtlrepro import paths
+from mtlrepro.device import generator, seeded
 from mtlrepro.errors import UnknownName
 from mtlrepro.methods.class_weights import ClassWeights
-from mtlrepro.models.unet import DEPTH, SEGMENTATION
-from mtlrepro.training import class_weight_study as study
-from mtlrepro.training import scene_tasks as tasks
-from mtlrepro.training import step_seconds
-from mtlrepro.training.device import generator, seeded
+from mtlrepro.papers.classweights import alg1_class_weights as study
+from mtlrepro.papers.classweights import tab2_seconds
+from mtlrepro.papers.classweights.models.unet import DEPTH, SEGMENTATION
+from mtlrepro.papers.classweights.training import scene_tasks as tasks
 
 SMALL = tasks.Setup("driving", (16, 8, 8), (16, 16), width=2, halvings=1, batch=4, steps=8, check=4)
 PLAIN = {"kind": "driving", "images": [16, 8, 8], "size": [16, 16], "width": 2, "halvings": 1, "batch": 4, "steps": 8, "check": 4}
@@ -141,9 +141,9 @@ def test_rows_of_the_study_hold_every_class_and_rule():
 
 
 def test_both_class_wise_forms_step_as_the_linear_sum_at_first():
-    assert step_seconds.same_updates(5, (48, 16), 3, 2) < 1e-4
-    rows = step_seconds.seconds(4, (16, 16), 2, 2, 2)
-    assert {row["method"] for row in rows} == set(step_seconds.STEPS)
+    assert tab2_seconds.same_updates(5, (48, 16), 3, 2) < 1e-4
+    rows = tab2_seconds.seconds(4, (16, 16), 2, 2, 2)
+    assert {row["method"] for row in rows} == set(tab2_seconds.STEPS)
     assert all(row["seconds"] > 0 for row in rows)
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mtlrepro.data import text
-from mtlrepro.models.sentence import sentence_classifier
-from mtlrepro.training import sentences as lstm
-from mtlrepro.training.device import generator, seeded
+from mtlrepro.device import generator, seeded
+from mtlrepro.papers.transfer.data import text
+from mtlrepro.papers.transfer.models.sentence import sentence_classifier
+from mtlrepro.papers.transfer.training import sentences as lstm
 
 SMALL = {"capacity": 4, "rate": 0.01, "seed": 0, "epochs": 2, "batch": 16, "rows": 120}
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mtlrepro.device import generator
 from mtlrepro.methods.grouping_baselines import effective_models
-from mtlrepro.training import task_groups
-from mtlrepro.training.device import generator
-from mtlrepro.training.task_groups import Costs, Problem, Setup
+from mtlrepro.papers.stgmtl import tab1_models
+from mtlrepro.papers.stgmtl.tab1_models import Costs, Problem, Setup
 
 SETUP = Setup(epochs=4, hidden=4, batch=10)
 STEPS = 4 * 4  # of 35 points in batches of 10
@@ -19,7 +19,7 @@ STEPS = 4 * 4  # of 35 points in batches of 10
 @pytest.fixture(scope="module")
 def problem():
     g = generator(0)
-    inputs = {part: torch.randn(35, 5, generator=g) for part in task_groups.PARTS}
+    inputs = {part: torch.randn(35, 5, generator=g) for part in tab1_models.PARTS}
     truth = torch.randn(3, 5, generator=g)
     labels = {part: (truth @ x.T > 0.5).float() for part, x in inputs.items()}
     return Problem(inputs, labels, torch.tensor([1.0, 2.0, 3.0]), ("a", "b", "c"))
@@ -27,7 +27,7 @@ def problem():
 
 @pytest.fixture(scope="module")
 def rows(problem):
-    return {row["method"]: row for row in task_groups.compare(problem, seed=1, clusters=2, setup=SETUP)}
+    return {row["method"]: row for row in tab1_models.compare(problem, seed=1, clusters=2, setup=SETUP)}
 
 
 def test_models_trained_are_those_of_table_1_and_passes_follow(rows):
@@ -53,8 +53,8 @@ def test_every_method_places_every_task_once(rows):
 
 def test_recording_changes_no_training_and_sees_every_point_once_an_epoch(problem):
     group = (0, 2)
-    plain, none = task_groups.train_group(problem, group, 1, SETUP, Costs())
-    recorded, snapshots = task_groups.train_group(problem, group, 1, SETUP, Costs(), record=True)
+    plain, none = tab1_models.train_group(problem, group, 1, SETUP, Costs())
+    recorded, snapshots = tab1_models.train_group(problem, group, 1, SETUP, Costs(), record=True)
     for part in ("valid", "test"):
         torch.testing.assert_close(plain[part], recorded[part], equal_nan=True)
         assert plain[part].isnan().tolist() == [False, True, False]
@@ -65,14 +65,14 @@ def test_recording_changes_no_training_and_sees_every_point_once_an_epoch(proble
 
 def test_test_data_change_no_choice(problem, rows):
     other = replace(problem, labels=problem.labels | {"test": 1 - problem.labels["test"]})
-    again = {row["method"]: row for row in task_groups.compare(other, seed=1, clusters=2, setup=SETUP)}
+    again = {row["method"]: row for row in tab1_models.compare(other, seed=1, clusters=2, setup=SETUP)}
     for method, row in rows.items():
         assert again[method]["groups"] == row["groups"]
         assert again[method]["test_loss"] != row["test_loss"]
 
 
 def test_digits_are_split_into_parts_with_a_constant_input():
-    made = task_groups.digits_problem(5, seed=0)
+    made = tab1_models.digits_problem(5, seed=0)
     assert made.names == tuple("01234")
     assert {part: tuple(x.shape) for part, x in made.inputs.items()} == {
         "train": (1078, 65),

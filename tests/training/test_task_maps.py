@@ -9,13 +9,14 @@ import torch
 from sklearn.metrics import rand_score
 
 from mtlrepro.data.binary_tasks import digits_tasks
+from mtlrepro.device import generator
 from mtlrepro.methods import task_grouping as grouping
 from mtlrepro.methods.data_maps import DataMap, true_label_probability
-from mtlrepro.training import group_analysis as analysis
-from mtlrepro.training import task_maps
-from mtlrepro.training.device import generator
+from mtlrepro.papers.stgmtl import fig4_fig6_report as analysis
+from mtlrepro.papers.stgmtl import fig4_groups, fig7_f1
+from mtlrepro.papers.stgmtl.training import image_runs
 
-SETUP = task_maps.Setup(epochs=3, widths=(4, 6), side=8, batch=50, snapshots=2, together=3)
+SETUP = image_runs.Setup(epochs=3, widths=(4, 6), side=8, batch=50, snapshots=2, together=3)
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +26,14 @@ def digits():
 
 @pytest.fixture(scope="module")
 def data(digits):
-    return task_maps.prepared(digits, setup=SETUP)[0]
+    return image_runs.prepared(digits, setup=SETUP)[0]
 
 
 def test_models_trained_side_by_side_are_models_trained_in_turn(data):
     """How many models are trained together is a matter of speed: outputs and data maps are the same to rounding."""
     weights = torch.tensor([[1.0] * 10, [0.5] * 10, [0.0] * 9 + [1.0]])
-    together = task_maps.train(data, weights, 1, SETUP, [data], record=True)
-    in_turn = task_maps.train(data, weights, 1, task_maps.Setup(**vars(SETUP) | {"together": 1}), [data], record=True)
+    together = image_runs.train(data, weights, 1, SETUP, [data], record=True)
+    in_turn = image_runs.train(data, weights, 1, image_runs.Setup(**vars(SETUP) | {"together": 1}), [data], record=True)
     assert together.logits[0].shape == (3, 10, 150)
     assert torch.allclose(together.logits[0], in_turn.logits[0], atol=1e-4)
     assert len(together.maps) == 2
@@ -41,7 +42,7 @@ def test_models_trained_side_by_side_are_models_trained_in_turn(data):
 
 
 def test_the_same_seed_gives_the_same_models_and_another_seed_others(data):
-    one, same, other = (task_maps.train(data, torch.ones(1, 10), seed, SETUP, [data]).logits[0] for seed in (1, 1, 2))
+    one, same, other = (image_runs.train(data, torch.ones(1, 10), seed, SETUP, [data]).logits[0] for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.allclose(one, other)
 
@@ -49,24 +50,24 @@ def test_the_same_seed_gives_the_same_models_and_another_seed_others(data):
 def test_a_task_without_weight_moves_nothing(data):
     """A single-task model does not depend on the other tasks' labels."""
     weights = torch.eye(10)[:1]
-    changed = task_maps.Images(data.images, torch.cat([data.labels[:1], 1 - data.labels[1:]]), data.positive)
-    found = [task_maps.train(each, weights, 1, SETUP, [data]).logits[0][0, 0] for each in (data, changed)]
+    changed = image_runs.Images(data.images, torch.cat([data.labels[:1], 1 - data.labels[1:]]), data.positive)
+    found = [image_runs.train(each, weights, 1, SETUP, [data]).logits[0][0, 0] for each in (data, changed)]
     assert torch.equal(*found)
 
 
 def test_maps_of_single_task_models_are_each_model_s_on_its_own_task(data):
     """All of them at once give what each training alone gives in its own row."""
-    maps = task_maps.train(data, torch.eye(10), 1, SETUP, record=True).maps
+    maps = image_runs.train(data, torch.eye(10), 1, SETUP, record=True).maps
     assert maps[-1].mean.shape == (10, 150)
     assert maps[0].count.tolist() == [2] * 150  # the first of two even snapshots of three epochs
     assert maps[-1].count.tolist() == [3] * 150
-    first = task_maps.train(data, torch.eye(10)[:1], 1, SETUP, record=True).maps
+    first = image_runs.train(data, torch.eye(10)[:1], 1, SETUP, record=True).maps
     assert torch.allclose(maps[-1].mean[0].float(), first[-1].mean[0].float(), atol=2e-3)
 
 
 def test_f1_is_one_for_the_truth_and_zero_for_its_opposite(data):
-    assert (task_maps.f1(data.labels, data.labels) == 1).all()
-    assert (task_maps.f1(1 - data.labels, data.labels) == 0).all()
+    assert (fig7_f1.f1(data.labels, data.labels) == 1).all()
+    assert (fig7_f1.f1(1 - data.labels, data.labels) == 0).all()
 
 
 def test_distances_are_those_of_the_snapshots_themselves():
@@ -76,11 +77,11 @@ def test_distances_are_those_of_the_snapshots_themselves():
         found.update(true_label_probability(logits, torch.ones_like(logits)), torch.arange(30))
     maps = [found.snapshot(), found.snapshot()]
     flat = torch.cat([torch.cat([s.mean, s.std], 1) for s in maps], 1).double()
-    assert torch.allclose(task_maps.distances(maps), torch.cdist(flat, flat), atol=1e-6)
+    assert torch.allclose(fig4_groups.distances(maps), torch.cdist(flat, flat), atol=1e-6)
 
 
 def test_what_is_written_as_text_comes_back(digits):
-    rows = pd.DataFrame(task_maps.map_rows(digits, "multi-task", 1, SETUP, (2,), "3", points=20)).assign(
+    rows = pd.DataFrame(fig4_groups.map_rows(digits, "multi-task", 1, SETUP, (2,), "3", points=20)).assign(
         group="G1", of="multi-task", seed=1
     )
     here, points = analysis.tasks_of(rows, "G1", 1)
@@ -93,7 +94,7 @@ def test_what_is_written_as_text_comes_back(digits):
 
 
 def test_grouped_training_compares_the_same_number_of_models(digits):
-    rows = task_maps.grouped_f1((digits, digits), 2, 2.0, 1, SETUP, single=False)
+    rows = fig7_f1.grouped_f1((digits, digits), 2, 2.0, 1, SETUP, single=False)
     assert {(row["method"], row["average"]) for row in rows} == {("multi-task", "logits")} | {
         (method, average) for method in ("grouped", "random groups", "no groups") for average in ("logits", "probabilities")
     }
@@ -107,7 +108,7 @@ def _two_families(seed):
     apart = torch.cdist(x, x)
     return pd.DataFrame(
         {"kind": "task", "task": [f"t{i}" for i in range(10)], "family": ["a"] * 5 + ["b"] * 5, "group": "G1", "of": "multi-task",
-         "seed": seed, "apart": [task_maps._text(row) for row in apart], "votes 2": ["1 0"] * 5 + ["0 1"] * 5}
+         "seed": seed, "apart": [fig4_groups._text(row) for row in apart], "votes 2": ["1 0"] * 5 + ["0 1"] * 5}
     )  # fmt: skip
 
 

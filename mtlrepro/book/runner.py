@@ -1,0 +1,169 @@
+"""Run notebooks through papermill, and keep what ran when one fails.
+
+``python -m mtlrepro.book.runner NOTEBOOK --profile quick --out OUT.ipynb`` is one job of the workflow: it always leaves the
+executed notebook and, beside it, OUT.status.json, and exits 0 even where the notebook failed, so that one failure does
+not stop the others; ``--report STATUS...`` then names the failed ones and exits 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mtlrepro import exhibits, parameters, paths
+from mtlrepro.errors import MtlreproError
+from mtlrepro.files import write_text
+
+
+class NotebookFailed(MtlreproError):
+    """A notebook that raised; its partly executed copy is kept."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a notebook's run ended. state: ok or failed. error: one line."""
+
+    notebook: str
+    state: str
+    profile: str
+    seconds: float
+    error: str = ""
+
+
+def status_file(out: Path) -> Path:
+    return out.with_suffix(".status.json")
+
+
+def executed(notebook: str, profile: str) -> Path:
+    """Where `mtlrepro run` leaves an executed notebook."""
+    return paths.runs() / "notebooks" / profile / f"{notebook}.ipynb"
+
+
+def check(notebook: Path, exhibit: str, profile: str, given: Mapping[str, Any]) -> None:
+    """Refuse unknown parameters and wrong types before a kernel is started; raises as `parameters.check` does."""
+    parameters.check(exhibit, parameters.declared_in(notebook), {"profile": profile, **given}, positive=("seeds",))
+
+
+def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None = None, show_progress: bool = False) -> Status:
+    """Execute `notebook` (.ipynb) into `out` with papermill and write the status beside it.
+
+    Never raises for what a notebook does: a failure is a Status with state "failed" and the error in one line.
+    """
+    import papermill
+
+    name = notebook.with_suffix("").relative_to(paths.notebooks()).as_posix()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    error = ""
+    try:
+        papermill.execute_notebook(
+            notebook,
+            out,
+            parameters={"profile": profile, **(given or {})},
+            cwd=paths.project(),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            stderr_file=sys.stderr if show_progress else None,
+            # The kernel listens on this machine alone; its warning about that would be the only noise of a good run.
+            extra_arguments=["--log-level=ERROR"],
+        )
+    except papermill.exceptions.PapermillExecutionError as failure:
+        error = _one_line(failure.ename, failure.evalue)
+    except Exception as failure:  # a kernel that died or never started, an unreadable notebook: reported, not hidden
+        error = _one_line(type(failure).__name__, str(failure))
+        if "DeadKernel" in error:
+            error += " (out of memory or killed? finished runs are kept: give the same command to go on)"
+    status = Status(name, "failed" if error else "ok", profile, round(time.perf_counter() - start, 1), error)
+    write_text(status_file(out), json.dumps(asdict(status), indent=1) + "\n")
+    return status
+
+
+def _one_line(kind: str, message: str) -> str:
+    kind = "" if kind in {c.__name__ for c in _family(MtlreproError)} else f"{kind}: "
+    return (kind + " ".join(str(message).split()))[:500]
+
+
+def _family(base: type[MtlreproError]) -> list[type[MtlreproError]]:
+    return [base, *(member for child in base.__subclasses__() for member in _family(child))]
+
+
+def run_exhibits(
+    ids: Sequence[str], profile: str, given: Mapping[str, Any], fresh: bool = False, jobs: int | None = None
+) -> list[str]:
+    """Run the notebooks of `ids` and return one verdict line an exhibit.
+
+    Everything is checked before the first notebook starts. Raises UnknownName, BadValue, or, after all notebooks ran,
+    NotebookFailed naming those that failed.
+    """
+    from mtlrepro.results import Runs, store
+
+    chosen = [exhibits.get(name) for name in ids]
+    for exhibit in chosen:
+        check(exhibit.source(), _owner(exhibit).id, profile, given)
+    if jobs is not None:
+        os.environ["MTLREPRO_JOBS"] = str(jobs)
+    lines: list[str] = []
+    failed: list[str] = []
+    by_notebook = {exhibit.notebook: exhibit for exhibit in chosen if exhibit.notebook}
+    statuses = {}
+    for notebook, exhibit in by_notebook.items():
+        if fresh:
+            Runs(parameters.Params(_owner(exhibit).id, profile)).forget()
+        statuses[notebook] = run(exhibit.source(), executed(notebook, profile), profile, given, show_progress=sys.stderr.isatty())
+        if statuses[notebook].state == "failed":
+            failed.append(f"{notebook}: {statuses[notebook].error} (what ran is kept in {executed(notebook, profile)})")
+    for exhibit in chosen:
+        if statuses[str(exhibit.notebook)].state == "ok":
+            lines.append(str(store.latest(exhibit.id, profile).verdict))
+    if failed:
+        for line in lines:
+            print(line)
+        raise NotebookFailed("; ".join(failed))
+    return lines
+
+
+def _owner(exhibit: exhibits.Exhibit) -> exhibits.Exhibit:
+    """The exhibit whose id a shared notebook gives to `params`: the first in the registry."""
+    return next(e for e in exhibits.everything() if e.notebook == exhibit.notebook)
+
+
+def report(statuses: Sequence[Path]) -> int:
+    """Print each failed notebook in one line and remove its status, so that the next build runs it again."""
+    failures = 0
+    for file in statuses:
+        status = Status(**json.loads(file.read_text(encoding="utf-8")))
+        if status.state == "failed":
+            failures += 1
+            print(f"FAILED {status.notebook}: {status.error}", file=sys.stderr)
+            file.unlink()
+    if failures:
+        print(f"{failures} of {len(statuses)} notebooks failed; their pages in the book show what ran.", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m mtlrepro.book.runner")
+    parser.add_argument("notebook", nargs="?", type=Path)
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--report", nargs="+", type=Path, metavar="STATUS")
+    options = parser.parse_args(arguments)
+    if options.report:
+        return report(options.report)
+    if options.notebook is None or options.out is None:
+        parser.error("give a notebook and --out, or --report")
+    status = run(options.notebook.resolve(), options.out, options.profile)
+    print(f"{status.state:6} {status.notebook} {status.seconds:.0f} s {status.error}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""Seconds of one training step by method, measured in turns in one process, so that a slow moment meets every method.
+
+Random images and labels, as for Table 2 of Yim and Kim (2020); the number of classes is a parameter, to see which costs grow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtlrepro.device import choose, generator
+from mtlrepro.methods.class_weights import ClassWeights
+from mtlrepro.methods.registry import build
+from mtlrepro.methods.static import Static
+from mtlrepro.papers.classweights.models.unet import DEPTH, UNet
+from mtlrepro.papers.classweights.training.scene_tasks import by_class, pixel_losses
+from mtlrepro.training.loop import train_step
+from mtlrepro.training.weighting import Batch, Call, LossFunction, Weighting
+
+STEPS = ("linear", "classes", "exact", "pareto")
+
+
+def batch_of(classes: int, size: tuple[int, int], images: int, device: str = "cpu") -> Batch:
+    """Random images with a class, a depth and no invalid pixel."""
+    drawn, where = generator(0, "seconds", classes), choose(device)
+    x = torch.rand(images, 3, *size, generator=drawn).to(where, memory_format=torch.channels_last)
+    labels = torch.randint(0, classes, (images, *size), generator=drawn).to(where)
+    depth = torch.rand(images, *size, generator=drawn).to(where)
+    return Batch(x, (labels, depth, torch.ones_like(labels, dtype=torch.bool), labels))
+
+
+def methods(classes: int) -> dict[str, tuple[Weighting, LossFunction]]:
+    """Name of STEPS -> a fresh weighting and its losses; depth is the main task."""
+    losses, auxiliary = by_class(DEPTH, classes)
+
+    def plain(call: Call, batch: Batch) -> Tensor:
+        return torch.stack([values.mean() for values in pixel_losses(call, batch)])
+
+    return {
+        "linear": (Static(), plain),
+        "classes": (ClassWeights(), losses),
+        "exact": (ClassWeights("exact", auxiliary=auxiliary), losses),
+        "pareto": (build("pareto_mtl"), plain),
+    }
+
+
+def seconds(classes: int, size: Sequence[int], images: int, width: int, turns: int, device: str = "cpu") -> list[dict[str, Any]]:
+    """A row a turn and method: seconds of one step with Adam, of this process on a CPU, of the clock on a GPU."""
+    batch = batch_of(classes, (size[0], size[1]), images, device)
+    gpu = choose(device).type == "cuda"
+    calls: dict[str, Callable[[], Any]] = {}
+    for name, (weighting, losses) in methods(classes).items():
+        model = UNet(classes, width).to(choose(device)).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+        calls[name] = _step(model, batch, losses, optimizer, weighting)
+    rows = []
+    for turn in range(-2, turns):  # two turns to warm up
+        for name, call in calls.items():
+            before = time.perf_counter() if gpu else time.process_time()
+            call()
+            if gpu:
+                torch.cuda.synchronize()
+            after = time.perf_counter() if gpu else time.process_time()
+            if turn >= 0:
+                rows.append({"method": name, "turn": turn, "seconds": round(after - before, 5)})
+    return rows
+
+
+def _step(
+    model: nn.Module, batch: Batch, losses: LossFunction, optimizer: torch.optim.Optimizer, weighting: Weighting
+) -> Callable[[], Any]:
+    return lambda: train_step(model, batch, losses, optimizer, weighting)
+
+
+def same_updates(classes: int, size: Sequence[int], images: int, width: int) -> float:
+    """Largest difference between a linear sum's parameters and those of both class-wise forms after a first SGD step, over the
+    largest change; the linear sum's losses are divided by their values, as eq. 2 to 4 with all weights 1 do."""
+    batch = batch_of(classes, (size[0], size[1]), images)
+    after = {}
+    for name, (weighting, losses) in methods(classes).items():
+        if name == "pareto":
+            continue
+        model = UNet(classes, width).to(memory_format=torch.channels_last)
+        start = torch.cat([p.detach().flatten() for p in model.parameters()])
+        if name == "linear":
+
+            def scaled(call: Call, b: Batch, plain: LossFunction = losses) -> Tensor:
+                found = plain(call, b)
+                return found / found.detach()
+
+            losses = scaled
+        train_step(model, batch, losses, torch.optim.SGD(model.parameters(), lr=0.1), weighting)
+        after[name] = torch.cat([p.detach().flatten() for p in model.parameters()])
+    moved = (after["linear"] - start).abs().max()
+    return max(float((after[name] - after["linear"]).abs().max() / moved) for name in ("classes", "exact"))

@@ -1,0 +1,348 @@
+"""Segmentation and depth of procedural scenes by one U-Net with two decoders, trained with any weighting method.
+
+The experiments of Yim and Kim (2020). One task is the main one; the other helps or hurts. Depth is the inverse distance in units
+of the nearest one (driving, street) or the distance in units of the farthest one (indoor). Segmentation's auxiliary classes are
+its own; depth's are 15 ranges, the paper's for driving scenes, else of equal shares of the training pixels. Every method's losses
+are divided by their values on the first batch, so that the linear sum is the class-wise method with all weights held at 1.
+
+A seed stands for scenes, initial weights and an order of batches. A training keeps, for each task that may be the main one, the
+state with the lowest validation loss of that task; test scenes are seen once, by those states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mtlrepro.device import choose, generator
+from mtlrepro.errors import UnknownName
+from mtlrepro.methods.class_weights import DISTANCES, ClassWeights, class_sums, quantise
+from mtlrepro.methods.registry import build
+from mtlrepro.methods.static import Static
+from mtlrepro.papers.classweights.data.scenes import preset, scenes
+from mtlrepro.papers.classweights.models.unet import DEPTH, SEGMENTATION, UNet
+from mtlrepro.papers.classweights.training.dense_metrics import (
+    DepthScores,
+    SegmentationScores,
+    depth_loss,
+    over_valid,
+    segmentation_loss,
+)
+from mtlrepro.training.loop import fit, minibatches
+from mtlrepro.training.weighting import Batch, Call, LossFunction, Weighting
+
+TASKS = ("segmentation", "depth")
+RANGES = len(DISTANCES) + 1
+_EVALUATED = 32  # images of a validation or test batch
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all methods share. kind: preset. images: of the training, validation and test part. size: height and width.
+
+    width, halvings: of the U-Net. steps: updates, `check` of them between two validations; the rate is a tenth in the last third.
+    freeze: share of the steps during which class weights stay 1. explained, misleading: see `data.scenes`.
+    scrambled: classes whose labels are exchanged at random among themselves, pixel by pixel, in the training part.
+    """
+
+    kind: str
+    images: tuple[int, int, int] = (256, 64, 96)
+    size: tuple[int, int] = (24, 48)
+    width: int = 6
+    halvings: int = 2
+    batch: int = 8
+    steps: int = 120
+    check: int = 20
+    freeze: float = 0.2
+    explained: float = 0.5
+    misleading: tuple[str, ...] = ()
+    scrambled: tuple[str, ...] = ()
+    device: str = "cpu"
+
+    @staticmethod
+    def of(values: Mapping[str, Any]) -> Setup:
+        """From plain data, such as JSON gives: lists become tuples."""
+        given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return Setup(**given)
+
+
+class Part(NamedTuple):
+    """images (n, 3, h, w); labels (n, h, w), -1 ignored; depth, the regression target; valid; ranges (n, h, w), -1 invalid."""
+
+    images: Tensor
+    labels: Tensor
+    depth: Tensor
+    valid: Tensor
+    ranges: Tensor
+
+    def batch(self, rows: Tensor | slice) -> Batch:
+        """Some images; their targets are the other fields."""
+        images, *targets = (values[rows] for values in self)
+        return Batch(images.contiguous(memory_format=torch.channels_last), tuple(targets))
+
+
+@lru_cache(maxsize=4)
+def parts(setup: Setup, seed: int) -> tuple[Part, Part, Part]:
+    """The training, validation and test part of a seed, on the setup's device."""
+    made, device = preset(setup.kind), choose(setup.device)
+    found = scenes(setup.kind, sum(setup.images), setup.size, seed, explained=setup.explained, misleading=setup.misleading)
+    target = found.depth / made.far if setup.kind == "indoor" else found.inverse_depth * made.near
+    train = slice(setup.images[0])
+    if setup.kind == "driving":
+        thresholds = sorted(made.near / d for d in DISTANCES)
+    else:
+        known = target[train][found.valid[train]]
+        thresholds = torch.quantile(known[: 10**6], torch.linspace(0, 1, RANGES + 1)[1:-1]).unique().tolist()
+    labels = found.labels.clone()
+    if setup.scrambled:
+        labels[train] = scramble(labels[train], [made.label(name) for name in setup.scrambled], generator(seed, "scramble"))
+    ranges = quantise(target, thresholds, found.valid)
+    whole = Part(*(values.to(device) for values in (found.images, labels, target, found.valid, ranges)))
+    ends = np.cumsum([0, *setup.images])
+    first, second, third = (Part(*(v[a:b] for v in whole)) for a, b in pairwise(ends))
+    return first, second, third
+
+
+def scramble(labels: Tensor, group: Sequence[int], drawn: torch.Generator) -> Tensor:
+    """Labels with every pixel of a class of `group` given a random class of the group; shape as `labels`."""
+    options = torch.tensor(group)
+    random = options[torch.randint(len(options), labels.shape, generator=drawn)]
+    return torch.where(torch.isin(labels, options), random, labels)
+
+
+def pixel_losses(call: Call, batch: Batch, task: int | None = None) -> list[Tensor]:
+    """Loss maps (n, h, w) of segmentation and depth, or of one task, whose decoder alone then runs."""
+    labels, depth, valid, _ = batch.targets
+    if task is not None:
+        found = call(batch.inputs, task)
+        return [segmentation_loss(found, labels) if task == SEGMENTATION else depth_loss(found, depth, valid)]
+    scores, predicted = call(batch.inputs)
+    return [segmentation_loss(scores, labels), depth_loss(predicted, depth, valid)]
+
+
+def _starts(model: nn.Module, batch: Batch) -> list[float]:
+    """Mean losses on the first batch, of a copy: its running means stay as they are."""
+    with torch.no_grad():
+        return [float(values.mean()) for values in pixel_losses(deepcopy(model), batch)]
+
+
+def auxiliary_classes(main: int, batch: Batch) -> Tensor:
+    """The auxiliary label of each pixel (n, h, w): its class where depth is main, its range of depth where segmentation is."""
+    classes: Tensor = batch.targets[0 if main == DEPTH else 3]
+    return classes
+
+
+def by_class(main: int, classes: int) -> tuple[LossFunction, LossFunction]:
+    """What `ClassWeights` takes: main and auxiliary loss by auxiliary class, (2 (classes + 1),); and the auxiliary one alone."""
+
+    def sums(values: Tensor, batch: Batch) -> Tensor:
+        return class_sums(values / values[0].numel(), auxiliary_classes(main, batch), classes)
+
+    def losses(call: Call, batch: Batch) -> Tensor:
+        maps = pixel_losses(call, batch)
+        return torch.cat([sums(maps[main] / len(maps[main]), batch), sums(maps[1 - main], batch)])
+
+    def auxiliary(call: Call, batch: Batch) -> Tensor:
+        return sums(pixel_losses(call, batch, 1 - main)[0], batch)
+
+    return losses, auxiliary
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train. title: on figures. own_main: whether a training serves one main task only. form: of class-wise weights."""
+
+    title: str
+    own_main: bool = False
+    form: Literal["", "class", "exact"] = ""
+
+
+VECTORS = 5
+METHODS: dict[str, Method] = {
+    "single": Method("single task", own_main=True),
+    "linear": Method("linear sum"),
+    "uncertainty": Method("uncertainty"),
+    "mgda": Method("MGDA"),
+    **{f"pareto {i}": Method(f"Pareto MTL {i + 1}") for i in range(VECTORS)},
+    "classes": Method("class-wise", own_main=True, form="class"),
+    "exact": Method("class-wise, exact", own_main=True, form="exact"),
+}
+PARETO = tuple(name for name in METHODS if name.startswith("pareto"))
+
+
+class Trained(NamedTuple):
+    """states: main task -> its state; validation: main task -> that state's loss; step: main task -> when."""
+
+    model: UNet
+    states: dict[int, dict[str, Tensor]]
+    validation: dict[int, float]
+    step: dict[int, int]
+    weighting: Weighting
+
+
+def weighting_of(
+    method: str, main: int, setup: Setup, classes: int, alpha: float = 0.01
+) -> tuple[Weighting, LossFunction | None]:
+    """A fresh weighting, with the losses it needs where these are not one a task."""
+    form = METHODS[method].form
+    if form:
+        losses, auxiliary = by_class(main, classes)
+        freeze = round(setup.freeze * setup.steps)
+        return ClassWeights(form, rate=alpha, freeze=freeze, auxiliary=auxiliary), losses
+    if method in PARETO:
+        return build("pareto_mtl", vector=PARETO.index(method), count=VECTORS, search=setup.steps // 10), None
+    if method == "uncertainty":
+        return build("uncertainty", kinds=["classification", "regression"]), None
+    return (build("mgda") if method == "mgda" else Static()), None
+
+
+def train(
+    setup: Setup,
+    method: str,
+    main: int,
+    seed: int,
+    rate: float,
+    alpha: float = 0.01,
+    optimizer: str = "adam",
+    class_weights: Tensor | None = None,
+    weighting: Callable[[Weighting, LossFunction | None], tuple[Weighting, LossFunction | None]] = lambda w, f: (w, f),
+) -> Trained:
+    """One training. main: SEGMENTATION or DEPTH; where a method serves both, a state is kept for each.
+
+    alpha: rate of class weights. optimizer: adam (weight decay 1e-8, as in the paper) or sgd. class_weights: (classes,), held on
+    the auxiliary task of the linear sum. weighting: may exchange the weighting. Raises UnknownName.
+    """
+    if method not in METHODS:
+        raise UnknownName("method", method, METHODS)
+    learned, held, _ = parts(setup, seed)
+    classes = len(preset(setup.kind).classes)
+    auxiliary = classes if main == DEPTH else RANGES
+    model = UNet(classes, setup.width, setup.halvings, seed=seed).to(choose(setup.device))
+    model = model.to(memory_format=torch.channels_last)
+    stream = _stream(learned, setup.batch, generator(seed, "order"))
+    first = next(_stream(learned, setup.batch, generator(seed, "order")))
+    starts = _starts(model, first)
+
+    def losses(call: Call, batch: Batch) -> Tensor:
+        maps = pixel_losses(call, batch)
+        if class_weights is not None:
+            of = torch.cat([class_weights, class_weights.new_zeros(1)])[auxiliary_classes(main, batch)]  # -1: the last one
+            maps[1 - main] = maps[1 - main] * of
+        return torch.stack([values.mean() / start for values, start in zip(maps, starts, strict=True)])
+
+    def alone(call: Call, batch: Batch) -> Tensor:
+        return pixel_losses(call, batch, main)[0].mean()[None] / starts[main]
+
+    chosen, own = weighting(*weighting_of(method, main, setup, auxiliary, alpha))
+    mains = (main,) if METHODS[method].own_main else (SEGMENTATION, DEPTH)
+    kept = Trained(model, {}, dict.fromkeys(mains, float("inf")), dict.fromkeys(mains, 0), chosen)
+    done = [0]
+
+    def validate(module: nn.Module) -> Tensor:
+        done[0] += setup.check
+        found = [_mean_loss(model, held, task) for task in mains]
+        for task, value in zip(mains, found, strict=True):
+            if value < kept.validation[task]:
+                kept.validation[task], kept.step[task] = value, done[0]
+                kept.states[task] = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        return -torch.tensor(found)
+
+    made: torch.optim.Optimizer
+    if optimizer == "adam":
+        made = torch.optim.Adam(model.parameters(), lr=rate, weight_decay=1e-8, fused=True)
+    elif optimizer == "sgd":
+        made = torch.optim.SGD(model.parameters(), lr=rate)
+    else:
+        raise UnknownName("optimizer", optimizer, ("adam", "sgd"))
+    epochs = max(setup.steps // setup.check, 1)
+    fit(
+        model,
+        lambda _: (next(stream) for _ in range(setup.check)),
+        own or (alone if method == "single" else losses),
+        optimizer=made,
+        epochs=epochs,
+        weighting=chosen,
+        validate=validate,
+        schedule=lambda epoch: 1.0 if epoch < 2 * epochs / 3 else 0.1,
+    )
+    return kept
+
+
+def _stream(part: Part, size: int, order: torch.Generator) -> Iterator[Batch]:
+    """Batches without end, all of one size."""
+    while True:
+        for rows in minibatches(len(part.images), size, order):
+            if len(rows) == size:
+                yield part.batch(rows)
+
+
+@torch.no_grad()
+def _mean_loss(model: UNet, part: Part, task: int) -> float:
+    """Mean loss of a task over the pixels that count, in eval mode."""
+    total = counted = 0.0
+    for start in range(0, len(part.images), _EVALUATED):
+        batch = part.batch(slice(start, start + _EVALUATED))
+        counts = batch.targets[2] if task == DEPTH else batch.targets[0] >= 0
+        share = float(counts.sum())
+        total += share * float(over_valid(pixel_losses(model, batch, task)[0], counts))
+        counted += share
+    return total / counted
+
+
+@torch.no_grad()
+def scored(trained: Trained, setup: Setup, main: int, seed: int) -> list[dict[str, Any]]:
+    """Test scores of the state kept for `main`: a row of the whole image and, where there are cars, of cars and the rest.
+
+    segmentation, depth: mean losses (cross-entropy, L1), of the whole image only. accuracy, iou, log_l1, rmse: by region.
+    """
+    if main not in trained.states:
+        return []
+    model, test = trained.model, parts(setup, seed)[2]
+    model.load_state_dict(trained.states[main])
+    model.eval()
+    names = preset(setup.kind).names
+    segmented, estimated = SegmentationScores(len(names), test.images.device), DepthScores(len(names), device=test.images.device)
+    for start in range(0, len(test.images), _EVALUATED):
+        batch = test.batch(slice(start, start + _EVALUATED))
+        labels, depth, valid, _ = batch.targets
+        scores, predicted = model(batch.inputs)
+        segmented.update(scores, labels)
+        estimated.update(predicted, depth, valid, labels)
+    car = names.index("car") if "car" in names else None
+    regions: dict[str, list[int] | None] = {"full": None}
+    if car is not None:
+        regions |= {"non-car": [i for i in range(len(names)) if i != car], "car": [car]}
+    rows = []
+    for region, own in regions.items():
+        found = {"accuracy": segmented.accuracy(own), "iou": segmented.mean_iou(own)}
+        found |= {"log_l1": estimated.log_l1(own), "rmse": estimated.rmse(own)}
+        rows.append({"region": region} | {name: round(float(value), 6) for name, value in found.items()})
+    rows[0] |= {task: round(_mean_loss(model, test, i), 6) for i, task in enumerate(TASKS)}
+    return rows
+
+
+def tune(setup: Mapping[str, Any], method: str, main: str, seed: int, rate: float, alpha: float) -> list[dict[str, Any]]:
+    """One training at one rate: a row for each main task that it serves, its validation loss. No test scene is seen."""
+    trained = train(Setup.of(setup), method, TASKS.index(main or "depth"), seed, rate, alpha)
+    return [{"main": TASKS[task], "validation": round(value, 6)} for task, value in trained.validation.items()]
+
+
+def final(
+    setup: Mapping[str, Any], method: str, mains: Sequence[str], seed: int, rate: float, alpha: float
+) -> list[dict[str, Any]]:
+    """One training at a chosen rate, tested once by the state kept for each of `mains`: rows as `scored`."""
+    made, rows = Setup.of(setup), []
+    trained = train(made, method, TASKS.index(mains[0]), seed, rate, alpha)
+    for main in mains:
+        task = TASKS.index(main)
+        own = {"main": main, "validation": round(trained.validation[task], 6), "step": trained.step[task]}
+        rows += [own | row for row in scored(trained, made, task, seed)]
+    return rows

@@ -1,0 +1,202 @@
+"""One step of a task weighting on a plane: two shared parameters, a quadratic main metric, and gradients of our choice.
+
+For Figure 3 of the HydaLearn paper. The losses are linear, L_i = g_i . theta, so that task i's gradient is g_i wherever the
+parameters stand; the metric M = -(theta - best)^T H (theta - best) / 2 is larger when better. Everything else is the ordinary
+training step. Angles are measured from the metric's own gradient, the direction in which it improves fastest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mtlrepro.device import THEORY
+from mtlrepro.errors import BadValue
+from mtlrepro.methods.gradient_cosine import GradientCosine
+from mtlrepro.methods.hydalearn import HydaLearn
+from mtlrepro.methods.scale_matched import ScaleMatched
+from mtlrepro.training.loop import RunwiseSGD, train_step
+from mtlrepro.training.weighting import Batch, Call, Weighting
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where `runs` models stand and what their mini-batch says.
+
+    hessian: (runs, 2, 2), symmetric, positive. best: (runs, 2), the metric's optimum; all models stand at the origin.
+    gradients: (runs, 2, 2), of the main and the auxiliary loss.
+    """
+
+    hessian: Tensor
+    best: Tensor
+    gradients: Tensor
+
+    def metric(self, at: Tensor) -> Tensor:
+        """M at points (..., runs, 2) -> (..., runs)."""
+        off = at - self.best
+        return -torch.einsum("...ri,rij,...rj->...r", off, self.hessian, off) / 2
+
+    @property
+    def ascent(self) -> Tensor:
+        """Gradient of the metric at the origin, (runs, 2)."""
+        return torch.einsum("rij,rj->ri", self.hessian, self.best)
+
+
+def geometry(angles: Tensor, lengths: Tensor, condition: Tensor, turn: Tensor) -> Geometry:
+    """Models at distance 1 from the optimum of a metric with eigenvalues condition^(+-1/2).
+
+    angles: (runs, 2), of the main and the auxiliary *descent* direction -g_i against the metric's gradient, in radians.
+    lengths: (runs, 2), of the gradients, in units of the metric's. condition, turn: (runs,), condition number of the metric and
+    the angle of its axes against the line to the optimum. Raises BadValue for a condition below 1 or a negative length.
+    """
+    if (condition < 1).any() or (lengths < 0).any():
+        raise BadValue("a condition number is at least 1 and a gradient's length not negative.")
+    axes = torch.stack([torch.stack([turn.cos(), turn.sin()], -1), torch.stack([-turn.sin(), turn.cos()], -1)], -2)
+    sizes = torch.stack([condition.sqrt(), condition.rsqrt()], -1)
+    hessian = torch.einsum("rki,rk,rkj->rij", axes, sizes, axes)
+    best = torch.zeros(len(turn), 2, dtype=THEORY)
+    best[:, 0] = 1
+    ascent = hessian[:, :, 0]
+    direction = torch.atan2(ascent[:, 1], ascent[:, 0])[:, None] + angles
+    descent = torch.stack([direction.cos(), direction.sin()], -1) * (lengths * ascent.norm(dim=-1, keepdim=True))[..., None]
+    return Geometry(hessian, best, -descent)
+
+
+def random_geometry(n: int, seed: int) -> Geometry:
+    """`n` geometries: both angles uniform, the main gradient as long as the metric's, the ratio of the two gradients' lengths
+    log-uniform between 1/30 and 30, the condition number log-uniform up to 10, the axes turned at random."""
+    rng = np.random.default_rng(seed)
+    angles, turn = rng.uniform(-math.pi, math.pi, (n, 2)), rng.uniform(0, math.pi, n)
+    lengths = np.stack([np.ones(n), 30.0 ** rng.uniform(-1, 1, n)], -1)
+    condition = 10.0 ** rng.uniform(0, 1, n)
+    return geometry(*(torch.tensor(array, dtype=THEORY) for array in (angles, lengths, condition, turn)))
+
+
+class Plane(nn.Module):
+    """Two shared parameters a run, at the origin; called with vectors (runs, k, 2) it gives their products with them."""
+
+    def __init__(self, runs: int) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.zeros(runs, 2, dtype=THEORY))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(runs, k)."""
+        return torch.einsum("rkj,rj->rk", vectors, self.theta)
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """All."""
+        return [self.theta]
+
+
+def step(where: Geometry, weighting: Weighting, rate: float) -> tuple[Tensor, Tensor]:
+    """One training step at the learning rate `rate`: task weights (runs, 2) and update (runs, 2) of the shared parameters.
+
+    What a weighting's `look_ahead` evaluates is the metric.
+    """
+    runs = len(where.best)
+    model, units = Plane(runs), torch.eye(2, dtype=THEORY).expand(runs, 2, 2)
+
+    def losses(call: Call, batch: Batch) -> Tensor:
+        found: Tensor = call(batch.inputs)
+        return found
+
+    _, weights = train_step(
+        model,
+        Batch(where.gradients, None),
+        losses,
+        RunwiseSGD(model.parameters(), torch.full((runs,), rate, dtype=THEORY)),
+        weighting,
+        look_ahead=lambda call: where.metric(call(units)),
+    )
+    return weights, model.theta.detach()
+
+
+def gain(where: Geometry, update: Tensor) -> Tensor:
+    """What the metric gains by an update (runs, 2), as a share of the whole way to the optimum's value: (runs,), at most 1."""
+    start = where.metric(torch.zeros_like(update))
+    return (where.metric(update) - start) / -start
+
+
+def alignment(where: Geometry, update: Tensor) -> Tensor:
+    """Cosine of an update (runs, 2) with the direction in which the metric improves fastest; 0 for no update."""
+    return nn.functional.cosine_similarity(update, where.ascent, dim=-1)
+
+
+class Method(NamedTuple):
+    """title: for readers. build: exponent of eq. 5 -> weighting. rival: the name of the gradient cosine at the same scale."""
+
+    title: str
+    build: Callable[[float], Weighting]
+    rival: str = "cosine"
+
+
+METHODS = {
+    "cosine": Method("gradient cosine", lambda beta: GradientCosine()),
+    "cosine, matched": Method("gradient cosine, scale-matched", lambda beta: ScaleMatched(GradientCosine()), "cosine, matched"),
+    "hydalearn": Method("HydaLearn, as printed", lambda beta: HydaLearn(beta=beta)),
+    "hydalearn, matched": Method("HydaLearn, scale-matched", lambda beta: ScaleMatched(HydaLearn(beta=beta)), "cosine, matched"),
+    "inverted": Method("HydaLearn, inverted (ours)", lambda beta: HydaLearn(beta=beta, invert_negative=True)),
+}
+# Weights, cosines and gains are compared beyond rounding.
+_ROUNDING = 1e-12
+
+
+def groups(where: Geometry, rate: float) -> dict[str, Tensor]:
+    """The kinds of geometry that the figure speaks of: name -> (runs,) bool.
+
+    Dominant auxiliary: both gradients within 90 degrees of each other and of the best direction, the auxiliary one at least twice
+    as long, the main one better directed. Harmful main: a short step along it worsens the metric; with a helpful auxiliary:
+    that improves it, and the two are more than 90 degrees apart. Both harmful: fake steps of length `rate` both worsen it.
+    """
+    length = where.gradients.norm(dim=-1)
+    main, auxiliary = (alignment(where, -where.gradients[:, task]) for task in (0, 1))
+    together = (where.gradients[:, 0] * where.gradients[:, 1]).sum(-1) > 0
+    return {
+        "dominant auxiliary": together & (main > auxiliary) & (auxiliary > 0) & (length[:, 1] >= 2 * length[:, 0]),
+        "harmful main, helpful auxiliary": ~together & (main < 0) & (auxiliary > 0),
+        "harmful main": main < 0,
+        "both harmful": (fake_gains(where, rate) < 0).all(-1),
+        "any": torch.ones_like(together),
+    }
+
+
+def fake_gains(where: Geometry, rate: float) -> Tensor:
+    """Gains of steps of length `rate` along each task's gradient, (runs, 2)."""
+    units = where.gradients / where.gradients.norm(dim=-1, keepdim=True)
+    return torch.stack([gain(where, -rate * units[:, task]) for task in (0, 1)], -1)
+
+
+def properties(where: Geometry, rate: float, beta: float) -> dict[str, dict[str, Tensor]]:
+    """What each of METHODS does in one step: name -> property -> (runs,) bool, and "gain", the step's.
+
+    Task weights are compared as the rule chose them, before scale matching.
+    """
+    length, fake = where.gradients.norm(dim=-1), fake_gains(where, rate)
+    steps = {name: step(where, method.build(beta), rate) for name, method in METHODS.items()}
+    gains = {name: gain(where, update) for name, (_, update) in steps.items()}
+    cosines = {name: alignment(where, update) for name, (_, update) in steps.items()}
+    found = {}
+    for name, (weights, _) in steps.items():
+        rival, pulls = METHODS[name].rival, weights * length
+        # Matched: both gradients count as long as the main one.
+        chosen = pulls / length[:, :1] if rival == "cosine, matched" else weights
+        prefers_main = chosen[:, 0] > chosen[:, 1] + _ROUNDING
+        found[name] = {
+            "more weight to main": prefers_main,
+            "main leads the step": pulls[:, 0] > pulls[:, 1] + _ROUNDING,
+            "main not followed": weights[:, 0] == 0,
+            "step improves the metric": gains[name] > 0,
+            "gains more than gradient cosine": gains[name] > gains[rival] + _ROUNDING,
+            "points better than gradient cosine": cosines[name] > cosines[rival] + _ROUNDING,
+            "more weight to the worse": torch.where(
+                fake[:, 0] < fake[:, 1], prefers_main, chosen[:, 1] > chosen[:, 0] + _ROUNDING
+            ),
+            "gain": gains[name],
+        }
+    return found

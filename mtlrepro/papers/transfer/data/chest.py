@@ -1,0 +1,127 @@
+"""Chest X-rays as same-image binary tasks: ChestX-ray14 (Wang and others 2017), whole or as a public subset of 1,000 images.
+
+Each image has up to 14 findings, mined from radiology reports, so noisy. Patients have several images: split by patient.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from mtlrepro.data.binary_tasks import TaskSet
+from mtlrepro.data.places import Located, arrays_sha256, check_arrays, locate
+from mtlrepro.errors import BadValue, DataCorrupt
+
+FINDINGS = (
+    "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Consolidation",
+    "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia",
+)  # fmt: skip
+_SIDE, _TILES = 64, 100
+_NOTHING = "No Finding"
+
+
+@dataclass(frozen=True, eq=False)
+class ChestXrays(TaskSet):
+    """n X-rays, images (n, side, side, 1), with the patient's number of each (n,) and whether it is of the official test part
+    (n,), where there is one."""
+
+    patients: NDArray[np.int64] = None  # type: ignore[assignment]  # fields of a subclass need a default; always given
+    official_test: NDArray[np.bool_] | None = None
+
+    def of(self, rows: ArrayLike | None = None, tasks: object = None) -> ChestXrays:
+        """As `TaskSet.of`; patients go with their images."""
+        found = super().of(rows, tasks)  # type: ignore[arg-type]
+        assert isinstance(found, ChestXrays)
+        chosen = slice(None) if rows is None else np.asarray(rows)
+        official = None if self.official_test is None else self.official_test[chosen]
+        return replace(found, patients=self.patients[chosen], official_test=official)
+
+
+def _made(name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], patients: NDArray[np.int64], place: Located,
+          sha256: str, official_test: NDArray[np.bool_] | None) -> ChestXrays:  # fmt: skip
+    return ChestXrays(
+        name, images, labels, FINDINGS, ("finding",) * len(FINDINGS), np.ones(len(FINDINGS)), sha256, place.manifest.tier,
+        place.partial, patients, official_test,
+    )  # fmt: skip
+
+
+def load_nih64(mirror: Path | None = None) -> ChestXrays:
+    """The public subset: 1,000 images of 64 x 64 of 264 patients. Raises DataMissing, DataCorrupt."""
+    place = locate("nih64", mirror)
+    strips = []
+    with zipfile.ZipFile(io.BytesIO(place.read("all-00.zip"))) as archive:
+        for info in sorted(archive.infolist(), key=lambda i: i.filename):
+            with Image.open(io.BytesIO(archive.read(info)), formats=("WEBP",)) as image:
+                if image.width != _SIDE or image.height > _TILES * _SIDE or image.height % _SIDE:
+                    raise DataCorrupt(f"nih64: a strip of {image.width} x {image.height} pixels.")
+                strips.append(np.asarray(image.convert("RGB"))[..., :1].reshape(-1, _SIDE, _SIDE, 1))
+    arrays = {"images": np.ascontiguousarray(np.concatenate(strips))}
+    arrays |= {key: np.load(io.BytesIO(place.read(f"all-{key}.npy")), allow_pickle=False) for key in ("label", "patient")}
+    digest = check_arrays(place, arrays)
+    return _made("nih64", arrays["images"], arrays["label"], arrays["patient"].astype(np.int64), place, digest, None)
+
+
+def read_entries(file: Path) -> pd.DataFrame:
+    """The official table of ChestX-ray14: name of each image, its patient, and its 14 findings as 0 or 1.
+
+    Raises DataCorrupt for a table without the needed columns or with a finding that is none of the 14.
+    """
+    table = pd.read_csv(file, usecols=lambda name: name in ("Image Index", "Finding Labels", "Patient ID"))
+    if table.shape[1] != 3:
+        raise DataCorrupt(f"{file} needs the columns Image Index, Finding Labels and Patient ID.")
+    marks = table["Finding Labels"].str.get_dummies("|")
+    if unknown := set(map(str, marks)) - set(FINDINGS) - {_NOTHING}:
+        raise DataCorrupt(f"{file}: unknown findings {', '.join(sorted(unknown))}.")
+    found = marks.reindex(columns=list(FINDINGS), fill_value=0).astype(np.uint8)
+    return found.assign(image=table["Image Index"], patient=table["Patient ID"].astype(np.int64))
+
+
+def load_chestxray14(side: int = 224, limit: int | None = None, mirror: Path | None = None) -> ChestXrays:
+    """ChestX-ray14 in its official layout, in order of the official table, each image shrunk to `side` x `side` grey pixels.
+
+    limit: only the first so many images. Memory: n * side^2 bytes, 5.6 GB for all at 224. Raises DataMissing (with the steps to
+    get it), DataCorrupt, BadValue.
+    """
+    if side < 8 or (limit is not None and limit < 1):
+        raise BadValue(f"side is at least 8 and limit at least 1, not {side} and {limit}.")
+    place = locate("chestxray14", mirror)
+    entries = read_entries(place.check("Data_Entry_2017_v2020.csv"))
+    entries = entries if limit is None else entries.head(limit)
+    images = np.empty((len(entries), side, side, 1), np.uint8)
+    for row, name in enumerate(entries["image"]):
+        file = place.folder / "images" / name
+        if not file.is_file():
+            raise DataCorrupt(f"{file} is listed in Data_Entry_2017_v2020.csv but not there.")
+        with Image.open(file, formats=("PNG",)) as image:
+            images[row, ..., 0] = np.asarray(image.convert("L").resize((side, side), Image.Resampling.BILINEAR))
+    listed = set(place.read("test_list.txt").decode().split())
+    test = entries["image"].isin(listed).to_numpy()
+    labels, patients = entries[list(FINDINGS)].to_numpy(np.uint8), entries["patient"].to_numpy(np.int64)
+    digest = arrays_sha256({"images": images, "label": labels, "patient": patients})
+    return _made("chestxray14", images, labels, patients, place, digest, test)
+
+
+def patient_split(xrays: ChestXrays, seed: int) -> dict[str, NDArray[np.int64]]:
+    """Row numbers of 'train', 'valid' and 'test', in random order, no patient in two of them.
+
+    60/20/20 of the patients; where there is an official test part, that, and a tenth of the other patients for validation.
+    """
+    rng = np.random.default_rng([seed, 14])
+    test = xrays.official_test
+    free = np.unique(xrays.patients if test is None else xrays.patients[~test])
+    order = rng.permutation(free)
+    if test is None:
+        fifth = len(order) // 5
+        groups = {"train": order[2 * fifth :], "valid": order[fifth : 2 * fifth], "test": order[:fifth]}
+        rows = {name: np.flatnonzero(np.isin(xrays.patients, patients)) for name, patients in groups.items()}
+    else:
+        held = np.isin(xrays.patients, order[: max(1, len(order) // 10)])
+        rows = {"train": np.flatnonzero(~test & ~held), "valid": np.flatnonzero(~test & held), "test": np.flatnonzero(test)}
+    return {name: rng.permutation(found).astype(np.int64) for name, found in rows.items()}

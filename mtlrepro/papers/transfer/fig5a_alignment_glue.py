@@ -1,0 +1,221 @@
+"""GLUE tasks on embeddings of a frozen encoder, with and without covariance alignment (Wu, Zhang, Re 2020, Figure 5a).
+
+Embeddings are computed once and kept in the cache under a name that holds the encoder's and the texts' hashes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, matthews_corrcoef
+from torch import Tensor
+
+from mtlrepro import paths
+from mtlrepro.data.places import locate
+from mtlrepro.device import choose
+from mtlrepro.errors import BadValue, DataMissing
+from mtlrepro.files import replacing, sha256_of
+from mtlrepro.papers.transfer.data import text
+from mtlrepro.papers.transfer.data.glue import GlueTask, glue_tasks
+from mtlrepro.papers.transfer.models.aligned import AlignedBottom, EmbeddedMLP, Kind
+from mtlrepro.papers.transfer.models.bert import embed, load_bert
+from mtlrepro.papers.transfer.training.aligned_runs import train_ways
+from mtlrepro.papers.transfer.training.mixed_tasks import Metric, accuracy, predictions
+from mtlrepro.training.weighting import Batch
+
+Row = dict[str, Any]
+Floats = NDArray[np.float32]
+# Longest text in tokens.
+_LONGEST = 64
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """n embedded texts or pairs: x (n, d) and labels (n,)."""
+
+    x: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def of(self, rows: Sequence[int] | NDArray[np.int64]) -> Embedded:
+        """Some of them, by number."""
+        chosen = torch.as_tensor(np.asarray(rows))
+        return Embedded(self.x[chosen], self.labels[chosen])
+
+    def batches(self, size: int, shuffle: torch.Generator | None = None) -> list[Tensor]:
+        """Row numbers of all batches, shuffled with a generator."""
+        order = torch.arange(len(self)) if shuffle is None else torch.randperm(len(self), generator=shuffle)
+        return list(order.split(size))
+
+    def batch(self, rows: Tensor, task: int, device: torch.device) -> Batch:
+        """The batch of these rows."""
+        return Batch(self.x[rows].to(device), self.labels[rows].to(device), task)
+
+
+# --- encoders ---------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def encoder_folder(encoder: str) -> Path | None:
+    """Folder of "minilm" (its data set's) or of an encoder given by its path; None for "glove", and for "minilm" where it is not
+    at hand. Raises BadValue for a path that is no folder."""
+    if encoder == "glove":
+        return None
+    if encoder == "minilm":
+        try:
+            place = locate("minilm")
+        except DataMissing:
+            return None
+        return place.check("model.safetensors").parent
+    if not Path(encoder).expanduser().is_dir():
+        raise BadValue(f"encoder is minilm, glove or the folder of a BERT with model.safetensors, not {encoder!r}.")
+    return Path(encoder).expanduser()
+
+
+def encoder_used(encoder: str) -> tuple[str, str]:
+    """Name and hash of the encoder that `encoder` stands for here: "glove" where MiniLM is not at hand."""
+    folder = encoder_folder(encoder)
+    if folder is None:
+        return "glove", _glove()[1]
+    return ("minilm" if encoder == "minilm" else folder.name), sha256_of(folder / "model.safetensors")
+
+
+@functools.cache
+def _glove() -> tuple[text.WordVectors, str]:
+    """GloVe vectors; those of the synthetic sentence sets where it is not at hand."""
+    try:
+        found = text.load_glove(50)
+    except DataMissing:
+        found = text.synthetic_vectors(text.synthetic_sentences(0))
+    return found, found.sha256
+
+
+def embeddings(texts: Sequence[str], encoder: str, device: str = "cpu") -> Floats:
+    """(n, d) one row a text, of length 1, by the encoder that `encoder` stands for; "glove": the mean word vector."""
+    name, digest = encoder_used(encoder)
+    joined = hashlib.sha256("\n".join([str(_LONGEST), *texts]).encode()).hexdigest()
+    kept = paths.cache() / "embeddings" / f"{name}-{digest[:16]}-{joined[:16]}.npy"
+    if kept.is_file():
+        found: Floats = np.load(kept, allow_pickle=False)
+        return found
+    folder = encoder_folder(encoder)
+    if folder is None:
+        vectors = _glove()[0]
+        rows = [[vectors.index[w] for w in text.tokenize(one, vectors.index) if w in vectors.index] for one in texts]
+        means = [vectors.matrix[chosen].mean(0) if chosen else np.zeros(vectors.matrix.shape[1]) for chosen in rows]
+        raw = np.stack(means).astype(np.float32)
+        scaled: Floats = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)
+        return scaled
+    model, pieces = load_bert(folder)
+    made: Floats = embed(model.to(choose(device)), pieces, texts, _LONGEST).numpy()
+    with replacing(kept) as target, target.open("wb") as file:
+        np.save(file, made, allow_pickle=False)
+    return made
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def load_tasks() -> dict[str, GlueTask]:
+    """The five tasks, kept for the process."""
+    return glue_tasks()
+
+
+@functools.cache
+def pool(task: str, encoder: str, rows: int, tested: int, device: str = "cpu") -> tuple[Embedded, Embedded]:
+    """At most `rows` training and `tested` test samples of a task, drawn once with a fixed seed, embedded.
+
+    A single text is its embedding u; a pair is u * v, entry by entry, whose entries sum to the cosine of the two texts. Both are
+    scaled by one number a task so that the mean square of an entry is 1 in training.
+    """
+    whole = load_tasks()[task]
+    order = np.random.default_rng(17).permutation(len(whole))
+    train, test = order[~whole.test[order]][:rows], order[whole.test[order]][:tested]
+    chosen = np.concatenate([train, test])
+    x = embeddings([whole.first[i] for i in chosen], encoder, device)
+    if whole.second is not None:
+        x = x * embeddings([whole.second[i] for i in chosen], encoder, device)
+    x = x / np.sqrt(np.square(x[: len(train)]).mean())
+    made = Embedded(torch.from_numpy(x), torch.from_numpy(whole.labels[chosen]))
+    return made.of(np.arange(len(train))), made.of(np.arange(len(train), len(chosen)))
+
+
+def matthews(labels: Tensor, predicted: Tensor) -> float:
+    """Matthews' correlation, CoLA's metric; 0 where all predictions are equal."""
+    return float(matthews_corrcoef(labels.numpy(), predicted.numpy()))
+
+
+def accuracy_and_f1(labels: Tensor, predicted: Tensor) -> float:
+    """Mean of accuracy and F1, MRPC's metric."""
+    return (accuracy(labels, predicted) + float(f1_score(labels.numpy(), predicted.numpy(), zero_division=0.0))) / 2
+
+
+METRICS: dict[str, Metric] = {"CoLA": matthews, "MRPC": accuracy_and_f1, "QNLI": accuracy, "RTE": accuracy, "SST-2": accuracy}
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+def train(
+    tasks: list[str],
+    seed: int,
+    encoder: str,
+    ways: list[str],
+    epochs: int,
+    rows: int = 2500,
+    tested: int = 1000,
+    width: int = 0,
+    rate: float = 1e-3,
+    batch: int = 64,
+    dropout: float = 0.3,
+    device: str = "cpu",
+    data: str = "",
+) -> list[Row]:
+    """GLUE tasks trained together in every one of `ways` (see `fig5b_alignment_sentences`): one row a way and task.
+
+    A fifth of the training samples, drawn by `seed`, is for validation. Row: `valid` and `test`, 100 times the GLUE metric.
+    width: of the shared layer; 0: that of the embeddings, so that the control's layer is as large as R_i. data: `digest`.
+    """
+    place = choose(device)
+    parts: dict[str, list[Embedded]] = {"train": [], "valid": [], "test": []}
+    for task in tasks:
+        known, test = pool(task, encoder, rows, tested, device)
+        order = np.random.default_rng([seed, *task.encode()]).permutation(len(known))
+        held = len(known) // 5
+        for name, part in zip(parts, (known.of(order[held:]), known.of(order[:held]), test), strict=True):
+            parts[name].append(part)
+    d = parts["train"][0].x.shape[1]
+    metrics = [METRICS[task] for task in tasks]
+
+    def build(kind: Kind) -> AlignedBottom:
+        return AlignedBottom(EmbeddedMLP(d, width or d, dropout), d, width or d, [2] * len(tasks), kind)
+
+    made = train_ways(
+        build, parts["train"], parts["valid"], seed, ways, rate=rate, epochs=epochs, batch=batch, place=place, metrics=metrics
+    )
+    found = []
+    for way, model in made.items():
+        for i, task in enumerate(tasks):
+            reached = {
+                name: round(100 * metrics[i](parts[name][i].labels, predictions(model, parts[name][i], i, place)), 4)
+                for name in ("valid", "test")
+            }
+            found.append({"together": " + ".join(tasks), "way": way, "task": task, **reached})
+    return found
+
+
+def digest(encoder: str) -> str:
+    """sha256 over the five tasks and the encoder."""
+    together = [task.sha256 for task in load_tasks().values()]
+    return hashlib.sha256("".join([*together, encoder_used(encoder)[1]]).encode()).hexdigest()

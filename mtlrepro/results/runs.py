@@ -1,0 +1,142 @@
+"""Finished runs of an exhibit on this machine: a killed notebook picks up where it stopped."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import inspect
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import filelock
+import joblib
+import pandas as pd
+
+from mtlrepro import exhibits, paths
+from mtlrepro.errors import MtlreproError
+from mtlrepro.parameters import Params
+from mtlrepro.results.progress import progress
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+# What a row depends on besides its own function and settings. Plots, pages and commands are left out on purpose.
+_COMPUTATION = ("data", "models", "methods", "training", "theorems", "theory.py")
+
+
+@cache
+def code_digest() -> str:
+    """sha256 over the package's computational sources: a row computed by other code is never reused."""
+    digest = hashlib.sha256()
+    for place in _COMPUTATION:
+        root = paths.PACKAGE / place
+        for file in sorted(root.rglob("*.py")) if root.is_dir() else [root] * root.exists():
+            digest.update(file.relative_to(paths.PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+class Runs:
+    """Finished runs of one exhibit on this machine, kept one line each in ``runs/<paper>/<exhibit>.jsonl``."""
+
+    def __init__(self, p: Params) -> None:
+        self.exhibit = exhibits.get(p.exhibit).id
+        self.profile = p.profile
+        self.file = paths.runs() / f"{self.exhibit}.jsonl"
+        self.lock = filelock.FileLock(str(self.file) + ".lock")
+        self.seconds = 0.0
+
+    def map(
+        self, function: Callable[..., Row | Sequence[Row]], settings: Iterable[Row], what: str = "runs", jobs: int | None = None
+    ) -> pd.DataFrame:
+        """Call ``function(**setting)`` for each setting that has no finished run yet; return all rows in the order of `settings`.
+
+        function: returns one row (dict of numbers and strings) or a list of rows; it seeds itself from its setting.
+        settings: JSON-able keyword arguments; scalars among them become columns of the rows.
+        jobs: processes (default: MTLREPRO_JOBS or 1). Where a process or the machine dies, finished settings are kept.
+        Raises MtlreproError where the disk is full, naming what is kept.
+        """
+        settings = list(settings)
+        known = self._finished()
+        keys = [self._key(function, setting) for setting in settings]
+        missing = [(key, setting) for key, setting in zip(keys, settings, strict=True) if key not in known]
+        jobs = min(jobs or int(os.environ.get("MTLREPRO_JOBS", "1")), max(1, len(missing)))
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        finished = parallel(joblib.delayed(_timed)(function, key, setting) for key, setting in missing)
+        for entry in progress(finished, total=len(missing), what=f"{self.exhibit} {what}", done=len(settings) - len(missing)):
+            self._append(entry)
+            known[entry["key"]] = entry
+        self.seconds += sum(known[key]["seconds"] for key in keys)
+        scalars = [{k: v for k, v in setting.items() if isinstance(v, str | int | float | bool)} for setting in settings]
+        return pd.DataFrame([scalar | row for key, scalar in zip(keys, scalars, strict=True) for row in known[key]["rows"]])
+
+    def forget(self) -> None:
+        """Delete every finished run of this exhibit (``mtlrepro run --fresh``)."""
+        with self.lock:
+            self.file.unlink(missing_ok=True)
+
+    def _key(self, function: Callable[..., Any], setting: Row) -> str:
+        source = inspect.getsource(function)
+        text = json.dumps([code_digest(), source, setting], sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def _finished(self) -> dict[str, Any]:
+        """Key -> entry. A last line torn by a kill is cut off; any other unreadable line is passed over and recomputed."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.lock:
+            if not self.file.exists():
+                return {}
+            content = self.file.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            if len(whole) < len(content):
+                log.warning("%s: a torn last line was cut off; that run is done again", self.file.name)
+                os.truncate(self.file, len(whole))
+        entries: dict[str, Any] = {}
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                entry = json.loads(line)
+                if _checksum(entry["rows"]) == entry["sum"]:
+                    entries[entry["key"]] = entry
+                    continue
+            except (ValueError, KeyError, TypeError):
+                pass
+            log.warning("%s line %d is damaged; that run is done again", self.file.name, number)
+        return entries
+
+    def _append(self, entry: Row) -> None:
+        line = json.dumps(entry | {"sum": _checksum(entry["rows"])}) + "\n"
+        try:
+            with self.lock, self.file.open("ab") as file:
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise MtlreproError(
+                    f"disk full while writing {self.file}: free some space and give the same command; finished runs are kept."
+                ) from None
+            raise
+
+
+def _timed(function: Callable[..., Any], key: str, setting: Row) -> Row:
+    start = time.perf_counter()
+    rows = function(**setting)
+    # Through JSON once, so that a resumed table has exactly the types of an uninterrupted one.
+    rows = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=_plain))
+    return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}
+
+
+def _plain(value: Any) -> Any:
+    """numpy and torch scalars and arrays as JSON."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a row holds numbers, strings and lists, not {type(value).__name__}")
+
+
+def _checksum(rows: Any) -> str:
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
