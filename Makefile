@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
-	$(BIN)/python -m mtlrepro.pairing
+	$(BIN)/python -m mtlrepro.book.pairing
 	$(BIN)/snakemake --snakefile workflow/Snakefile --cores all --config profile=$(PROFILE) --rerun-incomplete --keep-going --quiet rules progress --nolock
 	@echo "The book: book/_build/html/index.html (or: make serve)"
 
@@ -22,7 +22,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mtlrepro.pairing --check
+	$(BIN)/python -m mtlrepro.book.pairing --check
 
 serve: $(VENV)/installed
 	@test -f book/_build/html/index.html || { echo "No book yet: run make book first." >&2; exit 1; }

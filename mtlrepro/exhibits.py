@@ -1,4 +1,7 @@
-"""The registry: every exhibit of the five papers, whether its notebook exists yet or not."""
+"""The registry: every exhibit of every paper, with the paper's own numbers.
+
+Each paper has a file of its own, ``mtlrepro/papers/<paper>/exhibits.yaml``; the registry is what those files say together.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlrepro import paths
-from mtlrepro.errors import UnknownName
+from mtlrepro.errors import BadValue, UnknownName
 
 TIERS = ("paper's data", "public stand-in", "synthetic", "no data")
 
@@ -18,19 +21,22 @@ Kind = Literal["figure", "table", "diagram", "claim", "theorem", "algorithm", "s
 
 
 class Paper(BaseModel):
-    """One of the five papers."""
+    """A paper. order: its place in the book. question: what it asks, in plain words."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    order: int
     title: str
     authors: str | None = None
     year: int
     venue: str | None = None
     arxiv: str | None = None
+    question: str
 
 
 class Exhibit(BaseModel):
-    """One exhibit. values: the paper's own numbers. notebook: path under notebooks/ without suffix, None while planned."""
+    """One exhibit. where: place in the paper. tier: the best data this project can run it on. values: the paper's own numbers.
+    notebook: path under notebooks/ without suffix, None while planned."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,10 +68,32 @@ class Exhibit(BaseModel):
 
 @cache
 def _registry() -> tuple[dict[str, Paper], dict[str, Exhibit]]:
-    content = yaml.safe_load((paths.PACKAGE / "exhibits.yaml").read_text(encoding="utf-8"))
-    papers = {key: Paper(**value) for key, value in content["papers"].items()}
-    listed = [Exhibit(**entry) for entry in content["exhibits"]]
-    return papers, {exhibit.id: exhibit for exhibit in listed}
+    contents = {file.parent.name: read(file) for file in sorted((paths.PACKAGE / "papers").glob("*/exhibits.yaml"))}
+    papers = {key: paper for key, (paper, _) in sorted(contents.items(), key=lambda item: item[1][0].order)}
+    return papers, {exhibit.id: exhibit for key in papers for exhibit in contents[key][1]}
+
+
+def read(file: Path) -> tuple[Paper, list[Exhibit]]:
+    """A paper and its exhibits from ``papers/<paper>/exhibits.yaml``, where names are without the paper's key.
+
+    Raises BadValue, naming file, exhibit and field, for an entry that breaks the schema.
+    """
+    key = file.parent.name
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    place = "paper"
+    try:
+        paper = Paper(**content["paper"])
+        listed = []
+        for place, entry in content["exhibits"].items():
+            notebook = entry.get("notebook")
+            listed.append(Exhibit(**(entry | {"id": f"{key}/{place}", "notebook": notebook and f"{key}/{notebook}"})))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadValue(f"papers/{key}/exhibits.yaml, {place}, {field}: {first['msg']}.") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadValue(f"papers/{key}/exhibits.yaml, {place}: {error} is missing or of the wrong kind.") from None
+    return paper, listed
 
 
 def papers() -> dict[str, Paper]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -61,9 +62,15 @@ def profile_values(exhibit: str, profile: str) -> dict[str, Any]:
     """
     if profile not in PROFILES:
         raise UnknownName("profile", profile, PROFILES)
-    file = paths.profiles() / f"{profile}.yaml"
-    content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
-    return dict((content or {}).get(exhibit) or {})
+    paper, _, name = exhibit.partition("/")
+    return dict((profiles(paper).get(name) or {}).get(profile) or {})
+
+
+@cache
+def profiles(paper: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Exhibit of `paper`, without the paper's key, -> profile -> values, from ``papers/<paper>/profiles.yaml``."""
+    file = paths.paper(paper) / "profiles.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
 
 
 def params(exhibit: str, namespace: Mapping[str, Any], positive: Iterable[str] = ("seeds",)) -> Params:

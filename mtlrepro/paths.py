@@ -27,8 +27,9 @@ def notebooks() -> Path:
     return project() / "notebooks"
 
 
-def profiles() -> Path:
-    return notebooks() / "profiles"
+def paper(key: str) -> Path:
+    """The package's folder of one paper."""
+    return PACKAGE / "papers" / key
 
 
 def manifests() -> Path:

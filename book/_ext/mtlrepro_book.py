@@ -1,6 +1,6 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
-Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``verdict ID``, ``exhibit-header NOTEBOOK``,
+Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``papers``, ``exhibits PAPER``, ``verdict ID``, ``exhibit-header NOTEBOOK``,
 ``data-sets``, ``errata``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site self-contained:
 MathJax is copied into it, and scripts that would ask a server for something are left out.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,7 +19,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import diagrams
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
@@ -153,7 +153,7 @@ class Scoreboard(BookDirective):
             count = Counter(standing(exhibit).status for exhibit in exhibits.everything(key))
             total += count
             name = escape(paper_name(key).partition(":")[0])
-            rows.append([self.link(f"papers/{key}", name), _counts(count), str(count.total())])
+            rows.append([self.link(f"papers/{key}/index", name), _counts(count), str(count.total())])
         rows.append(["all five papers", _counts(total), str(total.total())])
         return table(["paper", "verdicts", "exhibits"], rows, "Verdicts by paper", "summary")
 
@@ -164,7 +164,7 @@ def _counts(count: Counter[str]) -> str:
 
 def paper_name(key: str) -> str:
     """What the book calls a paper: the heading of its page."""
-    with (paths.book() / "papers" / f"{key}.md").open(encoding="utf-8") as page:
+    with (paths.book() / "papers" / key / "index.md").open(encoding="utf-8") as page:
         return page.readline().lstrip("# ").strip()
 
 
@@ -188,6 +188,18 @@ def exhibit_table(directive: BookDirective, paper: str) -> str:
         rows.append([name, verdict, effect(now.verdict) if now.verdict else claim])
     head = ["exhibit", "verdict, data, profile", "measured, with 95% interval"]
     return table(head, rows, f"Exhibits of {exhibits.papers()[paper].title}", "exhibits")
+
+
+class Papers(BookDirective):
+    """Every paper with the question that it asks."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            f"* - [{paper_name(key).partition(':')[0]}](/papers/{key}/index) ({paper.year})\n  - {paper.question}"
+            for key, paper in exhibits.papers().items()
+        ]
+        text = ["```{list-table}", ":header-rows: 1", "", "* - Paper", "  - Its question", *"\n".join(rows).splitlines(), "```"]
+        return self.markdown(text)
 
 
 class Exhibits(BookDirective):
@@ -239,7 +251,7 @@ class ExhibitHeader(BookDirective):
         boxes = ""
         for exhibit in exhibits.everything():
             if exhibit.notebook == self.arguments[0]:
-                paper = self.link(f"papers/{exhibit.paper}", escape(short_title(exhibits.papers()[exhibit.paper])))
+                paper = self.link(f"papers/{exhibit.paper}/index", escape(short_title(exhibits.papers()[exhibit.paper])))
                 boxes += (
                     f'<p class="place">{escape(exhibit.where)} of <cite>{paper}</cite> <code class="id">{exhibit.id}</code></p>'
                 )
@@ -309,10 +321,10 @@ def data_card(name: str, entry: schema.Manifest) -> str:
 
 
 class Errata(BookDirective):
-    """Every entry of book/errata.yaml, by paper."""
+    """Every entry of the errata, by paper."""
 
     def run(self) -> list[nodes.Node]:
-        found = errata.entries() if (paths.book() / "errata.yaml").exists() else []
+        found = errata.entries()
         parts: list[nodes.Node] = []
         for key in exhibits.papers():
             mine = [entry for entry in found if entry.paper == key]
@@ -339,13 +351,13 @@ class Errata(BookDirective):
 
 
 class Diagram(Directive):
-    """A paper's diagram, drawn by book/_ext/diagrams.py."""
+    """A paper's diagram, drawn by ``draw`` in its ``book/papers/<paper>/diagram.py``."""
 
     required_arguments = 1
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        draw: Callable[[], str] = getattr(diagrams, self.arguments[0])
+        draw: Callable[[], str] = runpy.run_path(str(paths.book() / "papers" / self.arguments[0] / "diagram.py"))["draw"]
         picture = f'<div class="diagram table-scroll" role="region" tabindex="0" aria-label="Diagram">{draw()}</div>'
         figure = nodes.container(classes=["diagram-figure"])
         figure += nodes.raw("", picture, format="html")
@@ -410,7 +422,7 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
-        "scoreboard": Scoreboard, "exhibits": Exhibits, "verdict": VerdictBox, "exhibit-header": ExhibitHeader,
+        "scoreboard": Scoreboard, "papers": Papers, "exhibits": Exhibits, "verdict": VerdictBox, "exhibit-header": ExhibitHeader,
         "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
     }.items():  # fmt: skip
         app.add_directive(name, directive)

@@ -1,4 +1,5 @@
-"""The errata: mistakes found in the papers, each with the cell that shows it. Entries live in ``book/errata.yaml``."""
+"""The errata: mistakes found in the papers, each with the cell that shows it. Entries live in
+``book/papers/<paper>/errata.yaml``, where names are without the paper's key."""
 
 from __future__ import annotations
 
@@ -64,24 +65,43 @@ class Entry(BaseModel):
         return self
 
 
-def entries(paper: str | None = None, file: Path | None = None) -> list[Entry]:
-    """All entries, or those of one paper, in the order of the file (default: book/errata.yaml).
+def entries(paper: str | None = None) -> list[Entry]:
+    """All entries, or those of one paper, in the order of the files.
 
     Raises UnknownName for an unknown paper and BadValue, naming file, entry and field, for an entry that breaks the schema,
     names no existing notebook or anchor, or repeats another's anchor.
     """
     if paper is not None:
         exhibits.everything(paper)  # raises for an unknown one
-    file = file or paths.book() / "errata.yaml"
+    keys = [paper] if paper is not None else list(exhibits.papers())
+    entries = [entry for key in keys for entry in read(paths.book() / "papers" / key / "errata.yaml", key)]
+    anchors = [entry.evidence.anchor for entry in entries]
+    for anchor in anchors:
+        if anchors.count(anchor) > 1:
+            raise BadValue(f"errata.yaml: anchor {anchor!r} stands in {anchors.count(anchor)} entries.")
+    return entries
+
+
+def read(file: Path, paper: str) -> list[Entry]:
+    """The entries of one file, [] where there is none; raises BadValue as `entries` does."""
+    if not file.exists():
+        return []
     content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
     if not isinstance(content, list):
         raise BadValue(f"{file.name}: must be a list of entries.")
-    found = [_entry(file.name, number, record) for number, record in enumerate(content, 1)]
-    anchors = [entry.evidence.anchor for entry in found]
-    for anchor in anchors:
-        if anchors.count(anchor) > 1:
-            raise BadValue(f"{file.name}: anchor {anchor!r} stands in {anchors.count(anchor)} entries.")
-    return [entry for entry in found if paper in (None, entry.paper)]
+    return [_entry(file.name, number, _whole(record, paper)) for number, record in enumerate(content, 1)]
+
+
+def _whole(record: Any, paper: str) -> Any:
+    """The record with the paper's key before the names of its notebook and exhibit."""
+    if not isinstance(record, dict):
+        return record
+    whole = record | {"paper": paper}
+    if isinstance(record.get("evidence"), dict) and "notebook" in record["evidence"]:
+        whole["evidence"] = record["evidence"] | {"notebook": f"{paper}/{record['evidence']['notebook']}"}
+    if "verified_by" in record:
+        whole["verified_by"] = f"{paper}/{record['verified_by']}"
+    return whole
 
 
 def _entry(file: str, number: int, record: Any) -> Entry:

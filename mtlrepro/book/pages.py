@@ -35,6 +35,8 @@ Notebook = Any
 
 # Code cells of more lines than this are folded on the page: a reader sees the story and the figures first.
 _LONG = 12
+# The caption in book/_toc.yml under which the papers stand.
+_PAPERS = "The papers"
 
 # Cells that papermill adds around a failure; the page says it better.
 _PAPERMILL = {"papermill-error-cell-tag", "injected-parameters"}
@@ -78,7 +80,7 @@ def pages_folder() -> Path:
 
 
 def toc_file() -> Path:
-    """The table of contents with the exhibits' pages in it; book/_toc.yml is the part written by hand."""
+    """The table of contents with the papers and their pages in it; book/_toc.yml is the part written by hand."""
     return paths.book() / "_build" / "_toc.yml"
 
 
@@ -104,7 +106,7 @@ def find(folder: Path | None = None) -> list[Page]:
     order = list(dict.fromkeys(exhibit.notebook for exhibit in exhibits.everything()))
     for name in found:
         if name not in order:
-            raise MtlreproError(f"notebooks/{name}.ipynb belongs to no exhibit: name it in mtlrepro/exhibits.yaml.")
+            raise MtlreproError(f"notebooks/{name}.ipynb belongs to no exhibit: name it in its paper's exhibits.yaml.")
     return sorted(found.values(), key=lambda page: order.index(page.name))
 
 
@@ -123,19 +125,28 @@ def collect(folder: Path | None = None) -> list[Page]:
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             write_text(target, text)
     write_text(toc_file(), yaml.safe_dump(contents([page.name for page in pages]), sort_keys=False))
+    write_text(toc_file().with_name("references.bib"), bibliography())
     return pages
 
 
 def contents(names: list[str]) -> dict[str, Any]:
-    """book/_toc.yml with the pages `names` (``paper/notebook``) as sections of their paper's page."""
+    """book/_toc.yml with a chapter for each paper, the pages `names` (``paper/notebook``) being its sections."""
     toc: dict[str, Any] = yaml.safe_load((paths.book() / "_toc.yml").read_text(encoding="utf-8"))
     for part in toc["parts"]:
-        for chapter in part["chapters"]:
-            folder, _, paper = chapter.get("file", "").rpartition("/")
-            mine = [name for name in names if folder == "papers" and name.startswith(f"{paper}/")]
-            if mine:
-                chapter["sections"] = [{"file": f"exhibits/{name}"} for name in mine]
+        if part["caption"] == _PAPERS:
+            part["chapters"] = [_chapter(key, names) for key in exhibits.papers()]
     return toc
+
+
+def _chapter(paper: str, names: list[str]) -> dict[str, Any]:
+    sections = [{"file": f"exhibits/{name}"} for name in names if name.startswith(f"{paper}/")]
+    return {"file": f"papers/{paper}/index"} | ({"sections": sections} if sections else {})
+
+
+def bibliography() -> str:
+    """The book's bibliography: its own and that of each paper."""
+    files = [paths.book() / "references.bib", *(paths.book() / "papers" / key / "references.bib" for key in exhibits.papers())]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
 def convert(page: Page) -> Notebook:
