@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import settings
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from mtlrepro import paths
 
 os.environ["MTLREPRO_PROGRESS"] = "0"
 torch.set_num_threads(1)
@@ -53,3 +59,35 @@ class _NoHostReads(TorchDispatchMode):
 @pytest.fixture(scope="session")
 def no_host_reads():
     return _NoHostReads
+
+
+@pytest.fixture
+def manifest_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty manifest folder and an empty cache that the package uses instead of the real ones; no mirror."""
+    folder = tmp_path / "data_manifests"
+    folder.mkdir()
+    monkeypatch.setattr(paths, "manifests", lambda: folder)
+    monkeypatch.setenv("MTLREPRO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MTLREPRO_MIRROR", raising=False)
+    return folder
+
+
+@pytest.fixture
+def write_manifest(manifest_folder: Path) -> Callable[..., Path]:
+    """Write a manifest; fields not given are plausible ones."""
+
+    def write(name: str, **fields: Any) -> Path:
+        content = {
+            "name": name,
+            "title": f"The set {name}",
+            "authors": "Somebody",
+            "citation": "Somebody (2000).",
+            "home": "https://example.org/",
+            "terms": "None.",
+            "access": "open",
+        } | fields
+        file = manifest_folder / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+        return file
+
+    return write

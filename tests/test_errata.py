@@ -9,14 +9,13 @@ from mtlrepro.book import errata
 from mtlrepro.errors import BadValue, UnknownName
 
 GOOD = {
-    "paper": "transfer",
     "place": "Fact 7",
     "printed": "a",
     "correction": "b",
     "consequence": "c",
     "conclusion_changes": False,
-    "evidence": {"notebook": "transfer/fact7_angles", "anchor": "errata-fact7-constant"},
-    "verified_by": "transfer/fact7",
+    "evidence": {"notebook": "fact7_angles", "anchor": "errata-fact7-constant"},
+    "verified_by": "fact7",
 }
 
 
@@ -35,28 +34,27 @@ def test_committed_entries_are_valid():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"evidence": {"notebook": "transfer/nowhere", "anchor": "errata-x"}}, "entry 1, evidence: there is no notebook"),
-        ({"evidence": {"notebook": "transfer/fact7_angles", "anchor": "errata-x"}}, r"has no target \(errata-x\)="),
-        ({"evidence": {"notebook": "transfer/fact7_angles", "anchor": "x"}}, "entry 1, evidence.anchor"),
-        ({"verified_by": "transfer/fact8"}, "did you mean 'transfer/fact7'"),
-        ({"paper": "cotask"}, "is no exhibit of paper 'cotask'"),
+        ({"evidence": {"notebook": "nowhere", "anchor": "errata-x"}}, "entry 1, evidence: there is no notebook"),
+        ({"evidence": {"notebook": "fact7_angles", "anchor": "errata-x"}}, r"has no target \(errata-x\)="),
+        ({"evidence": {"notebook": "fact7_angles", "anchor": "x"}}, "entry 1, evidence.anchor"),
+        ({"verified_by": "fact8"}, "did you mean 'transfer/fact7'"),
         ({"printed": ""}, "entry 1, printed"),
         ({"correct": "b"}, "entry 1, correct: Extra inputs"),
     ],
 )
 def test_a_broken_entry_is_refused(tmp_path, change, message):
     with pytest.raises(BadValue, match=message):
-        errata.entries(file=write(tmp_path, GOOD | change))
+        errata.read(write(tmp_path, GOOD | change), "transfer")
 
 
 def test_a_missing_field_a_repeated_anchor_and_no_list_are_refused(tmp_path):
     with pytest.raises(BadValue, match="entry 1, correction: Field required"):
-        errata.entries(file=write(tmp_path, {k: v for k, v in GOOD.items() if k != "correction"}))
+        errata.read(write(tmp_path, {k: v for k, v in GOOD.items() if k != "correction"}), "transfer")
     with pytest.raises(BadValue, match="stands in 2 entries"):
-        errata.entries(file=write(tmp_path, GOOD, GOOD))
-    (tmp_path / "errata.yaml").write_text("paper: transfer\n", encoding="utf-8")
+        errata.read(write(tmp_path, GOOD, GOOD), "transfer")
+    (tmp_path / "errata.yaml").write_text("place: here\n", encoding="utf-8")
     with pytest.raises(BadValue, match="must be a list"):
-        errata.entries(file=tmp_path / "errata.yaml")
+        errata.read(tmp_path / "errata.yaml", "transfer")
 
 
 def test_unknown_paper():

@@ -11,6 +11,7 @@ import sys
 import jupytext
 import nbformat
 import pytest
+import yaml
 
 from mtlrepro import exhibits, paths
 
@@ -53,24 +54,22 @@ def project(tmp_path_factory):
     copy = tmp_path_factory.mktemp("project")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=paths.project(), capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
-        left_out = name.startswith(("notebooks/", "book/results/", "tests/")) and not name.startswith("notebooks/profiles/")
+        left_out = name.startswith(("notebooks/", "book/results/", "tests/"))
         if not left_out and (paths.project() / name).exists():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(paths.project() / name, copy / name)
-    registry = (copy / "mtlrepro/exhibits.yaml").read_text().splitlines()
-    kept = [line if GOOD in line or BAD in line else line.split(", notebook: ")[0] + _rest(line) for line in registry]
-    (copy / "mtlrepro/exhibits.yaml").write_text("\n".join(kept) + "\n")
-    (copy / "notebooks/profiles/quick.yaml").write_text("transfer/fig3: {seeds: 2}\ntransfer/prop1: {seeds: 2}\n")
-    (copy / "book/errata.yaml").write_text("[]\n")
+    for file in copy.glob("mtlrepro/papers/*/exhibits.yaml"):
+        content = yaml.safe_load(file.read_text())
+        for entry in content["exhibits"].values():
+            if f"{file.parent.name}/{entry.get('notebook')}" not in (GOOD, BAD):
+                entry.pop("notebook", None)
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+    (copy / "mtlrepro/papers/transfer/profiles.yaml").write_text("fig3: {quick: {seeds: 2}}\nprop1: {quick: {seeds: 2}}\n")
+    for file in copy.glob("book/papers/*/errata.yaml"):
+        file.unlink()
     write(copy, GOOD, RECORD)
     write(copy, BAD, 'raise ValueError("planted failure")')
     return copy
-
-
-def _rest(line):
-    """What follows the notebook in a registry line that named one."""
-    _, found, after = line.partition(", notebook: ")
-    return "" if not found else ", " + after.partition(", ")[2] if ", " in after else "}"
 
 
 def write(project, name, body):

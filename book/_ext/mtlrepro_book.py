@@ -1,7 +1,7 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
-Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``papers``, ``exhibits PAPER``, ``verdict ID``, ``exhibit-header NOTEBOOK``,
-``data-sets``, ``errata``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site self-contained:
+Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``verdict ID``, ``data-sets``, ``errata``,
+``papers``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site self-contained:
 MathJax is copied into it, and scripts that would ask a server for something are left out.
 """
 

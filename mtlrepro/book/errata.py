@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,11 +76,7 @@ def entries(paper: str | None = None) -> list[Entry]:
         exhibits.everything(paper)  # raises for an unknown one
     keys = [paper] if paper is not None else list(exhibits.papers())
     entries = [entry for key in keys for entry in read(paths.book() / "papers" / key / "errata.yaml", key)]
-    anchors = [entry.evidence.anchor for entry in entries]
-    for anchor in anchors:
-        if anchors.count(anchor) > 1:
-            raise BadValue(f"errata.yaml: anchor {anchor!r} stands in {anchors.count(anchor)} entries.")
-    return entries
+    return _distinct(entries)
 
 
 def read(file: Path, paper: str) -> list[Entry]:
@@ -89,7 +86,15 @@ def read(file: Path, paper: str) -> list[Entry]:
     content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
     if not isinstance(content, list):
         raise BadValue(f"{file.name}: must be a list of entries.")
-    return [_entry(file.name, number, _whole(record, paper)) for number, record in enumerate(content, 1)]
+    return _distinct([_entry(file.name, number, _whole(record, paper)) for number, record in enumerate(content, 1)])
+
+
+def _distinct(entries: list[Entry]) -> list[Entry]:
+    """The entries, refused where two have one anchor: a target is the book's, not the page's."""
+    for anchor, count in Counter(entry.evidence.anchor for entry in entries).items():
+        if count > 1:
+            raise BadValue(f"errata.yaml: anchor {anchor!r} stands in {count} entries.")
+    return entries
 
 
 def _whole(record: Any, paper: str) -> Any:

@@ -1,9 +1,7 @@
-"""Tiny data sets in the true layouts, a manifest folder of their own, and a web server that can break off."""
+"""A tiny CIFAR-100 in its true layouts, and a web server that can break off."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import http.server
 import io
 import threading
@@ -15,127 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
+from tiny_sets import Layouts, listed_arrays, write_layout
 
-from mtlrepro import paths
 from mtlrepro.data import download
-from mtlrepro.data.places import array_sha256
-from mtlrepro.papers.transfer.data import text
-
-
-def _sha(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-@pytest.fixture
-def manifest_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty manifest folder and an empty cache that the package uses instead of the real ones; no mirror."""
-    folder = tmp_path / "data_manifests"
-    folder.mkdir()
-    monkeypatch.setattr(paths, "manifests", lambda: folder)
-    monkeypatch.setenv("MTLREPRO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MTLREPRO_MIRROR", raising=False)
-    return folder
-
-
-@pytest.fixture
-def write_manifest(manifest_folder: Path) -> Callable[..., Path]:
-    """Write a manifest; fields not given are plausible ones."""
-
-    def write(name: str, **fields: Any) -> Path:
-        content = {
-            "name": name,
-            "title": f"The set {name}",
-            "authors": "Somebody",
-            "citation": "Somebody (2000).",
-            "home": "https://example.org/",
-            "terms": "None.",
-            "access": "open",
-        } | fields
-        file = manifest_folder / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(content, sort_keys=False))
-        return file
-
-    return write
-
-
-def _layout(root: Path, folder: str, files: dict[str, bytes], **more: Any) -> dict[str, Any]:
-    for name, content in files.items():
-        target = root / folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    return {"folders": ["."], "files": [{"path": n, "sha256": _sha(c), "size": len(c)} for n, c in files.items()]} | more
-
-
-def _arrays(arrays: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    return [{"name": n, "dtype": a.dtype.name, "shape": list(a.shape), "sha256": array_sha256(a)} for n, a in arrays.items()]
-
-
-@dataclass(frozen=True)
-class Layouts:
-    """Folders that each hold the same data set in one layout."""
-
-    folders: dict[str, Path]
-
-
-@pytest.fixture
-def tiny_sentences(tmp_path: Path, write_manifest: Callable[..., Path]) -> Layouts:
-    """mr, trec and sst_fine in the plain official files, gzipped, and as tab-separated tables."""
-    root = tmp_path / "sentences"
-    # 0x85 is an ellipsis in Windows-1252, where Latin-1 has a line end; é is not ASCII; one text is empty.
-    reviews = [(0, "dull \u2026 and empty"), (1, "a caf\u00e9 scene , lovely"), (1, ""), (0, "it 's weak")]
-    questions = [(3, "Who wrote it ?", 0), (5, "How many ?", 0), (4, "Where is it ?", 2)]
-    phrases = [(4, "superb", 0), (0, "awful", 1), (2, "a br\u00fbl\u00e9e", 2)]
-    plain = {
-        "mr": {"rt-polarity.all": "".join(f"{y} {t} \n" for y, t in reviews).encode("cp1252")},
-        "trec": {
-            f"TREC.{p}.all": "".join(f"{y} {t}\n" for y, t, s in questions if s == k).encode("latin-1")
-            for p, k in (("train", 0), ("test", 2))
-        },
-        "sst_fine": {
-            f"stsa.fine.{p}": "".join(f"{y} {t}\n" for y, t, s in phrases if s == k).encode()
-            for k, p in enumerate(("train", "dev", "test"))
-        },
-    }
-    tables = {
-        "mr": "label\ttext\n" + "".join(f"{y}\t{t}\n" for y, t in reviews),
-        "trec": "split\tlabel\tfine\ttext\n"
-        + "".join(f"{('train', 'dev', 'test')[s]}\t{y}\tX:y\t{t}\n" for y, t, s in questions),
-        "sst_fine": "split\tlabel\ttext\n" + "".join(f"{('train', 'dev', 'test')[s]}\t{y}\t{t}\n" for y, t, s in phrases),
-    }
-    rows = {"mr": [(y, t, -1) for y, t in reviews], "trec": questions, "sst_fine": phrases}
-    for name, files in plain.items():
-        layouts = {
-            "official": _layout(root, "official", files),
-            "original_gz": _layout(root, "original_gz", {f"{n}.gz": gzip.compress(c) for n, c in files.items()}),
-            "tsv": _layout(root, "tsv", {f"{name}.tsv": tables[name].encode()}),
-        }
-        labels, texts, split = zip(*rows[name], strict=True)
-        arrays = _arrays(text.canonical(texts, labels, split))
-        sources = [{"url": f"https://example.org/{n}", "file": n, "sha256": _sha(c)} for n, c in files.items()]
-        layouts["official"]["files"] = []
-        write_manifest(name, layouts=layouts, arrays=arrays, sources=sources)
-    return Layouts({name: root / name for name in ("official", "original_gz", "tsv")})
-
-
-@pytest.fixture
-def tiny_glove(tmp_path: Path, write_manifest: Callable[..., Path]) -> Layouts:
-    """Vectors of five words in the official text file (with two words more), and as the reduced float16 array."""
-    root = tmp_path / "vectors"
-    words = ["the", "it", "n't", "caf\u00e9", "dull"]
-    values = np.random.default_rng(0).standard_normal((7, 50)).round(5)
-    lines = [f"{w} {' '.join(map(str, row))}\n" for w, row in zip(["zzz", *words, "qqq"], values, strict=True)]
-    half = values[1:6].astype(np.float32).astype(np.float16)
-    buffer = io.BytesIO()
-    np.save(buffer, half)
-    listed = "".join(f"{w}\n" for w in words).encode()
-    layouts = {
-        "official": _layout(root, "official", {"glove.6B.50d.txt": "".join(lines).encode()}),
-        "float16": _layout(root, "float16", {"vocab.txt": listed, "glove6B_50d_f16.npy": buffer.getvalue()}),
-    }
-    write_manifest("glove_50d", layouts=layouts, steps=["Get it."])
-    return Layouts({name: root / name for name in layouts})
 
 
 def _strips(images: np.ndarray) -> bytes:
@@ -170,8 +51,8 @@ def tiny_cifar(tmp_path: Path, write_manifest: Callable[..., Path]) -> Layouts:
         strips |= {f"{split}-00.zip": _strips(images), f"{split}-coarse.npy": _npy(coarse), f"{split}-fine.npy": _npy(fine)}
         arrays |= {f"{split}/images": images, f"{split}/coarse": coarse, f"{split}/fine": fine}
     official |= {"cifar-100-binary/coarse_label_names.txt": b"c0\n", "cifar-100-binary/fine_label_names.txt": b"f0\nf1\n"}
-    layouts = {"official": _layout(root, "official", official), "strips": _layout(root, "strips", strips)}
-    write_manifest("cifar100", layouts=layouts, arrays=_arrays(arrays), steps=["Get it."])
+    layouts = {"official": write_layout(root, "official", official), "strips": write_layout(root, "strips", strips)}
+    write_manifest("cifar100", layouts=layouts, arrays=listed_arrays(arrays), steps=["Get it."])
     return Layouts({name: root / name for name in layouts})
 
 

@@ -107,10 +107,11 @@ def test_gated_data_say_in_one_line_what_a_person_must_do(name: str, tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
-def test_open_data_that_are_not_here_name_the_command_and_the_mirror(tiny_sentences: object, tmp_path: Path) -> None:
-    with pytest.raises(DataMissing, match=r"`mtlrepro data fetch mr`.*MTLREPRO_MIRROR"):
-        manifest.verify("mr")
-    assert manifest.status("mr").where == "missing"
+def test_open_data_that_are_not_here_name_the_command_and_the_mirror(write_manifest: Callable[..., Path]) -> None:
+    write_manifest("one", sources=[{"url": "https://example.org/a", "file": "a", "sha256": "0" * 64}])
+    with pytest.raises(DataMissing, match=r"`mtlrepro data fetch one`.*MTLREPRO_MIRROR"):
+        manifest.verify("one")
+    assert manifest.status("one").where == "missing"
 
 
 def test_the_mirror_comes_before_the_cache_and_every_copy_is_verified(
