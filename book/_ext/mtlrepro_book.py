@@ -1,8 +1,8 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
 Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``verdict ID``, ``data-sets``, ``errata``,
-``papers``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site self-contained:
-MathJax is copied into it, and scripts that would ask a server for something are left out.
+``papers``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site
+self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
 """
 
 from __future__ import annotations

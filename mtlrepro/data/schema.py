@@ -125,7 +125,7 @@ class Manifest(_Strict):
     sources: tuple[Source, ...] = ()
     layouts: dict[str, Layout] = Field(default_factory=dict)
     arrays: tuple[Array, ...] = ()
-    module: Annotated[str, StringConstraints(pattern=r"^mtlrepro\.data\.[a-z_]+$")] | None = None
+    module: Annotated[str, StringConstraints(pattern=r"^mtlrepro\.[a-z_.]+$")] | None = None
     stand_in: Text | None = None
 
     @model_validator(mode="after")
