@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mtlrepro.errors import BadValue, UnknownName
-from mtlrepro.results.registered_claims import RegisteredGate
+from mtlrepro.registered_claims import RegisteredGate
 
 NOT_COMPUTED = "not computed"
 

@@ -15,6 +15,8 @@ from typing import Any, get_args
 import numpy as np
 
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
+from mtlrepro.registered_claims import Claims, EffectClaim, NoClaim, StatementClaim, Statements
+from mtlrepro.results.claims import interval as bootstrap_interval
 from mtlrepro.results.gates import Gate, failed_gates, gate_results, plain
 from mtlrepro.results.outcomes import (
     ALPHA,
@@ -32,8 +34,6 @@ from mtlrepro.results.outcomes import (
     verdict_of_effects,
     verdict_of_statements,
 )
-from mtlrepro.results.registered_claims import Claims, EffectClaim, NoClaim, StatementClaim, Statements
-from mtlrepro.results.verdict import interval as bootstrap_interval
 
 Interval = Callable[[Sequence[float], float], tuple[float, float, float]]
 
@@ -112,6 +112,12 @@ class JudgedEffect:
     def n(self) -> int:
         return len(self.values)
 
+    def __str__(self) -> str:
+        if not math.isfinite(self.effect):
+            return f"{self.outcome}, {self.note}"
+        span = f" [{self.low:+.3g}, {self.high:+.3g}]" if math.isfinite(self.low) and math.isfinite(self.high) else ""
+        return f"{self.outcome}, {self.effect:+.3g}{span} {self.claim.unit}, n = {self.n}"
+
     def record(self) -> dict[str, Any]:
         """Plain data; a bound that the seeds cannot give is None."""
         return {
@@ -133,6 +139,10 @@ class JudgedStatement:
     @property
     def n(self) -> int:
         return self.tried.printed.n if self.tried else 0
+
+    def __str__(self) -> str:
+        printed = f", {self.tried.printed.violations} of {self.n} instances break it as printed" if self.tried else ", not tried"
+        return self.outcome + printed
 
     def record(self) -> dict[str, Any]:
         """Plain data: effect, low and high are the rate of violations of the printed form with its exact 95% bounds."""
@@ -156,6 +166,15 @@ class Judgement:
     claims: tuple[JudgedEffect | JudgedStatement, ...]
     gates: tuple[Gate, ...]
     reason: str = ""
+
+    def __str__(self) -> str:
+        claims = "; ".join(f"{judged.claim.id}: {judged}" for judged in self.claims if judged.claim.primary)
+        return f"{self.exhibit} [{self.profile}, {self.tier}]: {self.verdict}" + (f" ({claims})" if claims else "")
+
+    def _repr_html_(self) -> str:
+        from mtlrepro.results.verdict_box import verdict_box
+
+        return verdict_box(self, "live")
 
     def record(self) -> dict[str, Any]:
         """Plain data without NaN or infinity, for ``mtlrepro verdicts --json``."""

@@ -53,7 +53,7 @@ import numpy as np
 from scipy import stats
 
 from mtlrepro.errors import BadValue
-from mtlrepro.results.registered_claims import MOST_PRIMARY, Direction
+from mtlrepro.registered_claims import MOST_PRIMARY, Direction
 
 Outcome = Literal["holds", "smaller", "absent", "contrary", "cannot tell"]
 StatementOutcome = Literal["true as printed", "true once corrected", "false", "cannot tell"]

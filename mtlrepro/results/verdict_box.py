@@ -21,18 +21,18 @@ _MARK = {
 }  # fmt: skip
 
 
-def three_digits(value: float, sign: bool = False) -> str:
-    """A number with three significant digits, without exponent from 0.0001 to a million; raises ValueError if not finite."""
+def three_digits(value: float, sign: bool = False, digits: int = 3) -> str:
+    """A number with `digits` significant digits, without exponent from 0.0001 to a million; raises ValueError if not finite."""
     if not math.isfinite(value):
         raise ValueError("only finite numbers are printed")
-    rounded = float(f"{value:.2e}")
+    rounded = float(f"{value:.{digits - 1}e}")
     mark = "+" if sign and rounded > 0 else ""
     size = abs(rounded)
     if size == 0:
         return "0"
     if not 1e-4 <= size < 1e6:
-        return f"{mark}{rounded:.2e}"
-    return f"{mark}{rounded:.{max(0, 2 - math.floor(math.log10(size)))}f}"
+        return f"{mark}{rounded:.{digits - 1}e}"
+    return f"{mark}{rounded:.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
 
 
 def verdict_box(judgement: Judgement, run: Literal["recorded", "live"] = "recorded") -> str:
