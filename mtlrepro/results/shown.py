@@ -53,6 +53,10 @@ class Shown:
         frame = make if isinstance(make, pd.DataFrame) else make(self.rows)
         _display(html_table(frame, caption, digits=digits, run=self.run), {METADATA: {"kind": "table", "run": self.run}})
 
+    def text(self, write: Callable[[pd.DataFrame], str]) -> None:
+        """Show ``write(rows)``, markdown whose numbers are computed from the rows shown."""
+        _display(write(self.rows), {METADATA: {"kind": "text", "run": self.run}}, markdown=True)
+
     def verdict(self) -> None:
         """Show the verdict box of the run shown."""
         _display(verdict_box(self.body.judgement, self.run), {METADATA: {"kind": "verdict", "run": self.run}})
@@ -105,12 +109,12 @@ def claims_beside(live: Judgement, recorded: Judgement | None) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _display(html: str, metadata: dict[str, Any]) -> None:
-    """Show HTML where there is a notebook; elsewhere nothing, as there is nobody to see it."""
+def _display(text: str, metadata: dict[str, Any], markdown: bool = False) -> None:
+    """Show HTML or markdown where there is a notebook; elsewhere nothing, as there is nobody to see it."""
     try:
         from IPython import get_ipython
-        from IPython.display import HTML, display
+        from IPython.display import HTML, Markdown, display
     except ImportError as error:
         raise DataMissing("showing results needs IPython: install the book's packages.") from error
     if get_ipython() is not None:  # type: ignore[no-untyped-call]
-        display(HTML(html), metadata=metadata)  # type: ignore[no-untyped-call]
+        display(Markdown(text) if markdown else HTML(text), metadata=metadata)  # type: ignore[no-untyped-call]
