@@ -124,9 +124,9 @@ def _axis(judged: JudgedEffect) -> str:
         return f"{_MARGIN + (_WIDTH - 2 * _MARGIN) * (value / scale - least / scale) / width:.1f}"
 
     middle = _HEIGHT / 2
+    band = (_WIDTH - 2 * _MARGIN) * 2 * smallest / scale / width
     shapes = [
-        f'<rect class="band" x="{x(-smallest)}" y="5" width="{float(x(smallest)) - float(x(-smallest)):.1f}" height="{_HEIGHT - 10}" '
-        'fill="currentColor" fill-opacity="0.1"/>',
+        f'<rect class="band" x="{x(-smallest)}" y="5" width="{band:.1f}" height="{_HEIGHT - 10}" '
         f'<line class="axis" x1="{_MARGIN / 2}" x2="{_WIDTH - _MARGIN / 2}" y1="{middle}" y2="{middle}" '
         'stroke="currentColor" stroke-opacity="0.3"/>',
         f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="2" y2="{_HEIGHT - 2}" stroke="currentColor"/>',
