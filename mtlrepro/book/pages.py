@@ -28,7 +28,7 @@ import yaml
 from mtlrepro import exhibits, parameters, paths
 from mtlrepro.errors import MtlreproError
 from mtlrepro.files import write_text
-from mtlrepro.results.shown import METADATA
+from mtlrepro.results.page import METADATA
 
 # nbformat's NotebookNode, a dict with attributes: it carries no types.
 Cell = Any

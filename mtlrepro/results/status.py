@@ -58,6 +58,8 @@ def _of(exhibit: str, profiles: list[str], graph: ImportGraph) -> Iterator[Statu
     recorded = {profile: file for profile, file in files.items() if file.exists()}
     for profile, file in recorded.items():
         commit, changes = _changes(file, graph)
+        if file.with_suffix(".csv").stat().st_size <= 1:
+            changes = []  # a diagram: nothing was computed
         yield Status(exhibit, profile, "stale" if changes else "current", commit, tuple(changes))
     if not recorded:
         yield Status(exhibit, "", "never recorded")
