@@ -19,6 +19,7 @@ from mtlrepro import exhibits, paths, results
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, MtlreproError, UnknownName
 from mtlrepro.parameters import Params
 from mtlrepro.registered_claims import Claims
+from mtlrepro.results import digest
 
 # Any exhibit that claims effects will do.
 EXHIBIT = next(exhibit for exhibit in exhibits.everything() if isinstance(exhibit.entry, Claims))
@@ -60,6 +61,8 @@ def laboratory(tmp_path, monkeypatch):
     (folder / "__init__.py").write_text("")
     (folder / "study.py").write_text(LABORATORY)
     monkeypatch.setattr(paths, "PACKAGE", folder)
+    monkeypatch.setattr(digest, "_STARTED", time.time_ns())
+    monkeypatch.setattr(digest, "_first_digests", {})
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "laboratory"]:
         monkeypatch.delitem(sys.modules, name)
@@ -144,11 +147,10 @@ def test_a_full_disk_is_one_clear_line_and_keeps_what_is_done(laboratory, monkey
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MtlreproError, match="disk full"):
-        runs.map(laboratory.point, settings(3))
-    monkeypatch.undo()
-    monkeypatch.setenv("MTLREPRO_RUNS", str(runs.file.parents[1]))
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(MtlreproError, match="disk full"):
+            runs.map(laboratory.point, settings(3))
     laboratory.calls.clear()
     assert len(results.Runs(P).map(laboratory.point, settings(2))) == 2
     assert laboratory.calls == []
@@ -244,16 +246,27 @@ def test_unknown_exhibit_and_tier_are_refused():
         record(tier="real")
 
 
-def test_only_committed_code_can_be_published(monkeypatch, own_folders):
+def test_only_committed_code_of_today_can_be_published(laboratory, monkeypatch, own_folders):
     monkeypatch.setattr(paths, "recorded", lambda: own_folders / "recorded")
-    monkeypatch.setattr(results.store, "_git", lambda *words: "M file" if words[0] == "status" else "abc")
-    record()
+    runs = results.Runs(P)
+    rows = runs.map(laboratory.point, settings(2), data={"set": "a" * 64})
+
+    def recorded(changes):
+        monkeypatch.setattr(results.store, "_git", lambda *words: changes if words[0] == "status" else "abc")
+        results.record(EXHIBIT.id, rows, runs, tier="synthetic")
+
+    recorded("M file")
     with pytest.raises(MtlreproError, match="uncommitted"):
         results.publish(EXHIBIT.id, "quick")
-    monkeypatch.setattr(results.store, "_git", lambda *words: "" if words[0] == "status" else "abc")
-    record()
+    recorded("")
     written = results.publish(EXHIBIT.id, "quick")
     assert sorted(file.suffix for file in written) == [".csv", ".json"]
+    assert results.load(EXHIBIT.id, "quick").provenance["data"] == {"set": "a" * 64}
+
+    study = paths.PACKAGE / "study.py"
+    study.write_text(study.read_text().replace("scale=1.0", "scale=2.0"))
+    with pytest.raises(MtlreproError, match=r"not of today's code \(laboratory/study.py changed\)"):
+        results.publish(EXHIBIT.id, "quick")
 
 
 def test_every_committed_result_is_intact_and_carries_provenance():
