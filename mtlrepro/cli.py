@@ -164,6 +164,17 @@ def data_fetch(names: Names = None, mirror: Mirror = None) -> None:
     _each_data_set(chosen, lambda name: manifest.fetch(name, mirror).where)
 
 
+@data_app.command("digest")
+def data_digest(name: Annotated[str, typer.Argument(help="a data set that is here")], mirror: Mirror = None) -> None:
+    """The sha256 that a manifest wants of each file of a data set that is here."""
+    from mtlrepro.data import places
+    from mtlrepro.files import sha256_of
+
+    place = places.locate(name, mirror)
+    for path in place.files:
+        print(f"{sha256_of(place.folder / path)}  {path}")
+
+
 @data_app.command("verify")
 def data_verify(names: Names = None, mirror: Mirror = None) -> None:
     """Check every file against its sha256. Without names: every set that is here."""
