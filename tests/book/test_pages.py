@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import EXHIBIT
+from registered import EXHIBIT
 
 from mtlrepro import exhibits, paths
 from mtlrepro.book import pages
@@ -162,7 +162,7 @@ def test_the_command_names_every_given_value_once(executed: Write, given: dict[s
 
 
 def test_only_the_lines_that_read_parameters_are_removed() -> None:
-    reads = 'p = params(\n    "transfer/fig3",\n    globals(),\n)'
+    reads = 'p = params(\n    "paper/exhibit",\n    globals(),\n)'
     source = f"from mtlrepro.parameters import params\nimport torch\n\n{reads}\nx = torch.ones(p.seeds)"
     assert pages.without_params(source) == "import torch\n\nx = torch.ones(p.seeds)"
     assert pages.without_params("%timeit f()") == "%timeit f()"
