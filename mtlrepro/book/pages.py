@@ -132,7 +132,7 @@ def collect(folder: Path | None = None) -> list[Page]:
 def write_contents(names: list[str], folder: Path) -> None:
     """Write what is generated beside the pages `names`: the table of contents into `folder`, and the bibliography."""
     write_text(folder / "_toc.yml", yaml.safe_dump(contents(names), sort_keys=False))
-    write_text(paths.book() / "_build" / "references.bib", bibliography())
+    write_text(pages_folder() / "references.bib", bibliography())
 
 
 def contents(names: list[str]) -> dict[str, Any]:
