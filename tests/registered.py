@@ -21,6 +21,5 @@ SEEDED = next(exhibit for exhibit in ALONE if "seeds" in parameters.declared_in(
 
 
 def misspelt(name: str) -> str:
-    """`name` with its last two different neighbours swapped, which is the name of nothing."""
-    at = next(at for at in range(len(name) - 1, 0, -1) if name[at] != name[at - 1])
-    return name[: at - 1] + name[at] + name[at - 1] + name[at + 1 :]
+    """`name` with its second letter from the end written twice: the name of nothing, and `name` is the nearest to it."""
+    return f"{name[:-1]}{name[-2]}{name[-1]}"
