@@ -17,7 +17,6 @@ from torchvision.models.resnet import BasicBlock, resnet18
 from mtlrepro.errors import BadValue
 from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
 
-
 Norm = Callable[[int], nn.Module]
 
 

@@ -37,10 +37,17 @@ class TaskHeads(nn.Module):
         """features (n, d), task int64, () of all samples or (n,) of each -> logits (n, most classes)."""
         if task.ndim:
             every = nn.functional.linear(features, self.weight.flatten(0, 1), self.bias.flatten())
-            logits = every.unflatten(1, self.bias.shape)[torch.arange(len(task), device=task.device), task]
+            logits: Tensor = every.unflatten(1, self.bias.shape)[torch.arange(len(task), device=task.device), task]
         else:
-            logits = nn.functional.linear(features, self.weight[task], self.bias[task])
-        return logits if self.absent is None else logits.masked_fill(self.absent[task], -torch.inf)
+            logits = nn.functional.linear(features, _row(self.weight, task), _row(self.bias, task))
+        if self.absent is None:
+            return logits
+        return logits.masked_fill(self.absent[task] if task.ndim else _row(self.absent, task), -torch.inf)
+
+
+def _row(table: Tensor, number: Tensor) -> Tensor:
+    """table[number] for a number (), which plain indexing would read on the host, and so wait for the device."""
+    return table.index_select(0, number.view(1))[0]
 
 
 class MultiTaskNet(nn.Module):

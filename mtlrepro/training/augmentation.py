@@ -9,7 +9,7 @@ is black. Normalisation to mean 0 and spread 1 a channel follows on the fly.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from numpy.typing import NDArray
@@ -27,10 +27,11 @@ Border = Literal["black", "reflect"]
 class Augmentation:
     """How training images are varied; the default leaves them as they are.
 
-    crop: margin in pixels on every side, of which a crop of the image's own size is taken at random. flip: left to right,
-    "random": half of the images, drawn anew each epoch; "alternating": half of them in the first epoch and the other half in the
-    next, in turn (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU"). rotation: up to so many degrees to either side.
-    border: what a crop's margin shows, black or the mirrored image. Raises BadValue for values out of range.
+    crop: margin in pixels on every side, of which a crop of the image's own size is taken at random.
+    flip: left to right, "random": half of the images, drawn anew each epoch; "alternating": half of them in the first epoch and
+        the other half in the next, in turn (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU").
+    rotation: up to so many degrees to either side. border: what a crop's margin shows, black or the mirrored image.
+    Raises BadValue for values out of range.
     """
 
     crop: int = 0
@@ -72,8 +73,8 @@ class ImageData:
 
 
 def image_data(
-    images: NDArray[object] | Tensor,
-    training: Tensor | NDArray[object] | None = None,
+    images: NDArray[Any] | Tensor,
+    training: Tensor | NDArray[Any] | None = None,
     *,
     side: int | None = None,
     device: torch.device | str = "cpu",

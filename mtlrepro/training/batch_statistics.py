@@ -26,29 +26,38 @@ def batch_norms(model: nn.Module) -> list[_BatchNorm]:
 
 
 @contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Within it, `model` is in eval mode; every layer's mode is as before afterwards, also after an error."""
+    modes = [(m, m.training) for m in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+
+
+@contextmanager
 def statistics_of(model: nn.Module, passes: Callable[[], object]) -> Iterator[None]:
     """Within it, `model` is in eval mode and normalises by the statistics of the batches that `passes` runs through it.
 
     passes: calls the model on some batches of about equal size; the mean of their means and unbiased variances counts. The
     model's own running statistics and modes are as before afterwards, also after an error.
     """
-    norms, modes = batch_norms(model), [(m, m.training) for m in model.modules()]
-    kept = [{name: b.clone() for name, b in m.named_buffers(recurse=False)} for m in norms]
-    momenta = [m.momentum for m in norms]
-    try:
-        model.eval()
-        for m in norms:
-            m.reset_running_stats()
-            m.momentum = None  # type: ignore[assignment]  # torch's own sign for a cumulative mean
-            m.train()
-        with torch.no_grad():
-            passes()
-        model.eval()
-        yield
-    finally:
-        for m, buffers, momentum in zip(norms, kept, momenta, strict=True):
-            m.momentum = momentum
-            for name, value in buffers.items():
-                getattr(m, name).copy_(value)
-        for m, training in modes:
-            m.training = training
+    norms = batch_norms(model)
+    kept = [({name: b.clone() for name, b in m.named_buffers(recurse=False)}, m.momentum) for m in norms]
+    with evaluating(model):
+        try:
+            for m in norms:
+                m.reset_running_stats()
+                m.momentum = None  # torch's own sign for a cumulative mean
+                m.train()
+            with torch.no_grad():
+                passes()
+            model.eval()
+            yield
+        finally:
+            for m, (buffers, momentum) in zip(norms, kept, strict=True):
+                m.momentum = momentum
+                for name, value in buffers.items():
+                    getattr(m, name).copy_(value)

@@ -82,8 +82,8 @@ def _restored(now: Any, kept: Any) -> Any:
             return now.set_state(kept["generator"])
         if "tensor" in kept:
             return kept["tensor"].to(kept["device"])
-        before = now if isinstance(now, dict) else {}
-        return {key: _restored(before.get(key), each) for key, each in kept["entries"].items()}
+        entries = now if isinstance(now, dict) else {}
+        return {key: _restored(entries.get(key), each) for key, each in kept["entries"].items()}
     if isinstance(kept, (list, tuple)):
         before = now if isinstance(now, (list, tuple)) and len(now) == len(kept) else [None] * len(kept)
         return type(kept)(_restored(old, new) for old, new in zip(before, kept, strict=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from mtlrepro.device import NETWORK, generator
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.tasks import Task
+from mtlrepro.training.image_settings import ImageTraining
 from mtlrepro.training.loop import minibatches, mixed
 from mtlrepro.training.weighting import Batch, Call
 
@@ -29,9 +30,9 @@ class BinaryTasks:
     loss of a positive label, None: 1. Raises BadValue for sizes that do not fit.
     """
 
-    rows: NDArray[object] | Tensor
-    labels: NDArray[object] | Tensor
-    positive_weights: NDArray[object] | Tensor | None = None
+    rows: NDArray[Any] | Tensor
+    labels: NDArray[Any] | Tensor
+    positive_weights: NDArray[Any] | Tensor | None = None
 
     def __post_init__(self) -> None:
         weights = None if self.positive_weights is None else len(self.positive_weights)
@@ -224,9 +225,28 @@ class SameImageBatches:
         return _sha256([self.rows, self.labels, self.positive])
 
 
+def samples_of(tasks: Sequence[Task] | BinaryTasks, settings: ImageTraining, device: torch.device) -> Samples:
+    """The training samples of `tasks` in the batches that `settings` asks for. Raises BadValue for settings that do not fit."""
+    smoothing, drop = settings.label_smoothing, settings.drop_last
+    if isinstance(tasks, BinaryTasks):
+        if settings.batches_per_epoch is not None or settings.epochs_of_tasks is not None:
+            raise BadValue("tasks on the same images have no batches of their own.")
+        return SameImageBatches(tasks, settings.batch, device, drop_last=bool(drop), smoothing=smoothing)
+    if smoothing and len({len(task.classes) for task in tasks}) > 1:
+        raise BadValue("label smoothing is for tasks with one number of classes: logits of absent classes are -inf.")
+    if settings.batches == "mixed tasks":
+        if settings.batches_per_epoch is not None or settings.epochs_of_tasks is not None:
+            raise BadValue("mixed batches have no number of batches of each task.")
+        return MixedTaskBatches(tasks, settings.batch, device, drop_last=drop is not False, smoothing=smoothing)
+    return OneTaskBatches(
+        tasks, settings.batch, device, drop_last=drop is not False, counts=settings.batches_per_epoch,
+        until=settings.epochs_of_tasks, smoothing=smoothing,
+    )  # fmt: skip
+
+
 def _sha256(tensors: Sequence[Tensor]) -> str:
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(f"{tuple(tensor.shape)}".encode())
-        found.update(tensor.cpu().contiguous().numpy())
+        found.update(tensor.cpu().contiguous().numpy().tobytes())
     return found.hexdigest()

@@ -22,81 +22,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mtlrepro.device import seeded
-from mtlrepro.errors import BadValue
 from mtlrepro.methods.static import Static
 from mtlrepro.methods.tasks import Task
 from mtlrepro.training.augmentation import Augmentation, ImageData, augmented, draw_moves
 from mtlrepro.training.checkpoints import attributes, load_checkpoint, restore_attributes, save_checkpoint
-from mtlrepro.training.image_batches import BinaryTasks, MixedTaskBatches, OneTaskBatches, SameImageBatches, Samples
+from mtlrepro.training.image_batches import BinaryTasks, samples_of
+from mtlrepro.training.image_settings import ImageTraining
 from mtlrepro.training.loop import train_step
-from mtlrepro.training.precision import Chosen, Precision, computing_in, precision_on
-from mtlrepro.training.schedules import Schedule
+from mtlrepro.training.precision import Chosen, computing_in, precision_on
 from mtlrepro.training.weighting import Batch, Call, Weighting
-
-Optimizer = Literal["sgd", "adam", "adamw"]
-Batches = Literal["one task", "mixed tasks"]
-
-
-@dataclass(frozen=True)
-class ImageTraining:
-    """How a model is trained; of plain values, so that it goes into JSON and back (`dataclasses.asdict`, `settings_of`).
-
-    batches: of tasks with images of their own; binary tasks on the same images always share them. batches_per_epoch: of each task,
-    None: as many full ones as it has. epochs_of_tasks: a task is trained in the first so many epochs only, None: in all (CO-TASK's
-    auxiliary tasks may stop early). drop_last: leave out an epoch's last smaller batch; None: but not of same-image tasks, whose
-    data maps count every image. momentum, nesterov: of SGD. decay: weight decay, of every parameter. label_smoothing: share of a
-    label that goes to all classes alike. ema: decay of a running mean of the weights, which is what is evaluated; 0: none.
-    precision: see `precision_on`. channels_last: memory order of the images. snapshots: after so many epochs.
-    Raises BadValue for values out of range.
-    """
-
-    epochs: int = 6
-    batch: int = 128
-    batches: Batches = "one task"
-    batches_per_epoch: tuple[int, ...] | None = None
-    epochs_of_tasks: tuple[int, ...] | None = None
-    drop_last: bool | None = None
-    optimizer: Optimizer = "sgd"
-    rate: float = 0.1
-    momentum: float = 0.9
-    nesterov: bool = True
-    decay: float = 5e-4
-    schedule: Schedule = Schedule()
-    augmentation: Augmentation = Augmentation()
-    label_smoothing: float = 0.0
-    ema: float = 0.0
-    precision: Precision = "auto"
-    channels_last: bool = True
-    snapshots: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name, value, known in (("batches", self.batches, Batches), ("optimizer", self.optimizer, Optimizer)):
-            if value not in get_args(known):
-                raise BadValue(f"{name} must be one of {', '.join(get_args(known))}, not {value!r}.")
-        if self.epochs < 1 or self.batch < 1 or self.rate <= 0:
-            raise BadValue("epochs and batch must be at least 1, and the rate positive.")
-        if not (0 <= self.label_smoothing < 1 and 0 <= self.ema < 1):
-            raise BadValue("label_smoothing and ema must be at least 0 and below 1.")
-        if any(not 1 <= epoch <= self.epochs for epoch in self.snapshots):
-            raise BadValue(f"snapshots must be epochs 1 to {self.epochs}, not {self.snapshots}.")
-
-
-def settings_of(values: Mapping[str, Any]) -> ImageTraining:
-    """Settings from what `dataclasses.asdict` and JSON made of them. Raises BadValue for an unknown name."""
-    known = {f.name for f in dataclasses.fields(ImageTraining)}
-    if unknown := sorted(set(values) - known):
-        raise BadValue(f"no such setting of a training: {', '.join(unknown)}.")
-    found = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    for name, kind in (("schedule", Schedule), ("augmentation", Augmentation)):
-        if isinstance(inner := found.get(name), Mapping):
-            found[name] = kind(**{key: tuple(each) if isinstance(each, list) else each for key, each in inner.items()})
-    return ImageTraining(**found)
 
 
 @dataclass(frozen=True)
@@ -109,10 +49,12 @@ class Checkpoint:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """model: what is to be evaluated, the running mean of the weights where there is one, else the model that was given, in eval
-    mode. losses, weights: (epochs, ..., tasks) means over an epoch's batches, NaN where a task had none. validation: (epochs, ...).
-    snapshots: epochs trained -> what `at_snapshot` returned. precision: what was computed in. images: trained on, with repeats.
-    seconds: of the processor, of all threads, since this call began.
+    """What a training leaves.
+
+    model: what is to be evaluated, in eval mode: the running mean of the weights where there is one, else the given model.
+    losses, weights: (epochs, ..., tasks) means over an epoch's batches, NaN where a task had none. validation: (epochs, ...).
+    snapshots: epochs trained -> what `at_snapshot` returned. precision: what was computed in.
+    images: trained on, with repeats. seconds: of the processor, of all threads, since this call began.
     """
 
     model: nn.Module = field(repr=False)
@@ -124,25 +66,6 @@ class Trained:
     images: int
     precision: Chosen
     seconds: float
-
-
-def samples_of(tasks: Sequence[Task] | BinaryTasks, settings: ImageTraining, device: torch.device) -> Samples:
-    """The training samples of `tasks` in the batches that `settings` asks for. Raises BadValue for settings that do not fit."""
-    smoothing, drop = settings.label_smoothing, settings.drop_last
-    if isinstance(tasks, BinaryTasks):
-        if settings.batches_per_epoch is not None or settings.epochs_of_tasks is not None:
-            raise BadValue("tasks on the same images have no batches of their own.")
-        return SameImageBatches(tasks, settings.batch, device, drop_last=bool(drop), smoothing=smoothing)
-    if smoothing and len({len(task.classes) for task in tasks}) > 1:
-        raise BadValue("label smoothing is for tasks with one number of classes: logits of absent classes are -inf.")
-    if settings.batches == "mixed tasks":
-        if settings.batches_per_epoch is not None or settings.epochs_of_tasks is not None:
-            raise BadValue("mixed batches have no number of batches of each task.")
-        return MixedTaskBatches(tasks, settings.batch, device, drop_last=drop is not False, smoothing=smoothing)
-    return OneTaskBatches(
-        tasks, settings.batch, device, drop_last=drop is not False, counts=settings.batches_per_epoch,
-        until=settings.epochs_of_tasks, smoothing=smoothing,
-    )  # fmt: skip
 
 
 def train_images(
@@ -177,7 +100,8 @@ def train_images(
     Raises BadValue for settings that do not fit the tasks or a checkpoint of another training, DataCorrupt for a damaged one.
     """
     run = _Run(model, data, tasks, settings, seed, weighting or Static(), kept)
-    if checkpoint is not None and (state := load_checkpoint(checkpoint.path, run.identity)) is not None:
+    identity = run.identity() if checkpoint is not None else ""
+    if checkpoint is not None and (state := load_checkpoint(checkpoint.path, identity)) is not None:
         run.load(state)
     begun, written = time.process_time(), time.monotonic()
     while run.epoch < settings.epochs:
@@ -185,11 +109,11 @@ def train_images(
             if progress is not None:
                 progress(run.update, run.updates)
             if checkpoint is not None and time.monotonic() - written >= checkpoint.seconds:
-                save_checkpoint(checkpoint.path, run.identity, run.state())
+                save_checkpoint(checkpoint.path, identity, run.state())
                 written = time.monotonic()
         run.end_epoch(validate, at_snapshot)
     if checkpoint is not None:
-        save_checkpoint(checkpoint.path, run.identity, run.state())
+        save_checkpoint(checkpoint.path, identity, run.state())
     evaluated = run.evaluated()
     evaluated.eval()
     history = {name: torch.stack(rows) if rows else torch.empty(0) for name, rows in run.history.items()}
@@ -220,14 +144,14 @@ class _Run:
         self.history: dict[str, list[Tensor]] = {"losses": [], "weights": [], "validation": []}
         self.snapshots: dict[int, dict[str, Tensor]] = {}
         self.random: list[Tensor] | None = None
-        self.identity = self._identity()
 
-    def _identity(self) -> str:
+    def identity(self) -> str:
+        """A name that another training does not have: sha256 of settings, seed, data, labels and initial weights."""
         said = [dataclasses.asdict(self.settings), self.seed, self.precision, self.samples.digest(), self.data.shape]
         found = hashlib.sha256(json.dumps([*said, type(self.weighting).__name__]).encode())
         for name, value in [*self.model.state_dict().items(), ("", self.data.pixels)]:
             found.update(f"{name} {tuple(value.shape)}".encode())
-            found.update(value.detach().cpu().contiguous().numpy())
+            found.update(value.detach().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()
 
     def steps(
@@ -345,9 +269,7 @@ def _optimizer(model: nn.Module, settings: ImageTraining) -> torch.optim.Optimiz
 @torch.no_grad()
 def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the running mean of the weights; normalisation statistics are means already, and counts are copied."""
-    for mean, now in zip(average.parameters(), model.parameters(), strict=True):
-        mean.lerp_(now, 1 - decay)
-    for mean, now in zip(average.buffers(), model.buffers(), strict=True):
+    for mean, now in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
         if mean.is_floating_point():
             mean.lerp_(now, 1 - decay)
         else:

@@ -15,7 +15,7 @@ Precision = Literal["auto", "float32", "bf16"]
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies in bfloat16 itself; elsewhere it would be emulated, which takes longer than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
