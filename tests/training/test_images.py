@@ -22,7 +22,7 @@ from mtlrepro.methods.static import Static
 from mtlrepro.methods.tasks import Records, Task
 from mtlrepro.models.resnet import CifarResNet, shared_bottom
 from mtlrepro.training.augmentation import Augmentation, draw_moves, image_data
-from mtlrepro.training.image_batches import BinaryTasks, MixedTaskBatches, OneTaskBatches
+from mtlrepro.training.image_batches import BinaryTasks, MixedTaskBatches, OneTaskBatches, SameImageBatches
 from mtlrepro.training.image_evaluation import accuracies, binary_logits
 from mtlrepro.training.image_settings import ImageTraining, settings_of
 from mtlrepro.training.images import Checkpoint, train_images
@@ -85,7 +85,9 @@ def plain_loop(model, images, tasks, settings, seed):
     model.train()
     for epoch in range(settings.epochs):
         order = generator(seed, "batches", epoch)
-        lots = [list(minibatches(len(t.parts["train"].rows), settings.batch, order))[:n] for t, n in zip(tasks, counts, strict=True)]
+        lots = [
+            list(minibatches(len(t.parts["train"].rows), settings.batch, order))[:n] for t, n in zip(tasks, counts, strict=True)
+        ]
         sequence = list(mixed(lots, order))
         every = torch.cat([torch.tensor(tasks[task].parts["train"].rows[part]) for task, part in sequence])
         moves = draw_moves(every, len(images), settings.augmentation, seed, epoch)
@@ -353,7 +355,7 @@ def test_more_batches_than_a_task_has_come_from_further_shuffles(digits):
 
 def test_losses_of_mixed_batches_add_up_to_the_mean_over_the_batch(digits):
     """Law: their sum is the batch's mean cross-entropy, and each sample is answered by the head of its own task."""
-    data, tasks = digits
+    _, tasks = digits
     samples, model = MixedTaskBatches(tasks, 40, torch.device("cpu")), network().eval()
     order = samples.epoch(0, 0)
     assert len(order.sizes) == 10
@@ -414,9 +416,15 @@ def test_precision_is_chosen_by_what_the_processor_has(monkeypatch):
 
 
 def test_label_smoothing_is_torchs_and_moves_binary_labels_to_the_middle(digits):
-    data, tasks = digits
+    _, tasks = digits
     samples = OneTaskBatches(tasks, 16, torch.device("cpu"), smoothing=0.1)
     logits, labels = torch.randn(16, 5, generator=generator(0)), torch.arange(16) % 5
     batch = samples.batch(torch.zeros(16, 1, 8, 8), (labels,), 0)
     smooth = torch.full((16, 5), 0.1 / 5).scatter_(1, labels[:, None], 0.9 + 0.1 / 5)
     torch.testing.assert_close(samples.losses(logits, batch)[0], -(smooth * logits.log_softmax(1)).sum(1).mean())
+    binary = SameImageBatches(BinaryTasks(np.arange(4), np.array([[0], [1], [1], [0]])), 4, torch.device("cpu"), smoothing=0.1)
+    answered = binary.batch(torch.zeros(4, 1, 8, 8), (torch.arange(4),), None)
+    assert answered.targets[0].tolist() == [[0, 1, 1, 0]]
+    middle = torch.tensor([0.05, 0.95, 0.95, 0.05]).logit()[None].requires_grad_()
+    binary.losses(middle, answered).sum().backward()
+    torch.testing.assert_close(middle.grad, torch.zeros(1, 4))  # least where the answer is the smoothed label
