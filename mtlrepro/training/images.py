@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlrepro.device import seeded
+from mtlrepro.errors import BadValue
 from mtlrepro.methods.static import Static
 from mtlrepro.methods.tasks import Task
 from mtlrepro.training.augmentation import Augmentation, ImageData, augmented, draw_moves
@@ -54,7 +55,8 @@ class Trained:
     model: what is to be evaluated, in eval mode: the running mean of the weights where there is one, else the given model.
     losses, weights: (epochs, ..., tasks) means over an epoch's batches, NaN where a task had none. validation: (epochs, ...).
     snapshots: epochs trained -> what `at_snapshot` returned. precision: what was computed in.
-    images: trained on, with repeats. seconds: of the processor, of all threads, since this call began.
+    images: trained on, with repeats. seconds: (epochs,) float64 that the steps of each epoch took, without evaluations:
+    of the processor, all threads together, and on a GPU of the clock on the wall.
     """
 
     model: nn.Module = field(repr=False)
@@ -65,7 +67,17 @@ class Trained:
     updates: int
     images: int
     precision: Chosen
-    seconds: float
+    seconds: Tensor
+
+    def seconds_to(self, target: float) -> float:
+        """Seconds of training until the mean of `validation` first was at least `target` after an epoch; inf where it never was.
+
+        Raises BadValue where nothing was validated.
+        """
+        if not len(self.validation):
+            raise BadValue("time to a validation value needs a validation function.")
+        reached = (self.validation.flatten(1).mean(1) >= target).nonzero()
+        return float(self.seconds[: int(reached[0]) + 1].sum()) if len(reached) else float("inf")
 
 
 def train_images(
@@ -103,7 +115,7 @@ def train_images(
     identity = run.identity() if checkpoint is not None else ""
     if checkpoint is not None and (state := load_checkpoint(checkpoint.path, identity)) is not None:
         run.load(state)
-    begun, written = time.process_time(), time.monotonic()
+    written = time.monotonic()
     while run.epoch < settings.epochs:
         for _ in run.steps(observe, look_ahead):
             if progress is not None:
@@ -117,9 +129,7 @@ def train_images(
     evaluated = run.evaluated()
     evaluated.eval()
     history = {name: torch.stack(rows) if rows else torch.empty(0) for name, rows in run.history.items()}
-    seconds = time.process_time() - begun
-    return Trained(evaluated, **history, snapshots=run.snapshots, updates=run.update, images=run.seen,
-                   precision=run.precision, seconds=seconds)  # fmt: skip
+    return Trained(evaluated, **history, snapshots=run.snapshots, updates=run.update, images=run.seen, precision=run.precision)
 
 
 class _Run:
@@ -141,7 +151,9 @@ class _Run:
         self.epoch = self.done = self.update = self.seen = 0  # epochs, batches of this epoch, updates, images
         self.means: dict[str, Tensor] = {}
         self.counts = torch.zeros(self.samples.count, dtype=torch.int64)
-        self.history: dict[str, list[Tensor]] = {"losses": [], "weights": [], "validation": []}
+        self.history: dict[str, list[Tensor]] = {"losses": [], "weights": [], "validation": [], "seconds": []}
+        self.spent = 0.0  # seconds of this epoch's steps
+        self.clock = time.process_time if data.device.type == "cpu" else time.perf_counter
         self.snapshots: dict[int, dict[str, Tensor]] = {}
         self.random: list[Tensor] | None = None
 
@@ -158,6 +170,7 @@ class _Run:
         self, observe: Callable[[Tensor, Batch], None] | None, look_ahead: Callable[[Call], Tensor] | None
     ) -> Iterator[None]:
         """The steps of this epoch that are still to be taken; yields after each."""
+        begun = self.clock()
         settings, data, how = self.settings, self.data, self.settings.augmentation
         order = self.samples.epoch(self.epoch, self.seed)
         moves = draw_moves(order.rows, len(data), how, self.seed, self.epoch, data.device) if how != Augmentation() else None
@@ -192,7 +205,9 @@ class _Run:
                 self.done, self.update, self.seen = number + 1, self.update + 1, self.seen + stop - start
                 if self.average is not None:
                     _average(self.average, self.model, min(settings.ema, self.update / (9 + self.update)))
+                self.spent += self.clock() - begun
                 yield
+                begun = self.clock()
 
     def _add(self, task: int | None, losses: Tensor, weights: Tensor) -> None:
         which = slice(None) if task is None else slice(task, task + 1)
@@ -221,7 +236,8 @@ class _Run:
                 self.snapshots[self.epoch + 1] = dict(at_snapshot(self.epoch + 1, evaluated))
         if self.history["losses"]:
             self.weighting.end_epoch(self.history["losses"][-1], metrics)
-        self.means = {}
+        self.history["seconds"].append(torch.tensor(self.spent, dtype=torch.float64))
+        self.means, self.spent = {}, 0.0
         self.counts.zero_()
         self.epoch, self.done = self.epoch + 1, 0
 
@@ -235,7 +251,7 @@ class _Run:
         return {
             "model": self.model.state_dict(), "average": average, "optimizer": self.optimizer.state_dict(),
             "progress": [self.epoch, self.done, self.update, self.seen], "means": self.means, "counts": self.counts,
-            "history": self.history, "snapshots": self.snapshots, "random": _random(self.data.device),
+            "history": self.history, "snapshots": self.snapshots, "random": _random(self.data.device), "spent": self.spent,
             "holders": [attributes(holder) for holder in self.holders],
         }  # fmt: skip
 
@@ -250,7 +266,7 @@ class _Run:
         self.means = {name: value.to(device) for name, value in state["means"].items()}
         self.counts = state["counts"]
         self.history = {name: [each.to(device) for each in rows] for name, rows in state["history"].items()}
-        self.snapshots, self.random = state["snapshots"], state["random"]
+        self.snapshots, self.random, self.spent = state["snapshots"], state["random"], state["spent"]
         for holder, held in zip(self.holders, state["holders"], strict=True):
             restore_attributes(holder, held)
 
