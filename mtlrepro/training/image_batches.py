@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from mtlrepro.data.tasks import Task
 from mtlrepro.device import NETWORK, generator
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.tasks import Task
 from mtlrepro.training.image_settings import ImageTraining
 from mtlrepro.training.loop import minibatches, mixed
 from mtlrepro.training.weighting import Batch, Call

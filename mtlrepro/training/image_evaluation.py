@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mtlrepro.data.tasks import Task
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.tasks import Task
 from mtlrepro.training.augmentation import ImageData, augmented
 from mtlrepro.training.batch_statistics import Statistics, evaluating, statistics_of
 from mtlrepro.training.precision import Precision, computing_in, precision_on

@@ -27,17 +27,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtlrepro.data.tasks import Task
 from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.static import Static
-from mtlrepro.methods.tasks import Task
 from mtlrepro.training.augmentation import Augmentation, ImageData, augmented, draw_moves
 from mtlrepro.training.checkpoints import attributes, load_checkpoint, restore_attributes, save_checkpoint
 from mtlrepro.training.image_batches import BinaryTasks, samples_of
 from mtlrepro.training.image_settings import ImageTraining
 from mtlrepro.training.loop import train_step
 from mtlrepro.training.precision import Chosen, computing_in, precision_on
-from mtlrepro.training.weighting import Batch, Call, Weighting
+from mtlrepro.training.weighting import Batch, Call, Equal, Weighting
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def train_images(
     checkpoint: go on from its file where there is one, and write it. The weighting's own state is part of it.
     Raises BadValue for settings that do not fit the tasks or a checkpoint of another training, DataCorrupt for a damaged one.
     """
-    run = _Run(model, data, tasks, settings, seed, weighting or Static(), kept)
+    run = _Run(model, data, tasks, settings, seed, weighting or Equal(), kept)
     identity = run.identity() if checkpoint is not None else ""
     if checkpoint is not None and (state := load_checkpoint(checkpoint.path, identity)) is not None:
         run.load(state)

@@ -20,8 +20,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy, pad
 from torchvision.models import resnet18
 
+from mtlrepro.data.tasks import Records, Task
 from mtlrepro.device import generator, seeded
-from mtlrepro.methods.tasks import Records, Task
 from mtlrepro.models.resnet import CifarResNet, imagenet_resnet18
 from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
 from mtlrepro.training.augmentation import Augmentation, image_data

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from mtlrepro.data.tasks import Records, Task
 from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.tasks import Records, Task
 from mtlrepro.models.resnet import CifarResNet, group_norm, shared_bottom
 from mtlrepro.training.augmentation import augmented, image_data
 from mtlrepro.training.batch_statistics import batch_norms, evaluating, statistics_of

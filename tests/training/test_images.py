@@ -13,13 +13,13 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from mtlrepro.data.digits import load_digits
+from mtlrepro.data.tasks import Records, Task
 from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue, DataCorrupt
 from mtlrepro.methods.data_maps import DataMap, true_label_probability
 from mtlrepro.methods.dwa import DynamicWeightAverage
 from mtlrepro.methods.random_weights import RandomWeights
 from mtlrepro.methods.static import Static
-from mtlrepro.methods.tasks import Records, Task
 from mtlrepro.models.resnet import CifarResNet, shared_bottom
 from mtlrepro.training.augmentation import Augmentation, draw_moves, image_data
 from mtlrepro.training.image_batches import BinaryTasks, MixedTaskBatches, OneTaskBatches, SameImageBatches
