@@ -1,4 +1,4 @@
-"""Laws of every exhibit's page in the built site: the recorded run first, described pictures, whole tables, a notebook that runs."""
+"""Laws of every exhibit's page in the built site: the recorded run first, pictures described, a notebook that runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("site")
 
 
 class Blocks(HTMLParser):
-    """What a page shows: its blocks of figures and tables with the run they are from, its pictures, and the words in its tables."""
+    """What a page shows: figures and tables with the run they are from, pictures, and the words in tables."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
