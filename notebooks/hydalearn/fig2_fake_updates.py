@@ -33,13 +33,13 @@ p = params("hydalearn/fig2", globals())
 
 # %% tags=["hide-input"]
 from mtlrepro import plots, results
-from mtlrepro.papers.hydalearn import diagrams
+from mtlrepro.papers.hydalearn import fig2_fake_updates
 
 plots.use()
-plots.show(diagrams.fake_updates())
+plots.show(fig2_fake_updates.draw())
 
 # %% [markdown]
-# :::{note} How we read the paper
+# :::{dropdown} How we read the paper
 # - Every gradient is taken once, at the parameters before the step; only the metric is measured at the heads' new values. So a
 #   step needs one forward and one backward pass on the batch, and besides them forward passes alone.
 # - Both gains are measured against the metric at the *same heads and unchanged shared layers*. Algorithm 1 carries the better of

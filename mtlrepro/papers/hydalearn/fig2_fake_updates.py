@@ -1,4 +1,4 @@
-"""HydaLearn's diagram (Figure 2), drawn by code."""
+"""Figure 2 of the HydaLearn paper: a diagram of one training step, drawn by code."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from mtlrepro.plots.boxes import ARROW, arrows, box, canvas, side
 
 
-def fake_updates() -> Figure:
-    """Fig. 2 of the HydaLearn paper: forward pass, heads' step, two fake updates and their gains, one weighted real update."""
+def draw() -> Figure:
+    """Forward pass, heads' step, two fake updates and their gains, one weighted real update."""
     fig, ax = canvas(height=10.4)
     left, right, middle = 1.5, 5.0, 3.25
     rows = {"batch": 10.3, "shared": 9.0, "heads": 7.7, "gradients": 6.1, "fake": 4.5, "gains": 2.9, "weights": 1.7, "real": 0.45}
