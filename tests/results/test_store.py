@@ -14,11 +14,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtlrepro import paths, results
+from mtlrepro import exhibits, paths, results
 from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError, UnknownName
 from mtlrepro.parameters import Params
+from mtlrepro.registered_claims import Claims
 
-P = Params("transfer/fig3", "quick", {"seeds": 3}, {})
+# Any exhibit that claims effects will do.
+EXHIBIT = next(exhibit for exhibit in exhibits.everything() if isinstance(exhibit.entry, Claims))
+CLAIM = EXHIBIT.entry.claims[0].id
+P = Params(EXHIBIT.id, "quick", {"seeds": 3}, {})
 calls: list[int] = []
 
 
@@ -65,7 +69,7 @@ def test_another_setting_or_another_function_is_another_run():
 
 def test_changed_package_code_is_never_mixed_with_old_rows(monkeypatch):
     results.Runs(P).map(point, settings(2))
-    monkeypatch.setattr(results.store, "code_digest", lambda: "other")
+    monkeypatch.setattr(results.runs, "code_digest", lambda: "other")
     results.Runs(P).map(point, settings(2))
     assert calls == [0, 1, 0, 1]
 
@@ -129,7 +133,7 @@ SCRIPT = """
         time.sleep(0.15)
         return {"value": float(np.random.default_rng(seed).normal())}
 
-    table = results.Runs(Params("transfer/fig3", "quick")).map(slow, [{"seed": s} for s in range(12)])
+    table = results.Runs(Params(sys.argv[3], "quick")).map(slow, [{"seed": s} for s in range(12)])
     table.to_csv(sys.argv[2], index=False)
 """
 
@@ -139,7 +143,7 @@ def test_kill_9_in_the_middle_then_the_same_command(own_folders):
     script = own_folders / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     log, out = own_folders / "log", own_folders / "out.csv"
-    command = [sys.executable, str(script), str(log), str(out)]
+    command = [sys.executable, str(script), str(log), str(out), EXHIBIT.id]
     process = subprocess.Popen(command, start_new_session=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (not log.exists() or len(log.read_text().split()) < 5):
@@ -147,7 +151,7 @@ def test_kill_9_in_the_middle_then_the_same_command(own_folders):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    finished = len((paths.runs() / "transfer/fig3.jsonl").read_text().splitlines())
+    finished = len((paths.runs() / f"{EXHIBIT.id}.jsonl").read_text().splitlines())
     assert 1 <= finished < 12
     subprocess.run(command, check=True)
     started = [int(line) for line in log.read_text().split()]
@@ -159,49 +163,50 @@ def test_kill_9_in_the_middle_then_the_same_command(own_folders):
 
 def record(**changes):
     rows = pd.DataFrame({"seed": [0, 1, 2], "value": [0.1, 0.30000000000000004, 1 / 3]})
-    given = {"parts": [results.paired("gain", [0.1, 0.2, 0.3])], "tier": "paper's data", "data": {"none": "0" * 64}} | changes
-    return rows, results.record("transfer/fig3", rows, P, **given)
+    given = {"measured": results.Measured({CLAIM: [0.1, 0.2, 0.3]}), "tier": "paper's data", "data": {"none": "0" * 64}} | changes
+    return rows, results.record(EXHIBIT.id, rows, P, **given)
 
 
 def test_a_recorded_run_comes_back_whole():
-    rows, verdict = record()
-    found = results.load("transfer/fig3", "quick")
-    pd.testing.assert_frame_equal(found.rows, rows)
-    assert found.verdict == verdict
-    assert found.origin == "this machine"
-    assert {"commit", "versions", "data", "device", "seconds", "python"} <= set(found.provenance)
+    rows, judgement = record()
+    recorded = results.load(EXHIBIT.id, "quick")
+    pd.testing.assert_frame_equal(recorded.rows, rows)
+    assert recorded.judgement == judgement
+    assert recorded.measured.effects[CLAIM] == (0.1, 0.2, 0.3)
+    assert recorded.origin == "this machine"
+    assert {"commit", "versions", "data", "device", "seconds", "python"} <= set(recorded.provenance)
 
 
 def test_rows_changed_behind_the_claims_are_refused():
     record()
-    file = paths.runs() / "transfer/fig3.quick.csv"
+    file = paths.runs() / f"{EXHIBIT.id}.quick.csv"
     file.write_text(file.read_text().replace("0.1", "9.1"))
     with pytest.raises(DataCorrupt, match="expected sha256"):
-        results.load("transfer/fig3", "quick")
+        results.load(EXHIBIT.id, "quick")
 
 
 def test_a_truncated_record_is_refused_in_one_line():
     record()
-    file = paths.runs() / "transfer/fig3.quick.json"
+    file = paths.runs() / f"{EXHIBIT.id}.quick.json"
     file.write_text(file.read_text()[:200])
     with pytest.raises(DataCorrupt) as caught:
-        results.load("transfer/fig3", "quick")
+        results.load(EXHIBIT.id, "quick")
     assert "\n" not in str(caught.value)
 
 
 def test_a_run_with_changed_parameters_never_stands_for_its_profile(monkeypatch):
     monkeypatch.setattr(paths, "recorded", lambda: paths.runs() / "nothing")
-    changed = Params("transfer/fig3", "quick", {"seeds": 5}, {"seeds": 5})
-    results.record("transfer/fig3", [{"value": 1}], changed, tier="synthetic", reason="a trial")
-    assert results.available("transfer/fig3") == []
+    changed = Params(EXHIBIT.id, "quick", {"seeds": 5}, {"seeds": 5})
+    results.record(EXHIBIT.id, [{"value": 1}], changed, tier="synthetic")
+    assert results.available(EXHIBIT.id) == []
     with pytest.raises(DataMissing):
-        results.load("transfer/fig3", "quick")
-    assert results.latest("transfer/fig3", "quick").parameters == {"seeds": 5}
+        results.load(EXHIBIT.id, "quick")
+    assert results.latest(EXHIBIT.id, "quick").parameters == {"seeds": 5}
 
 
 def test_unknown_exhibit_and_tier_are_refused():
-    with pytest.raises(UnknownName, match="transfer/fig3"):
-        results.load("transfer/fig33", "quick")
+    with pytest.raises(UnknownName, match=EXHIBIT.id):
+        results.load(EXHIBIT.id + "3", "quick")
     with pytest.raises(MtlreproError, match="data tier"):
         record(tier="real")
 
@@ -211,17 +216,17 @@ def test_only_committed_code_can_be_published(monkeypatch, own_folders):
     monkeypatch.setattr(results.store, "_git", lambda *words: "M file" if words[0] == "status" else "abc")
     record()
     with pytest.raises(MtlreproError, match="uncommitted"):
-        results.publish("transfer/fig3", "quick")
+        results.publish(EXHIBIT.id, "quick")
     monkeypatch.setattr(results.store, "_git", lambda *words: "" if words[0] == "status" else "abc")
     record()
-    written = results.publish("transfer/fig3", "quick")
+    written = results.publish(EXHIBIT.id, "quick")
     assert sorted(file.suffix for file in written) == [".csv", ".json"]
 
 
 def test_every_committed_result_is_intact_and_carries_provenance():
     for file in paths.recorded().glob("*/*.json"):
         content = json.loads(file.read_text())
-        found = results.store._read(file, "recorded")
-        assert len(found.provenance["commit"]) == 40, file.name
-        assert not found.provenance["changed_since_commit"], f"{file.name} was computed from uncommitted code"
-        assert found.verdict.exhibit == content["exhibit"]
+        recorded = results.store._read(file, "recorded")
+        assert len(recorded.provenance["commit"]) == 40, file.name
+        assert not recorded.provenance["changed_since_commit"], f"{file.name} was computed from uncommitted code"
+        assert recorded.judgement.exhibit == content["exhibit"]
