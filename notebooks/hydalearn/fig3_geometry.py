@@ -15,34 +15,18 @@
 # # Figure 3: geometry against gradient cosine
 #
 # A conceptual figure of {cite}`verboven2020hydalearn`. Gradient cosine ({cite}`du2018gcosim`) adds the auxiliary gradient where
-# it is within 90 degrees of the main one, at full length, and follows the main gradient always. The figure says:
-#
-# - **Top:** both gradients help, the auxiliary one is much longer, and the main one points better. Gradient cosine lets the
-#   auxiliary task dominate; HydaLearn **gives the main task more weight**.
-# - **Bottom:** the main gradient of a noisy batch is harmful. Gradient cosine follows it and blocks the helpful auxiliary
-#   gradient; HydaLearn **does not follow it**.
-#
-# Here nothing is drawn by hand. Each panel is one training step of a model with two shared parameters and a quadratic main
-# metric, with both methods from the package. Then the same step is made in thousands of random geometries.
-#
-# :::{dropdown} How we read the paper
-# - The figure is conceptual and gives no numbers; we chose the four geometries below. Quality of a gradient: its angle to the
-#   direction in which the metric improves fastest.
-# - Algorithm 1 normalises the fake steps only. *As printed*: the real step takes the raw gradients, so a weight that favours the
-#   main task can still leave the auxiliary gradient in the lead. *Scale-matched*: the auxiliary gradient is first rescaled to the
-#   main one's norm. For gradient cosine both are shown, too.
-# - Mixed gains give all weight to the task with the positive one; two negative gains have the ratio of their absolute values and
-#   the total of eq. 4. $W = 2$, which is the total of gradient cosine where it adds both.
-# - The paper's text calls its panels "top", "bottom left" and "left"; what stands where makes no difference to the claims.
-# :::
+# it is within 90 degrees of the main one, at full length, and follows the main gradient always. Where the auxiliary gradient is
+# much longer and points worse, HydaLearn **gives the main task more weight**; where the main gradient of a noisy batch is harmful
+# and the auxiliary one helps, HydaLearn **does not follow the main one**.
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
-seeds: int | None = None  # None: the profile's value
-first_seed: int | None = None
-geometries: int | None = None  # random geometries a seed
-rates: list[float] | None = None  # learning rates; the distance to the optimum is 1
-betas: list[float] | None = None  # exponents of eq. 5; the last one is the paper's for its toys
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
+seeds: int = None  # None: the profile's value
+first_seed: int = None
+geometries: int = None  # random geometries per seed
+rates: list[float] = None  # learning rates; the distance to the optimum is 1
+betas: list[float] = None  # exponents of eq. 5; the last one is the paper's for its toys
 
 # %%
 from mtlrepro.parameters import params
@@ -54,39 +38,40 @@ import torch
 
 from mtlrepro import plots, results
 from mtlrepro.papers.hydalearn import fig3_geometry, fig3_geometry_report as report
-from mtlrepro.papers.hydalearn.recorded_run import show_recorded
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
 rows = runs.map(fig3_geometry.measure, fig3_geometry.settings(p), "geometries")
-
-# %% [markdown]
-# ## Four geometries
-#
-# Angles are those of the *descent* directions $-g_m$, $-g_a$ against the best direction; lengths are in units of the metric's
-# gradient.
+results.record(p.exhibit, rows, p, measured=report.measured(rows), tier="paper's data", seconds=runs.seconds)
+page = results.shown(p)
 
 # %%
-plots.show(report.draw_panels(rows, p.betas[0]))
+page.figure(
+    lambda rows: report.draw_panels(rows, p.betas[0]),
+    "One training step of a model with two shared parameters and a quadratic main metric, in four geometries of our choice; "
+    "equation 3 as it is. Inside the dark contour, which runs through the model's place, the metric is better than before the "
+    "step; the star is the optimum. Thin arrows: the descent steps of both tasks.",
+)
 
 # %% [markdown]
-# Equation 3 as it is ($\beta$ the first of the parameter list). The grey contour runs through the model's place: inside it the
-# metric is better than before the step; the star is the optimum. In A, HydaLearn gives the main task more weight, and still its
-# step as printed leans to the longer auxiliary gradient; scale-matched it does not. In B it turns to the auxiliary task. C is A
-# with the roles of the tasks exchanged: the weight follows quality, not the name. In D both fake steps do harm, and the ratio of
-# two negative gains favours the gradient that does *more* harm.
+# ## What it shows
 #
-# The table has the weights, and what the step gains as a share of the whole way to the optimum's value.
+# In A, HydaLearn gives the main task more weight, and still its step as printed leans to the longer auxiliary gradient;
+# scale-matched it does not. In B it turns to the auxiliary task. C is A with the roles of the tasks exchanged: the weight follows
+# quality, not the name. In D both fake steps do harm, and the ratio of two negative gains favours the gradient that does *more*
+# harm. The paper's claims are about states met in training, which these drawn geometries are not; so they cannot judge them.
 
 # %%
-report.panel_table(rows)
+page.table(
+    report.panel_table,
+    "The weights in the four panels, and what the step gains as a share of the whole way to the optimum's value.",
+)
 
 # %% [markdown]
-# ## Random geometries
+# ## What we asked besides: random geometries
 #
-# The angles of both descent directions are uniform, the ratio of the gradients' lengths log-uniform between $1/30$ and 30, the
-# metric's condition number log-uniform up to 10. How often does each property of the figure hold in the geometries it speaks of?
+# How often does each property of the figure hold in the geometries it speaks of?
 #
 # - *Dominant auxiliary* (panel A): both gradients within 90 degrees of each other and of the best direction, the auxiliary one at
 #   least twice as long, the main one better directed.
@@ -96,14 +81,17 @@ report.panel_table(rows)
 # - *Both harmful* (D): the metric worsens after either fake step.
 
 # %%
-report.sweep_table(rows, p.rates[-1], p.betas[0])
-
-# %% [markdown]
-# Of the same, the properties that the figure claims, at every learning rate and exponent of eq. 5 (1 is eq. 3). The dots are
-# means over seeds; their intervals are narrower than the markers.
+page.figure(
+    report.draw_shares,
+    "Share of random geometries of each kind in which a property holds, at every learning rate and exponent of eq. 5 (1 is eq. 3). "
+    "Means over seeds; their intervals are narrower than the marks.",
+)
 
 # %%
-plots.show(report.draw_shares(rows))
+page.table(
+    lambda rows: report.sweep_table(rows, p.rates[-1], p.betas[0]),
+    "The same with all properties, at the largest learning rate, equation 3 as it is.",
+)
 
 # %% [markdown]
 # - **The weights do what the figure says.** The exceptions are fake steps so long that curvature changes the order of the gains.
@@ -122,28 +110,27 @@ plots.show(report.draw_shares(rows))
 # where the auxiliary task does most of the harm. The *inverted* ratio is ours; [Algorithm 1](alg1_hydalearn) trains with it.
 
 # %%
-report.harm_table(rows)
-
-# %% [markdown]
-# ## Verdict
-#
-# The paper claims no numbers. A property counts as shown where it holds in most geometries of its kind: the effect per seed
-# is the share in which it holds, minus one half.
-
-# %%
-verdict = results.record(p.exhibit, rows, p, parts=report.claims(rows), tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-show_recorded(
-    p,
-    [lambda r: report.draw_panels(r, p.betas[0]), report.draw_shares],
-    [lambda r: report.sweep_table(r, p.rates[-1], p.betas[0])],
+page.table(
+    report.harm_table, "Both gains negative: how often the worse task gets more weight, and the median gain of the step."
 )
+
+# %% [markdown]
+# :::{dropdown} How we read the paper
+# - The figure is conceptual and gives no numbers; we chose the four geometries. Angles are those of the
+#   *descent* directions $-g_m$, $-g_a$ against the best direction. Quality of a gradient: its angle to the
+#   direction in which the metric improves fastest.
+# - Algorithm 1 normalises the fake steps only. *As printed*: the real step takes the raw gradients, so a weight that favours the
+#   main task can still leave the auxiliary gradient in the lead. *Scale-matched*: the auxiliary gradient is first rescaled to the
+#   main one's norm. For gradient cosine both are shown, too.
+# - Mixed gains give all weight to the task with the positive one; two negative gains have the ratio of their absolute values and
+#   the total of eq. 4. $W = 2$, which is the total of gradient cosine where it adds both.
+# - The paper's text calls its panels "top", "bottom left" and "left"; what stands where makes no difference to the claims.
+# - Random geometries: the angles of both descent directions are uniform, the ratio of the gradients' lengths log-uniform between
+#   $1/30$ and 30, the metric's condition number log-uniform up to 10.
+# :::
+
+# %%
+page.this_run()
 
 # %% [markdown]
 # ## Exercise
