@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Figure 1: who helps flips from batch to batch
 #
-# The motivation of HydaLearn ({cite}`verboven2020hydalearn`): whether a step on a task's loss improves the *main* metric changes
-# from mini-batch to mini-batch, and for each task in its own way, so that task weights should follow the mini-batch and not a slow
-# trend. One box is one mini-batch, its colour the sign of the gain
+# The motivation of HydaLearn ({cite}`verboven2020hydalearn`): whether a step on a task's loss improves the *main* metric
+# changes from mini-batch to mini-batch, and for each task in its own way, so that task weights should follow the mini-batch and
+# not a slow trend. One box is one mini-batch, its colour the sign of the gain
 #
 # $$ \delta_i = M_m\big(\theta_s - s_i\, g_i,\ \theta_m'\big) - M_m\big(\theta_s,\ \theta_m'\big), $$
 #

@@ -41,8 +41,8 @@ page = results.shown(p)
 # %%
 page.figure(
     fig2_fake_updates.draw(),
-    "One training step of HydaLearn: forward pass, the heads' own steps, two fake updates of the shared layers with the gains that "
-    "they bring, the weights, and the one real update. Dashed: tried and thrown away.",
+    "One training step of HydaLearn: forward pass, the heads' own steps, two fake updates of the shared layers with the gains "
+    "that they bring, the weights, and the one real update. Dashed: tried and thrown away.",
 )
 
 # %% [markdown]

@@ -48,7 +48,7 @@ page = results.shown(p)
 
 # %%
 page.figure(
-    lambda rows: report.draw_panels(rows, p.betas[0]),
+    report.draw_panels,
     "One training step of a model with two shared parameters and a quadratic main metric, in four geometries of our choice; "
     "equation 3 as it is. Inside the dark contour, which runs through the model's place, the metric is better than before the "
     "step; the star is the optimum. Thin arrows: the descent steps of both tasks.",
@@ -83,13 +83,13 @@ page.table(
 # %%
 page.figure(
     report.draw_shares,
-    "Share of random geometries of each kind in which a property holds, at every learning rate and exponent of eq. 5 (1 is eq. 3). "
-    "Means over seeds; their intervals are narrower than the marks.",
+    "Share of random geometries of each kind in which a property holds, at every learning rate and exponent of eq. 5 (1 is "
+    "eq. 3). Means over seeds; their intervals are narrower than the marks.",
 )
 
 # %%
 page.table(
-    lambda rows: report.sweep_table(rows, p.rates[-1], p.betas[0]),
+    report.sweep_table,
     "The same with all properties, at the largest learning rate, equation 3 as it is.",
 )
 
@@ -110,9 +110,7 @@ page.table(
 # where the auxiliary task does most of the harm. The *inverted* ratio is ours; [Algorithm 1](alg1_hydalearn) trains with it.
 
 # %%
-page.table(
-    report.harm_table, "Both gains negative: how often the worse task gets more weight, and the median gain of the step."
-)
+page.table(report.harm_table, "Both gains negative: how often the worse task gets more weight, and the median gain of the step.")
 
 # %% [markdown]
 # :::{dropdown} How we read the paper

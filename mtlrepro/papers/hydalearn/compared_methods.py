@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +45,11 @@ class ComparedMethod:
         if size % len(values):
             raise BadValue(f"a grid of {size} points cannot hold the {len(values)} values of {self.title}.")
         return [self.point(rate, value) for rate in learning_rates(low, high, size // len(values)) for value in values]
+
+
+def inside(chosen: Point, tried: Sequence[Point]) -> bool:
+    """Whether every setting of a chosen grid point lies strictly between the least and the largest that were tried."""
+    return all(min(point[name] for point in tried) < chosen[name] < max(point[name] for point in tried) for name in chosen)
 
 
 def learning_rates(low: float, high: float, size: int) -> list[float]:

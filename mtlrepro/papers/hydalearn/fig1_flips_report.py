@@ -109,11 +109,13 @@ def findings(rows: pd.DataFrame) -> str:
     for task in TASKS:
         flips, coin, same = (here[f"{task} {key}"].mean() for key in ("flips", "coin", "same"))
         lines.append(
-            f"The {task} box changes colour in {flips:.0%} of the batches, tosses of a coin with its share of green would in {coin:.0%}, "
-            f"and it has the same colour on other validation samples in {same:.0%}."
+            f"The {task} box changes colour in {flips:.0%} of the batches, tosses of a coin with its share of green would in "
+            f"{coin:.0%}, and it has the same colour on other validation samples in {same:.0%}."
         )
     differ, chance = here["differ"].mean(), here["differ by chance"].mean()
-    return " ".join([*lines, f"The two boxes differ in {differ:.0%} of the batches; two independent coins would in {chance:.0%}."])
+    return " ".join(
+        [*lines, f"The two boxes differ in {differ:.0%} of the batches; two independent coins would in {chance:.0%}."]
+    )
 
 
 def measured(rows: pd.DataFrame) -> results.Measured:
@@ -124,6 +126,8 @@ def measured(rows: pd.DataFrame) -> results.Measured:
         gates=[
             results.Gate("learned", False, "not recorded", cost=f"{TRAINED}, with ridge regression beside it"),
             results.Gate.within("gain-meter", same, least=0.8, cost=f"{TRAINED}, gains on all 2,000 validation rows"),
-            results.Gate("control", False, "not recorded", cost="minutes: the step on the whole training set at every checkpoint"),
+            results.Gate(
+                "control", False, "not recorded", cost="minutes: the step on the whole training set at every checkpoint"
+            ),
         ]
     )

@@ -43,9 +43,10 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(method=[METHODS[name].title for name in rows["method"]]).rename(columns=COLUMNS)
 
 
-def draw_panels(rows: pd.DataFrame, beta: float) -> Figure:
-    """Contours of the metric, the descent steps of both tasks (thin, black) and the updates of the methods."""
+def draw_panels(rows: pd.DataFrame) -> Figure:
+    """Contours of the metric, the descent steps of both tasks (thin, black), the methods' updates at the smallest exponent."""
     fig, axes = plt.subplots(2, 2, figsize=(plots.WIDTH, 7.2))
+    beta = rows["beta"].min()
     for ax, name in zip(axes.flat, PANELS, strict=True):
         here = _of_kind(rows, "panel", name=name, beta=beta).set_index("method")
         gradients, hessian = (np.reshape(_numbers(here[column].iloc[0]), (2, 2)) for column in ("gradients", "hessian"))
@@ -86,14 +87,18 @@ def _numbers(cell: list[float] | str) -> list[float]:
 def panel_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Weights and gain of every method in every panel, by exponent."""
     here = _named(_of_kind(rows, "panel"))
-    table = here.pivot(index=["panel", "method"], columns="β", values=["weight of main", "weight of auxiliary", "gain"]).astype(float)
-    table.columns = [f"{name}, β = {beta:g}" for name, beta in table.columns]
+    table = here.pivot(index=["panel", "method"], columns="β", values=["weight of main", "weight of auxiliary", "gain"]).astype(
+        float
+    )
+    table = table.set_axis([f"{column[0]}, β = {column[1]:g}" for column in table.columns], axis=1)
     order = pd.MultiIndex.from_product([PANELS, [method.title for method in METHODS.values()]], names=["panel", "method"])
     return table.reindex(order)
 
 
-def sweep_table(rows: pd.DataFrame, rate: float, beta: float) -> pd.DataFrame:
-    """Mean shares over seeds, one line per group and method."""
+def sweep_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean shares over seeds at the largest rate and the smallest exponent, one line per group and method."""
+    swept = _of_kind(rows, "sweep")
+    rate, beta = swept["rate"].max(), swept["beta"].min()
     other = ["main not followed", "step improves the metric", "more weight to the worse", "median gain"]
     here = _named(_of_kind(rows, "sweep", rate=rate, beta=beta)).rename(columns={"gain": "median gain"})
     return here.groupby(["kind of geometry", "method"], sort=False)[[*CLAIMED["dominant auxiliary"], *other]].mean()

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mtlrepro.device import generator
 from mtlrepro.errors import DataCorrupt, UnknownName
-from mtlrepro.papers.hydalearn.compared_methods import METHODS
+from mtlrepro.papers.hydalearn.compared_methods import METHODS, inside
 from mtlrepro.papers.hydalearn.data.clinical import Stays, hospital_stays, prepared
 from mtlrepro.papers.hydalearn.data.mortgage import Loans, load_mortgages, mortgage_tasks
 from mtlrepro.papers.hydalearn.data.tabular import TwoTask
@@ -158,7 +158,6 @@ def compare(
     result = tune(parts, seeds, tried, own.build, config, update == UPDATES[1])
     share, total = result.shares, result.weights.sum(-1)
     part = parts.validation if measured_on == "validation" else parts.train
-    ends = {point["rate"] for point in (tried[0], tried[-1])}
     columns = {name: getattr(result, name) for name in ("validation", "test", "step", "diverged")}
     columns |= {"share": share.mean(0), "spread": share.std(0), "downscaled": (total < 1.999).double().mean(0)}
     columns |= {"head_weight": result.head_weight, "gradient_ratio": result.gradient_ratio}
@@ -166,7 +165,7 @@ def compare(
     for i, seed in enumerate(seeds):
         chosen = tried[result.point[i]]
         row = {"kind": "seed", "seed": seed, "rate": round(chosen["rate"], 4), "parameter": chosen.get(own.parameter)}
-        row |= {"inside": chosen["rate"] not in ends, "measured_share": round(min(1.0, points / part.x.shape[1]), 5)}
+        row |= {"inside": inside({"rate": chosen["rate"]}, tried), "measured_share": round(min(1.0, points / part.x.shape[1]), 5)}
         rows.append(row | {name: round(column[i].item(), 5) for name, column in columns.items()})
     return rows + (weight_rows(share, result.step, parts.train, seeds) if task.curves else [])
 

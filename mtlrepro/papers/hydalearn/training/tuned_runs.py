@@ -84,6 +84,7 @@ class Chosen:
     weights, main first, before any rescaling. head_weight: (seeds,) mean factor on the main head's learning rate.
     gradient_ratio: (seeds,) mean ratio of the longer to the shorter task gradient on the shared parameters, NaN for a method
     that takes none. diverged: (seeds,) share of the grid's runs whose last training loss is not finite.
+    test_curve: (checks, seeds) test metric at every check, where it was asked for; nothing is chosen by it.
     """
 
     point: Tensor
@@ -96,6 +97,7 @@ class Chosen:
     head_weight: Tensor
     gradient_ratio: Tensor
     diverged: Tensor
+    test_curve: Tensor | None = field(repr=False)
 
     @property
     def shares(self) -> Tensor:
@@ -143,12 +145,19 @@ class Traced(Weighting):
 
 
 def tune(
-    splits: Parts, seeds: Sequence[int], points: Sequence[Point], build: Builder, config: TrainingConfig, matched: bool
+    splits: Parts,
+    seeds: Sequence[int],
+    points: Sequence[Point],
+    build: Builder,
+    config: TrainingConfig,
+    matched: bool,
+    test_curve: bool = False,
 ) -> Chosen:
     """Train every grid point on every seed's data as one batch, choose on validation, test once.
 
     splits: a leading dimension of the length of `seeds`. points: grid points, all with the same names; "rate" is the
     learning rate. matched: rescale the auxiliary gradient on the shared parameters to the main one's norm in every step.
+    test_curve: also evaluate every run on test data at every check, for a figure.
     """
     device, grid = splits.train.x.device, len(points)
     settings = {name: torch.tensor([p[name] for p in points], device=device).repeat(len(seeds)) for name in points[0]}
@@ -184,6 +193,13 @@ def tune(
             x, *targets = each_run(batch)
             yield Batch(x, targets)
 
+    test, test_values = each_run(splits.test), list[Tensor]()
+
+    def validate(trained: nn.Module) -> Tensor:
+        if test_curve:
+            test_values.append(score(trained(test.x, 0), test.main))
+        return sign * score(trained(held_out.x, 0), held_out.main)[:, None]
+
     result = fit(
         model,
         batches,
@@ -191,7 +207,7 @@ def tune(
         optimizer=RunwiseSGD(model.parameters(), settings["rate"]),
         epochs=config.steps // config.check,
         weighting=ScaleMatched(weighting) if matched else weighting,
-        validate=lambda m: sign * score(m(held_out.x, 0), held_out.main)[:, None],
+        validate=validate,
     )
     best = result.best.nan_to_num(-torch.inf).view(-1, grid)
     point = best.argmax(1)
@@ -214,6 +230,7 @@ def tune(
         # A dead network has no gradient, and the ratio is no number.
         gradient_ratio=ratios.where(ratios.isfinite(), torch.nan).nanmean(0),
         diverged=(~result.losses[-1, :, 0].isfinite()).view(-1, grid).double().mean(1),
+        test_curve=torch.stack(test_values)[:, run] if test_curve else None,
     )
 
 
