@@ -38,10 +38,13 @@ def scores(
     inputs: str = "as printed",
     update: str = "as printed",
 ) -> pd.DataFrame:
-    """`value` by seed (rows) and method (columns) of one setting, by default the paper's; the single task is in both updates."""
+    """`value` by seed (rows) and method (columns) of one setting, by default the paper's; the single task is in both updates.
+
+    Methods without any value are left out.
+    """
     here = rows[(rows.kind == "seed") & (rows.problem == problem) & (rows.inputs == inputs) & (rows.chosen == chosen)]
     here = here[(here["update"] == update) | here.method.str.startswith("stl")]
-    return here.pivot(index="seed", columns="method", values=value) if value in here else pd.DataFrame()
+    return here.pivot(index="seed", columns="method", values=value).dropna(axis=1, how="all") if value in here else pd.DataFrame()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def measured(rows: pd.DataFrame) -> results.Measured:
     """The registered claims at the paper's settings, inputs and update as printed, and the gates."""
     effects: dict[str, pd.Series[float]] = {}
     exp1, exp2 = (scores(rows, problem) for problem in TOY_PROBLEMS)
-    validation = scores(rows, "Exp1", "validation_loss").dropna()
+    validation = scores(rows, "Exp1", "validation_loss")
     if {"hydalearn", *BASELINES} <= set(validation):
         effects["exp1-lowest-error"] = _excess(exp1[validation[[*BASELINES]].mean().idxmin()], exp1["hydalearn"])
     if {"hydalearn", "cosine"} <= set(exp2):
@@ -174,7 +177,7 @@ def measured(rows: pd.DataFrame) -> results.Measured:
         rest = ["hydalearn", *(name for name in BASELINES if name != "olaux")]
         poor = [_excess(losses["olaux"], losses[rest].median(axis=1)) for losses in (exp1, exp2)]
         effects["olaux-poor"] = min(poor, key=lambda effect: effect.mean())
-    high, spread = scores(rows, "Exp2", "epoch_high").dropna(), scores(rows, "Exp1", "epoch_spread").dropna()
+    high, spread = scores(rows, "Exp2", "epoch_high"), scores(rows, "Exp1", "epoch_spread")
     if "hydalearn" in high:
         effects["exp2-low-weight"] = 0.5 - high["hydalearn"]
     if {"hydalearn", "gradnorm"} <= set(spread):
@@ -182,7 +185,7 @@ def measured(rows: pd.DataFrame) -> results.Measured:
     between = [_between(rows, problem) for problem in TOY_PROBLEMS]
     if all(len(share) for share in between):
         effects["between-the-trends"] = (between[0] + between[1]) / 2 - 0.5
-    tenths = [scores(rows, "Exp2", f"{which}_tenth").dropna() for which in ("first", "last")]
+    tenths = [scores(rows, "Exp2", f"{which}_tenth") for which in ("first", "last")]
     if all("olaux" in tenth for tenth in tenths):
         effects["olaux-rises"] = tenths[1]["olaux"] - tenths[0]["olaux"]
     return results.Measured({claim: effect.tolist() for claim, effect in effects.items()}, gates=_gates(rows))

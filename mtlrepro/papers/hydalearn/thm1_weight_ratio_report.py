@@ -239,8 +239,8 @@ def findings(rows: pd.DataFrame) -> str:
 def widest_at_one_scale(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows "width" of the widest networks whose tasks have labels on one scale, along raw and unit-length gradients."""
     here = rows[rows.kind == "width"]
-    here = here[here["width"] == here["width"].max()]
-    return pd.concat([here[(here.problem == problem) & (here.scale_a == scale)] for problem, scale in ONE_SCALE])
+    widest = here[here["width"] == here["width"].max()]
+    return pd.concat([widest[(widest.problem == problem) & (widest.scale_a == scale)] for problem, scale in ONE_SCALE])
 
 
 def measured(rows: pd.DataFrame) -> results.Measured:

@@ -12,12 +12,13 @@ from mtlrepro.methods.hydalearn import HydaLearn
 from mtlrepro.papers.hydalearn.compared_methods import METHODS
 from mtlrepro.papers.hydalearn.data.toys import toy
 from mtlrepro.papers.hydalearn.fig1_flips import colour_rows, flip_rates
-from mtlrepro.papers.hydalearn.training.gain_meters import METERS, on_samples, trace
-from mtlrepro.papers.hydalearn.training.tuned_runs import Setup, tune
+from mtlrepro.papers.hydalearn.training.gain_meters import meter, on_samples, trace
+from mtlrepro.papers.hydalearn.training.tuned_runs import TrainingConfig, tune
 
 SEEDS = [0, 1]
 POINT = {"rate": 0.05, "beta": 2.0}
-SETUP = Setup([8], [4], ("squared error",) * 2, "MAE", steps=30, check=10, points=60)
+CONFIG = TrainingConfig([8], [4], steps=30, check=10, points=60)
+METERS = {"unit": meter(), "raw": meter(normalise=False)}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def splits():
 @pytest.mark.parametrize("matched", [False, True])
 def test_meters_change_nothing_in_the_training(splits, matched):
     build = METHODS["hydalearn"].build
-    traced = trace(splits, SEEDS, SETUP, build, POINT, METERS, matched)
-    plain = tune(splits, SEEDS, [POINT], build, SETUP, matched)
+    traced = trace(splits, SEEDS, CONFIG, build, POINT, METERS, matched)
+    plain = tune(splits, SEEDS, [POINT], build, CONFIG, matched)
     assert torch.equal(traced.chosen.test, plain.test)
     assert torch.equal(traced.chosen.weights, plain.weights)
 
@@ -41,33 +42,33 @@ def test_a_meter_sees_the_gains_that_the_rule_itself_acts_on(splits):
         held.append(METHODS["hydalearn"].build(runs))
         return held[0]
 
-    traced = trace(splits, SEEDS, SETUP, build, POINT, {"unit": METERS["unit"]})
-    assert traced.gains["unit"].shape == (SETUP.steps, len(SEEDS), 2)
+    traced = trace(splits, SEEDS, CONFIG, build, POINT, {"unit": METERS["unit"]})
+    assert traced.gains["unit"].shape == (CONFIG.steps, len(SEEDS), 2)
     assert torch.equal(traced.gains["unit"][-1], held[0].gains)
 
 
 def test_unit_steps_do_not_see_the_scale_of_a_gradient_and_raw_steps_do(splits):
-    meters = {name: METERS[name] for name in ("unit", "raw")}
-    plain, matched = (trace(splits, SEEDS, SETUP, METHODS["stl"].build, POINT, meters, m) for m in (False, True))
+    plain, matched = (trace(splits, SEEDS, CONFIG, METHODS["stl"].build, POINT, METERS, m) for m in (False, True))
     # Single-task training is the same either way, so all steps compare.
     torch.testing.assert_close(plain.gains["unit"], matched.gains["unit"], atol=1e-6, rtol=1e-3)
     assert not torch.allclose(plain.gains["raw"][..., 1], matched.gains["raw"][..., 1], atol=1e-6, rtol=1e-3)
 
 
 def test_small_fake_steps_gain_what_the_gradient_of_the_metric_says(splits):
-    meters = {"steps": lambda runs: HydaLearn(runs.loss, maximise=False), "slope": METERS["first order"]}
-    gains = trace(splits, SEEDS, SETUP, METHODS["equal"].build, {"rate": 2e-3}, meters).gains
+    steps, slope = (lambda runs, first=first: HydaLearn(runs.loss, maximise=False, first_order=first) for first in (False, True))
+    meters = {"steps": steps, "slope": slope}
+    gains = trace(splits, SEEDS, CONFIG, METHODS["equal"].build, {"rate": 2e-3}, meters).gains
     torch.testing.assert_close(gains["steps"], gains["slope"], atol=5e-6, rtol=0.02)
 
 
 def test_a_meter_on_the_same_samples_measures_the_same(splits):
-    meters = {"unit": METERS["unit"], "again": on_samples(splits, SETUP, slice(SETUP.points))}
-    gains = trace(splits, SEEDS, SETUP, METHODS["equal"].build, {"rate": 0.05}, meters).gains
+    meters = {"unit": METERS["unit"], "again": on_samples(splits, CONFIG, slice(CONFIG.points))}
+    gains = trace(splits, SEEDS, CONFIG, METHODS["equal"].build, {"rate": 0.05}, meters).gains
     torch.testing.assert_close(gains["unit"].double(), gains["again"], atol=1e-6, rtol=0)
 
 
 def test_a_burst_measures_the_last_steps_of_every_period(splits):
-    settings = (splits, SEEDS, SETUP, METHODS["equal"].build, {"rate": 0.05}, {"unit": METERS["unit"]})
+    settings = (splits, SEEDS, CONFIG, METHODS["equal"].build, {"rate": 0.05}, {"unit": METERS["unit"]})
     whole, bursts = trace(*settings).gains["unit"], trace(*settings, every=10, burst=3).gains["unit"]
     assert torch.equal(bursts, whole.unflatten(0, (3, 10))[:, 7:].flatten(0, 1))
 

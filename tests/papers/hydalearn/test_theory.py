@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtlrepro.errors import UnknownName
-from mtlrepro.methods.hydalearn import HydaLearn, gain_weights
-from mtlrepro.papers.hydalearn import alg1_hydalearn, thm1_along_training, thm1_weight_ratio
+from mtlrepro.methods.hydalearn import HydaLearn
+from mtlrepro.papers.hydalearn import alg1_hydalearn, thm1_weight_ratio
+from mtlrepro.papers.hydalearn.theory import algorithm1, theorem1
 from mtlrepro.training.loop import train_step
 
 positive = st.floats(0.05, 20.0)
@@ -19,7 +20,7 @@ positive = st.floats(0.05, 20.0)
 
 def test_the_error_of_a_first_order_gain_is_of_second_order():
     """Law: slope 2 on a log-log plot for a smooth metric, and slope 1 for the relative error of the ratio (eq. 8)."""
-    rows = thm1_weight_ratio.try_taylor(60, 0, "squared error")
+    rows = theorem1.taylor("squared error", 60, 0)
     assert rows[0]["order_low"] > 1.9
     assert rows[0]["order_median"] == pytest.approx(2, abs=1e-3)
     slope = math.log(rows[0]["ratio_error"] / rows[-1]["ratio_error"]) / math.log(rows[0]["alpha"] / rows[-1]["alpha"])
@@ -28,21 +29,21 @@ def test_the_error_of_a_first_order_gain_is_of_second_order():
 
 def test_short_steps_do_not_change_auroc():
     """AUROC is a step function: the shorter the step, the more gains are exactly zero."""
-    rows = thm1_weight_ratio.try_taylor(60, 0, "AUROC")
+    rows = theorem1.taylor("AUROC", 60, 0)
     assert rows[-1]["zero"] > rows[0]["zero"] > 0.5
     assert rows[-1]["zero"] > 0.98
 
 
 def test_an_unknown_metric_is_named():
     with pytest.raises(UnknownName, match="accuracy"):
-        thm1_weight_ratio.draw([0], "accuracy")
+        theorem1.random_instances([0], "accuracy")
 
 
 @given(positive)
 @settings(max_examples=5)
 def test_equation_9_returns_the_weights_it_is_given_and_equation_10_divides_them_by_q(ratio):
     """Law at first order: kept, the factor undoes the ratio of gains; dropped, the ratio comes back as ratio / q."""
-    found = thm1_weight_ratio.draw(range(5))
+    found = theorem1.random_instances(range(5))
     slopes = found.products()
     q = slopes[:, 1] / slopes[:, 0]
     gains = found.measured(torch.tensor([ratio, 1.0], dtype=torch.float64).expand(5, 2), 1e-7)
@@ -54,7 +55,7 @@ def test_equation_9_returns_the_weights_it_is_given_and_equation_10_divides_them
 @given(st.floats(0.01, 1.0), st.floats(0.2, 8.0))
 def test_the_rule_gains_a_known_share_of_the_best(ratio, beta):
     """Law: (1 + r^(beta + 1)) / (1 + r^beta) of all weight on the larger gain, at least 2 (sqrt 2 - 1) of it for beta = 1."""
-    value = float(thm1_weight_ratio.first_order_value(torch.tensor([1.0, ratio], dtype=torch.float64), beta))
+    value = float(theorem1.first_order_value(torch.tensor([1.0, ratio], dtype=torch.float64), beta))
     assert value == pytest.approx((1 + ratio ** (beta + 1)) / (1 + ratio**beta), rel=1e-9)
     if beta >= 1:
         assert value >= 2 * (math.sqrt(2) - 1) - 1e-9
@@ -63,7 +64,7 @@ def test_the_rule_gains_a_known_share_of_the_best(ratio, beta):
 @pytest.mark.parametrize("beta", [0.5, 1.0, 3.0])
 def test_no_weights_of_the_same_p_norm_gain_more(beta):
     """Hölder with p = 1 + 1/beta; and under the same sum some do."""
-    row = thm1_weight_ratio.try_best(300, 1, beta, trials=100)
+    row = theorem1.best(beta, 300, 1, trials=100)
     assert row["norm_broken"] == 0
     assert row["below"] > 100
 
@@ -71,19 +72,19 @@ def test_no_weights_of_the_same_p_norm_gain_more(beta):
 def test_beaten_weights_are_counted(monkeypatch):
     """Equal weights in place of the rule are beaten: the count is not constant 0."""
     equal = lambda gains, total, *_, **__: torch.full_like(gains, total / 2)
-    monkeypatch.setattr(thm1_weight_ratio, "gain_weights", equal)
-    assert thm1_weight_ratio.try_best(100, 1, 1.0, trials=50)["norm_broken"] > 10
+    monkeypatch.setattr(theorem1, "gain_weights", equal)
+    assert theorem1.best(1.0, 100, 1, trials=50)["norm_broken"] > 10
 
 
 @given(positive, positive, st.floats(0.2, 6.0))
 def test_of_two_negative_gains_the_printed_rule_does_more_harm_than_equal_weights_and_the_inverted_less(main, aux, beta):
     gains = -torch.tensor([main, aux], dtype=torch.float64)
-    printed, inverted = (float(thm1_weight_ratio.first_order_value(gains, beta, invert)) for invert in (False, True))
+    printed, inverted = (float(theorem1.first_order_value(gains, beta, invert)) for invert in (False, True))
     assert printed <= float(gains.mean()) + 1e-9 <= inverted + 2e-9
 
 
 def test_equation_4_leaves_between_a_half_and_all():
-    row = alg1_hydalearn.try_negative(500, 0, 3.0)
+    row = algorithm1.negative(3.0, 500, 0)
     assert (row["outside"], row["wrong"], row["worse_than_equal"]) == (0, 500, 500)
     assert row["factor_low"] < 0.51
     assert row["factor_high"] > 0.99
@@ -91,30 +92,30 @@ def test_equation_4_leaves_between_a_half_and_all():
 
 def test_random_directions_lose_their_alignment_with_dimension():
     """Law: |q| of a direction drawn at random falls like one over the root of the dimension."""
-    small, large = (thm1_weight_ratio.random_directions(1000, 0, d, 0.3)["size"] for d in (25, 625))
+    small, large = (theorem1.directions(d, 1000, 0)["size"] for d in (25, 625))
     assert small / large == pytest.approx(5, rel=0.15)
 
 
-@pytest.mark.parametrize("name", alg1_hydalearn.SWITCHES)
+@pytest.mark.parametrize("name", algorithm1.SWITCHES)
 def test_the_code_makes_the_steps_of_the_algorithm_written_out(name):
     """Law: weights of every step and parameters after the last one agree; off the carried reference, none is off."""
-    row = alg1_hydalearn.try_algorithm(name, [2, 3], 6)
+    row = algorithm1.algorithm(name, [2, 3], 6)
     assert row["worst"] < 1e-9
     assert row["off"] == (row["steps"] if "carried" in name else 0)
 
 
 def test_a_wrong_step_is_noticed(monkeypatch):
-    right = alg1_hydalearn._weights_by_hand
-    monkeypatch.setattr(thm1_weight_ratio, "_weights_by_hand", lambda *given: tuple(1.001 * w for w in right(*given)))
-    assert alg1_hydalearn.try_algorithm("without eq. 4", [2], 3)["worst"] > 1e-4
+    right = algorithm1.weights_by_hand
+    monkeypatch.setattr(algorithm1, "weights_by_hand", lambda *given: tuple(1.001 * w for w in right(*given)))
+    assert algorithm1.algorithm("without eq. 4", [2], 3)["worst"] > 1e-4
 
 
 def test_a_tried_update_is_the_update_that_training_makes():
     """Law: the gain that `Tried` gives for a rule is the change of the metric when a model takes that rule's step."""
     for place, beta in ((0, 3.0), (2, 1.0)):
-        found = thm1_weight_ratio.draw([0, 1, 2])
+        found = theorem1.random_instances([0, 1, 2])
         step = found.step
-        meter = thm1_along_training.Tried(found.metric, found.metric, maximise=True, beta=beta)
+        meter = thm1_weight_ratio.Tried(found.metric, found.metric, maximise=True, beta=beta)
         meter.rate = 0.05
         meter(step)
         heads = {name: p - 0.05 * step.head_gradients()[name] for name, p in step.heads.items()}
@@ -122,37 +123,37 @@ def test_a_tried_update_is_the_update_that_training_makes():
             for name, p in step.heads.items():
                 p.copy_(heads[name])
             before = found.metric(step.model)
-        again = thm1_weight_ratio.draw([0, 1, 2])
+        again = theorem1.random_instances([0, 1, 2])
         rule = HydaLearn(again.metric, beta=beta, rate=0.05)
         optimizer = torch.optim.SGD(again.step.model.parameters(), lr=0.05)
         again.step.model.shared_parameters = lambda model=again.step.model: list(model.bottom.parameters())
-        train_step(again.step.model, again.step.batch, thm1_weight_ratio.squared, optimizer, rule)
+        train_step(again.step.model, again.step.batch, theorem1.SQUARED, optimizer, rule)
         change = again.metric(again.step.model) - before
         torch.testing.assert_close(meter.gains[:, 2 + place], change.detach(), rtol=1e-9, atol=1e-12)
 
 
 def test_rows_of_a_training_are_shares_and_every_rule_is_tried():
-    rows = thm1_along_training.along_training(
-        "Exp2", "softened", "as printed", [0, 1], 16, every=2, rate=0.1, beta=6.0, points=40, sizes=[16], windows=2
+    rows = thm1_weight_ratio.along_training(
+        "Exp2", "softened", "as printed", [0, 1], 16, every=2, rate=0.1, beta=6.0, points=40, sizes=[16]
     )
     for row in rows:
         if row["kind"] == "factor":
-            assert sum(row[name] for name in thm1_along_training.BINS) == pytest.approx(1, abs=1e-2)
+            assert sum(row[name] for name in thm1_weight_ratio.BINS) == pytest.approx(1, abs=1e-2)
         if row["kind"] == "signs":
-            assert sum(row[name] for name in thm1_along_training.SIGNS) == pytest.approx(1, abs=1e-3)
+            assert sum(row[name] for name in thm1_weight_ratio.SIGNS) == pytest.approx(1, abs=1e-3)
     whole = [row for row in rows if row["kind"] == "update" and row["case"] == "all"]
     assert [row["steps"] for row in whole] == [8, 8]
-    assert all(math.isfinite(row[rule]) for row in whole for rule in thm1_along_training.RULES)
+    assert all(math.isfinite(row[rule]) for row in whole for rule in thm1_weight_ratio.RULES)
 
 
 def test_scale_matched_gradients_have_one_factor():
     """Law: where all gradients have one norm, raw and unit-length factors agree in every bin."""
-    rows = thm1_along_training.along_training(
-        "Exp2", "softened", "scale-matched", [0], 8, every=2, rate=0.1, beta=6.0, points=40, sizes=[16], windows=1
+    rows = thm1_weight_ratio.along_training(
+        "Exp2", "softened", "scale-matched", [0], 8, every=2, rate=0.1, beta=6.0, points=40, sizes=[16]
     )
-    raw, unit = (next(r for r in rows if r.get("gradients") == g and r["kind"] == "factor") for g in thm1_along_training.FACTOR)
+    raw, unit = (next(r for r in rows if r.get("gradients") == g and r["kind"] == "factor") for g in thm1_weight_ratio.FACTOR)
     assert raw["size"] == pytest.approx(unit["size"], rel=1e-3)
-    assert [raw[name] for name in thm1_along_training.BINS] == [unit[name] for name in thm1_along_training.BINS]
+    assert [raw[name] for name in thm1_weight_ratio.BINS] == [unit[name] for name in thm1_weight_ratio.BINS]
 
 
 def test_the_second_window_of_weights_is_centred_on_itself():
@@ -160,25 +161,21 @@ def test_the_second_window_of_weights_is_centred_on_itself():
     drift = torch.cat([torch.zeros(50), torch.ones(50)]).double()[:, None]
     noise = torch.randn(2, 100, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.1
     one, two = drift + noise[0], drift + noise[1]
-    assert float(thm1_along_training.correlation(one, two)) > 0.9
-    within = thm1_along_training.correlation(*(thm1_along_training._centred(x, 2) for x in (one, two)))
+    assert float(thm1_weight_ratio.correlation(one, two)) > 0.9
+    within = thm1_weight_ratio.correlation(*(thm1_weight_ratio.centred(x, 2) for x in (one, two)))
     assert abs(float(within)) < 0.3
 
 
 def test_three_tasks_share_the_weight():
-    rows = alg1_hydalearn.several([0], 40, 0.1, 3.0, "HydaLearn")
+    rows = alg1_hydalearn.several("HydaLearn", [0], 40)
     assert sum(rows[0][name] for name in ("main", "related", "shuffled")) == pytest.approx(1, abs=1e-5)
-    single = alg1_hydalearn.several([0], 40, 0.1, 3.0, "single task")[0]
+    single = alg1_hydalearn.several("single task", [0], 40)[0]
     assert (single["main"], single["related"], single["shuffled"]) == (1, 0, 0)
     with pytest.raises(UnknownName, match="two tasks"):
-        alg1_hydalearn.several([0], 40, 0.1, 3.0, "two tasks")
+        alg1_hydalearn.several("two tasks", [0], 40)
 
 
 def test_costs_are_relative_to_a_static_step():
-    costs = alg1_hydalearn.step_costs(2, 50)
+    costs = alg1_hydalearn.costs(2, 50)
     assert len(costs) == 3
     assert all(cost > 0 for cost in costs.values())
-
-
-def test_gain_weights_are_what_the_checks_use():
-    assert thm1_weight_ratio.gain_weights is gain_weights
