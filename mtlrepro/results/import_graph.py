@@ -39,8 +39,9 @@ from mtlrepro.files import write_text
 NEUTRAL = (
     "", "errors", "exhibits", "files", "parameters", "paths", "registered_claims", "plots", "plots.*",
     "data.download", "data.manifest", "data.places", "data.schema",
-    "results", "results.both_runs", "results.compare", "results.digest", "results.import_graph", "results.progress",
-    "results.runs", "results.status", "results.store", "results.verdict", "book", "book.*", "cli", "doctor",
+    "results", "results.compare", "results.digest", "results.gates", "results.import_graph", "results.judgement",
+    "results.outcomes", "results.page", "results.progress", "results.runs", "results.status", "results.store",
+    "results.tables", "results.verdict_box", "book", "book.*", "cli", "doctor",
 )  # fmt: skip
 # Those of them that hand out the paper's numbers.
 _READ_VALUES = ("exhibits", "results.compare")

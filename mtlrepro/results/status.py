@@ -58,9 +58,15 @@ def _of(exhibit: str, profiles: list[str], graph: ImportGraph) -> Iterator[Statu
     recorded = {profile: file for profile, file in files.items() if file.exists()}
     for profile, file in recorded.items():
         commit, changes = _changes(file, graph)
+        if _empty(file.with_suffix(".csv")):
+            changes = []  # a diagram: nothing was computed
         yield Status(exhibit, profile, "stale" if changes else "current", commit, tuple(changes))
     if not recorded:
         yield Status(exhibit, "", "never recorded")
+
+
+def _empty(table: Path) -> bool:
+    return table.exists() and table.stat().st_size <= 1
 
 
 def _changes(file: Path, graph: ImportGraph) -> tuple[str, list[str]]:

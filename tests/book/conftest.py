@@ -12,7 +12,7 @@ import pytest
 
 from mtlrepro import exhibits, paths
 from mtlrepro.book import pages
-from mtlrepro.results.shown import METADATA
+from mtlrepro.results.page import METADATA
 
 # Any notebook that serves one exhibit will do.
 EXHIBIT = next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -15,135 +16,169 @@ import pandas as pd
 import pytest
 
 from mtlrepro import exhibits, paths, results
-from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError, UnknownName
+from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, MtlreproError, UnknownName
 from mtlrepro.parameters import Params
 from mtlrepro.registered_claims import Claims
+from mtlrepro.results import digest
 
 # Any exhibit that claims effects will do.
 EXHIBIT = next(exhibit for exhibit in exhibits.everything() if isinstance(exhibit.entry, Claims))
 CLAIM = EXHIBIT.entry.claims[0].id
 P = Params(EXHIBIT.id, "quick", {"seeds": 3}, {})
-calls: list[int] = []
+# Mapped functions stand in a module of the package: this one stands for ours.
+LABORATORY = """
+import json, os, sys, time
+import numpy as np
+
+calls = []
 
 
-def point(seed: int, scale: float = 1.0) -> dict[str, float]:
+def point(seed, scale=1.0):
     calls.append(seed)
     rng = np.random.default_rng(seed)
     return {"value": rng.normal() * scale, "count": rng.integers(10)}
 
 
-@pytest.fixture(autouse=True)
-def no_calls():
-    calls.clear()
+def other(seed):
+    calls.append(seed)
+    return {"value": 0.0}
+
+
+def slow(seed):
+    with open(os.environ["LOG"], "a") as log:
+        log.write(f"{seed}\\n")
+    time.sleep(0.15)
+    return {"value": float(np.random.default_rng(seed).normal())}
+"""
+
+
+@pytest.fixture
+def laboratory(tmp_path, monkeypatch):
+    """A package of one module, imported anew by each test."""
+    exhibits.everything()  # the registry is read before the package is another one
+    folder = tmp_path / "laboratory"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "study.py").write_text(LABORATORY)
+    monkeypatch.setattr(paths, "PACKAGE", folder)
+    monkeypatch.setattr(digest, "_STARTED", time.time_ns())
+    monkeypatch.setattr(digest, "_first_digests", {})
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "laboratory"]:
+        monkeypatch.delitem(sys.modules, name)
+    return importlib.import_module("laboratory.study")
 
 
 def settings(n=4):
     return [{"seed": seed} for seed in range(n)]
 
 
-def test_a_finished_run_is_not_done_again():
-    first = results.Runs(P).map(point, settings())
-    second = results.Runs(P).map(point, settings(6))
-    assert calls == [0, 1, 2, 3, 4, 5]
+def test_a_finished_run_is_not_done_again(laboratory):
+    first = results.Runs(P).map(laboratory.point, settings())
+    second = results.Runs(P).map(laboratory.point, settings(6))
+    assert laboratory.calls == [0, 1, 2, 3, 4, 5]
     pd.testing.assert_frame_equal(first, second.iloc[:4])
 
 
-def test_rows_come_in_the_order_of_the_settings():
+def test_rows_come_in_the_order_of_the_settings(laboratory):
     runs = results.Runs(P)
-    runs.map(point, settings()[2:])
-    assert runs.map(point, settings())["seed"].tolist() == [0, 1, 2, 3]
+    runs.map(laboratory.point, settings()[2:])
+    assert runs.map(laboratory.point, settings())["seed"].tolist() == [0, 1, 2, 3]
 
 
-def test_another_setting_or_another_function_is_another_run():
+def test_another_setting_or_another_function_is_another_run(laboratory):
     runs = results.Runs(P)
-    runs.map(point, settings(1))
-    runs.map(point, [{"seed": 0, "scale": 2.0}])
-
-    def other(seed: int) -> dict[str, float]:
-        calls.append(seed)
-        return {"value": 0.0}
-
-    runs.map(other, settings(1))
-    assert calls == [0, 0, 0]
+    runs.map(laboratory.point, settings(1))
+    runs.map(laboratory.point, [{"seed": 0, "scale": 2.0}])
+    runs.map(laboratory.other, settings(1))
+    assert laboratory.calls == [0, 0, 0]
 
 
-def test_changed_package_code_is_never_mixed_with_old_rows(monkeypatch):
-    results.Runs(P).map(point, settings(2))
-    monkeypatch.setattr(results.runs, "code_digest", lambda: "other")
-    results.Runs(P).map(point, settings(2))
-    assert calls == [0, 1, 0, 1]
+def test_a_function_of_a_notebook_or_inside_another_is_refused():
+    def point(seed):
+        return {"value": seed}
+
+    with pytest.raises(BadValue, match="top level of mtlrepro/papers"):
+        results.Runs(P).map(point, settings(1))
 
 
-def test_a_torn_last_line_costs_that_run_alone():
+def test_other_data_are_another_run(laboratory):
     runs = results.Runs(P)
-    whole = runs.map(point, settings())
+    runs.map(laboratory.point, settings(1), data={"set": "a"})
+    runs.map(laboratory.point, settings(1), data={"set": "b"})
+    runs.map(laboratory.point, settings(1), data={"set": "a"})
+    assert laboratory.calls == [0, 0]
+
+
+def test_a_torn_last_line_costs_that_run_alone(laboratory):
+    runs = results.Runs(P)
+    whole = runs.map(laboratory.point, settings())
     content = runs.file.read_bytes()
     runs.file.write_bytes(content[:-20])
-    calls.clear()
-    pd.testing.assert_frame_equal(results.Runs(P).map(point, settings()), whole)
-    assert calls == [3]
+    laboratory.calls.clear()
+    pd.testing.assert_frame_equal(results.Runs(P).map(laboratory.point, settings()), whole)
+    assert laboratory.calls == [3]
 
 
-def test_a_flipped_byte_in_the_log_is_not_believed():
+def test_a_flipped_byte_in_the_log_is_not_believed(laboratory):
     runs = results.Runs(P)
-    whole = runs.map(point, settings())
+    whole = runs.map(laboratory.point, settings())
     lines = runs.file.read_text().splitlines(keepends=True)
     entry = json.loads(lines[1])
     entry["rows"][0]["value"] += 1
     lines[1] = json.dumps(entry) + "\n"
     runs.file.write_text("".join(lines))
-    calls.clear()
-    pd.testing.assert_frame_equal(results.Runs(P).map(point, settings()), whole)
-    assert calls == [1]
+    laboratory.calls.clear()
+    pd.testing.assert_frame_equal(results.Runs(P).map(laboratory.point, settings()), whole)
+    assert laboratory.calls == [1]
 
 
-def test_processes_give_the_table_of_one_process():
-    alone = results.Runs(P).map(point, settings(5))
+def test_processes_give_the_table_of_one_process(laboratory):
+    alone = results.Runs(P).map(laboratory.point, settings(5))
     results.Runs(P).forget()
-    together = results.Runs(P).map(point, settings(5), jobs=2)
+    together = results.Runs(P).map(laboratory.point, settings(5), jobs=2)
     pd.testing.assert_frame_equal(alone, together)
 
 
-def test_a_full_disk_is_one_clear_line_and_keeps_what_is_done(monkeypatch):
+def test_a_full_disk_is_one_clear_line_and_keeps_what_is_done(laboratory, monkeypatch):
     runs = results.Runs(P)
-    runs.map(point, settings(2))
+    runs.map(laboratory.point, settings(2))
 
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MtlreproError, match="disk full"):
-        runs.map(point, settings(3))
-    monkeypatch.undo()
-    monkeypatch.setenv("MTLREPRO_RUNS", str(runs.file.parents[1]))
-    calls.clear()
-    assert len(results.Runs(P).map(point, settings(2))) == 2
-    assert calls == []
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(MtlreproError, match="disk full"):
+            runs.map(laboratory.point, settings(3))
+    laboratory.calls.clear()
+    assert len(results.Runs(P).map(laboratory.point, settings(2))) == 2
+    assert laboratory.calls == []
 
 
 SCRIPT = """
-    import sys, time
-    from mtlrepro import results
+    import sys
+    from pathlib import Path
+    from mtlrepro import exhibits, paths, results
     from mtlrepro.parameters import Params
-    import numpy as np
 
-    def slow(seed):
-        with open(sys.argv[1], "a") as log:
-            log.write(f"{seed}\\n")
-        time.sleep(0.15)
-        return {"value": float(np.random.default_rng(seed).normal())}
+    exhibits.everything()
+    sys.path.insert(0, sys.argv[3])
+    paths.PACKAGE = Path(sys.argv[3]) / "laboratory"
+    from laboratory import study
 
-    table = results.Runs(Params(sys.argv[3], "quick")).map(slow, [{"seed": s} for s in range(12)])
-    table.to_csv(sys.argv[2], index=False)
+    table = results.Runs(Params(sys.argv[2], "quick")).map(study.slow, [{"seed": s} for s in range(12)])
+    table.to_csv(sys.argv[1], index=False)
 """
 
 
-def test_kill_9_in_the_middle_then_the_same_command(own_folders):
+def test_kill_9_in_the_middle_then_the_same_command(laboratory, own_folders, monkeypatch):
     """Finished runs are not computed again, and the table equals an uninterrupted one byte for byte."""
     script = own_folders / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     log, out = own_folders / "log", own_folders / "out.csv"
-    command = [sys.executable, str(script), str(log), str(out), EXHIBIT.id]
+    monkeypatch.setenv("LOG", str(log))
+    command = [sys.executable, str(script), str(out), EXHIBIT.id, str(paths.PACKAGE.parent)]
     process = subprocess.Popen(command, start_new_session=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (not log.exists() or len(log.read_text().split()) < 5):
@@ -211,16 +246,27 @@ def test_unknown_exhibit_and_tier_are_refused():
         record(tier="real")
 
 
-def test_only_committed_code_can_be_published(monkeypatch, own_folders):
+def test_only_committed_code_of_today_can_be_published(laboratory, monkeypatch, own_folders):
     monkeypatch.setattr(paths, "recorded", lambda: own_folders / "recorded")
-    monkeypatch.setattr(results.store, "_git", lambda *words: "M file" if words[0] == "status" else "abc")
-    record()
+    runs = results.Runs(P)
+    rows = runs.map(laboratory.point, settings(2), data={"set": "a" * 64})
+
+    def recorded(changes):
+        monkeypatch.setattr(results.store, "_git", lambda *words: changes if words[0] == "status" else "abc")
+        results.record(EXHIBIT.id, rows, runs, tier="synthetic")
+
+    recorded("M file")
     with pytest.raises(MtlreproError, match="uncommitted"):
         results.publish(EXHIBIT.id, "quick")
-    monkeypatch.setattr(results.store, "_git", lambda *words: "" if words[0] == "status" else "abc")
-    record()
+    recorded("")
     written = results.publish(EXHIBIT.id, "quick")
     assert sorted(file.suffix for file in written) == [".csv", ".json"]
+    assert results.load(EXHIBIT.id, "quick").provenance["data"] == {"set": "a" * 64}
+
+    study = paths.PACKAGE / "study.py"
+    study.write_text(study.read_text().replace("scale=1.0", "scale=2.0"))
+    with pytest.raises(MtlreproError, match=r"not of today's code \(laboratory/study.py changed\)"):
+        results.publish(EXHIBIT.id, "quick")
 
 
 def test_every_committed_result_is_intact_and_carries_provenance():

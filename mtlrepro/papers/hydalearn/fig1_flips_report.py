@@ -84,11 +84,12 @@ def draw_shares(rows: pd.DataFrame, inputs: str) -> Figure:
                 )  # fmt: skip
         ax.axhline(0.5, color="#777777", linewidth=0.8, linestyle=":")
         ax.set(title=f"{problem}, learning rate {rate:g}", ylim=(-0.03, 1.03))
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
     for ax in axes[-1]:
         ax.set_xlabel("share of training")
     for ax in axes[:, 0]:
         ax.set_ylabel("share of green boxes")
-    fig.suptitle(f"inputs {inputs}", fontsize=12.5)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 

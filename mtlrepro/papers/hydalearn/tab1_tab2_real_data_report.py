@@ -203,6 +203,7 @@ def draw_weights_by_events(rows: pd.DataFrame) -> Figure:
         _draw_shares(ax, rows, kind, update)
         ax.set(title=update, xlabel="epoch" if kind == "epoch" else "defaults in the batch")
         if kind == "events":
+            ax.set_xlim(-0.6, MOST_EVENTS + 0.6)
             ax.set_xticks(range(MOST_EVENTS + 1), [*map(str, range(MOST_EVENTS)), f"{MOST_EVENTS}+"])
     axes[0].set_ylabel("prepayment's share of weight")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
