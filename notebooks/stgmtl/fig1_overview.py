@@ -47,7 +47,7 @@ plots.use()
 plots.show(diagrams.task_groups())
 
 # %% [markdown]
-# :::{note} How we read the paper
+# :::{dropdown} How we read the paper
 # - The probabilities are those of the forward pass of training itself, before the step: recording needs no pass of its own.
 # - At the first epoch the sample standard deviation is 0 / 0. *Our reading*: 0. The published code gives NaN there.
 # - Memberships are one fuzzification step at k-means' centres, not the iterated fuzzy c-means ({cite}`bezdek1984fcm`).

@@ -39,7 +39,7 @@ plots.use()
 plots.show(diagrams.weighted_outputs())
 
 # %% [markdown]
-# :::{note} How we read the paper
+# :::{dropdown} How we read the paper
 # - The paper does not say whether $o_{jt}$ is a probability or a logit. The published code takes logits, as drawn here, and
 #   answers "yes" above a probability of one half. Both ways are in our code and are compared where models are trained.
 # - Memberships are used as they are: no task is dropped from a model for a small $u_{tj}$, so inference costs $k$ forward passes.
