@@ -16,34 +16,12 @@
 #
 # While a network learns all tasks together, a *data map* ({cite}`sherif2023stgmtl`) is kept for each task: of every training
 # image the mean probability that the network gave to the true answer (*confidence*) and its standard deviation over the epochs
-# (*variability*). Tasks with similar maps find the same images easy, hard or ambiguous, and are grouped together. The task set G1
-# is "is it an airplane?" and so on, one a class of CIFAR-10; G2 has five more, among them one with *random* labels.
-#
-# The paper claims:
-#
-# - **Figure 5**, G1: two clusters are living beings and things; three clusters split the living into {cat, dog, horse} and
-#   {bird, deer, frog};
-# - **Figure 4**, G2: *random* is clustered apart; *Living being* and *Not living being* get the same memberships; among the ten
-#   classes animals and vehicles separate;
-# - **Secs. 3.2 and 3.3**: the maps may come from one multi-task model or from single-task models; grouping may be hard (k-means),
-#   soft (one fuzzification step, $u_{tj} \propto \lVert x_t - c_j\rVert^{-2/(F-1)}$ with $F = 2$) or point-based (a task's
-#   membership is the share of its points in a cluster of points).
-#
-# Two questions of ours. How soft are memberships with $F = 2$, where vectors have so many dimensions? And is a cluster that holds
-# *random* alone evidence, or does it follow from the formula, by which a task at distance 0 from its own centre has membership 1?
-#
-# :::{dropdown} How we read the paper
-# - **Training** (rate, batch, epochs) is not stated: Adam with a cosine schedule, rate 0.001, batches of 128; positive answers
-#   weigh 10 for the classes and 1 for the extra tasks.
-# - **Snapshots**: maps are kept at even distances, and a task's vector holds all of them.
-# - **Standard deviation** after one epoch, 0/0 by the formula and NaN in the published code, is 0.
-# - **Downside**: half of the images upside down, in G2 only. The published code flips images in G1 as well.
-# - **Cuts**: a small residual network on images averaged down to 16 x 16, and the first training images only; see the parameters.
-#   Where CIFAR-10 is not at hand, digits take its place, with *Loop* for *Living being*.
-# :::
+# (*variability*). The paper claims that tasks whose maps are alike belong together: animals with animals, vehicles with vehicles,
+# a task with random labels alone.
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None  # initial weights and batch orders; None: the profile's value
 single: int = None  # seeds for which single-task models are trained as well
 first_seed: int = None
@@ -61,102 +39,92 @@ p = params("stgmtl/fig2", globals(), positive=("seeds", "single", "images", "epo
 
 # %%
 from mtlrepro import plots, results
-from mtlrepro.papers.stgmtl import fig4_groups, task_groups
+from mtlrepro.papers.stgmtl import fig4_groups
 from mtlrepro.papers.stgmtl import fig4_groups_report as report
-from mtlrepro.papers.stgmtl.training.image_runs import provenance
+from mtlrepro.papers.stgmtl.training import image_runs
 
 plots.use()
 runs = results.Runs(p)
-
-# %% [markdown]
-# ## Training
-#
-# One multi-task model per task set and seed, and single-task models for G1.
-
-# %%
 settings = fig4_groups.settings(p)
-rows = runs.map(fig4_groups.data_maps, settings, "data maps")
+rows = runs.map(fig4_groups.data_maps, settings, "data maps", data=image_runs.digests(settings))
+tier, device = image_runs.tier(settings), str(image_runs.choose(p.device))
+for exhibit, own in report.rows_of(rows).items():
+    results.record(exhibit, own, runs, measured=report.measured(exhibit, own), tier=tier, device=device)
+fig2, fig4, fig5, variants = (results.shown(p, exhibit) for exhibit in report.rows_of(rows))
+
+# %%
+fig2.figure(
+    report.draw_map,
+    "Figure 2: the data map of one task of G1, one multi-task training; a mark per training image. On the left of the arc lie "
+    "images "
+    "that the network judges alike in all epochs, surely right (top) or surely wrong (bottom).",
+)
+
+# %%
+fig4.figure(
+    report.draw_fig4,
+    "Figure 4: memberships of the fifteen tasks of G2 in three clusters, F = 2, one training. Clusters are in no order.",
+)
+
+# %%
+fig5.figure(
+    report.draw_fig5,
+    "Figure 5: memberships of the ten tasks of G1. Above: two clusters, the one that holds most of the first task, means and "
+    "ranges "
+    "over seeds; hollow marks are the authors' numbers. Below: three clusters, one training.",
+)
+
+# %%
+fig5.table(report.membership_table, "Memberships in the first task's cluster, two clusters, F = 2; paper: the authors' numbers")
 
 # %% [markdown]
-# ## Figure 2: the data map of one task
+# ## What it shows
+
+# %%
+variants.text(report.findings)
+
+# %%
+fig4.text(report.findings_g2)
+
+# %% [markdown]
+# ## What we asked besides
 #
-# Each point is a training image. On the left of the arc lie images that the network judges alike in all epochs, surely right
-# (top) or surely wrong (bottom); to the right those on which it changes its mind.
+# How soft is $F = 2$? Entropy of the memberships over that of the uniform ones: 0 is hard, 1 says nothing. Silhouette: how much
+# nearer a task is to its own cluster than to the next, from -1 to 1; it does not depend on $F$.
 
 # %%
-plots.show(report.draw_map(rows))
+fig2.figure(lambda rows: report.draw_softness(rows, p.fuzziness), "Entropy of memberships and silhouette, means over seeds.")
 
 # %% [markdown]
-# ## Figures 4 and 5: memberships
-#
-# With $F = 2$, for the first seed. Clusters are in no order; columns sum to 1.
+# Is *random* apart because it is different? A cluster of one task has its centre at that task, so its membership is 1 whatever
+# $F$ and however near the others are. What does not depend on that: how far a task is from its nearest neighbour, over the
+# largest such distance among the other tasks; and fuzzy c-means iterated to the end, whose centres move away from single tasks.
 
 # %%
-plots.show(report.draw_memberships(rows))
+fig4.table(report.random_table, "The task with random labels, in three clusters of G2")
 
 # %% [markdown]
-# The authors published pictures of their memberships; here are their numbers for G1, two clusters and $F = 2$ beside ours: each
-# task's weight in the cluster that holds most of *airplane*'s.
+# How stable are groups? Agreement (adjusted Rand index, 1 is the same, 0 is chance) of two clusters with animals and vehicles, of
+# groups from single-task maps with those from multi-task maps, of point-based with hard groups, and of hard groups between two
+# seeds. *Split*: three clusters' split of the living. *Misplaced*: tasks in the wrong one of two clusters.
 
 # %%
-report.published_memberships(rows)
+variants.table(report.stability_table, "Groups of G1 in two clusters")
 
 # %% [markdown]
-# ## How soft is $F = 2$?
-#
-# Entropy of the memberships over that of the uniform ones: 0 is hard, 1 says nothing. Silhouette: how much nearer a task is to
-# its own cluster than to the next, from -1 to 1; it does not depend on $F$. Means over seeds.
+# :::{dropdown} How we read the paper
+# - **Training** (rate, batch): lost or not stated in our copy of the text, as are the numbers of epochs and of clusters: Adam
+#   with a cosine schedule, rate 0.001, batches of 128; positive answers weigh 10 for the classes and 1 for the extra tasks.
+# - **Snapshots**: maps are kept at even distances, and a task's vector holds all of them.
+# - **Standard deviation** after one epoch, 0/0 by the formula and NaN in the published code, is 0.
+# - **Downside**: half of the images upside down, in G2 only. The published code flips images in G1 as well.
+# - **Cuts**: a small residual network on images averaged down to 16 x 16, and the first training images only; see the parameters.
+#   Where CIFAR-10 is not at hand, digits take its place, with *Loop* for *Living being*.
+# :::
 
 # %%
-plots.show(report.draw_softness(rows, p.fuzziness))
-
-# %% [markdown]
-# ## Is *random* apart because it is different?
-#
-# A cluster of one task has its centre at that task, so the task's membership is 1 whatever $F$ and however near the others are.
-# What does not depend on that: how far a task is from its nearest neighbour, over the largest such distance among the other
-# tasks. And fuzzy c-means iterated to the end, whose centres move away from single tasks.
-
-# %%
-task_groups.odd_one_out(rows).round(3)
-
-# %% [markdown]
-# ## Hard, soft, point-based; one model or many
-#
-# Agreement (adjusted Rand index, 1 is the same, 0 is chance) of groups in two clusters with animals and vehicles, of groups from
-# single-task maps with those from multi-task maps, of point-based with hard groups, and of hard groups between two seeds.
-# *Split*: three clusters' split of the living. *Misplaced*: tasks in the wrong one of two clusters.
-
-# %%
-report.two_clusters_table(rows)
-
-# %% [markdown]
-# ## Verdicts
-
-# %%
-kept = {"seconds": runs.seconds} | provenance(settings)
-measured = report.measured(rows)
-verdicts = [
-    results.record(exhibit, measured[exhibit], p, parts=parts, **kept) for exhibit, parts in report.claims(rows, p.epochs).items()
-]
-print(*verdicts, sep="\n")
-
-# %%
-verdicts[0]
-
-# %%
-verdicts[2]
-
-# %%
-verdicts[3]
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-report.show_all(recorded.rows, p.fuzziness) if recorded else None
-recorded.verdict if recorded else "No other run is recorded yet."
+for page in (fig2, fig4, fig5, variants):
+    page.this_run()
 
 # %% [markdown]
 # ## Exercise

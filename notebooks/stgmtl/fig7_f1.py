@@ -17,25 +17,10 @@
 # For each of $k$ soft clusters the paper ({cite}`sherif2023stgmtl`) trains one model on *all* tasks, with the loss of task $t$
 # weighted by its membership $u_{tj}$, and predicts task $t$ by $\sum_j u_{tj}\, z_{jt}$, the models' logits weighted alike. It
 # claims a **higher mean F1 on test images than one multi-task model, and on G1 and G2 than single-task models**.
-#
-# That comparison is between $k$ models and one. To know what the *groups* add, two more kinds of $k$ models are trained, with the
-# same number of updates in the same way:
-#
-# - **random groups**: the same memberships, dealt to other tasks. If grouping by data maps matters, this must be worse;
-# - **no groups**: every membership $1/k$, that is, an ensemble of $k$ multi-task models that differ in their seeds only.
-#
-# :::{dropdown} How we read the paper
-# - **Memberships**: $F = 2$, from the data maps of one multi-task training, as on [the page of Figures 4 and 5](fig4_groups); two
-#   clusters for G1, three for G2, twenty for G3, and five besides.
-# - **Average** of logits, as in the published code; of probabilities beside it. Threshold 1/2. F1 of the positive class, mean
-#   over tasks.
-# - **Nothing is chosen** on test or validation images: fixed rate and epochs, the last state, for every method alike.
-# - **Cuts**: a small residual network on images of 16 x 16 pixels and the first training images only; see the parameters.
-#   Without CIFAR at hand digits take its place, and G3 is left out.
-# :::
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: dict[str, int] = None  # seeds by task set; None: the profile's value
 first_seed: int = None
 images: int = None  # training images
@@ -54,51 +39,59 @@ p = params("stgmtl/fig7", globals(), positive=("images", "tests", "epochs", "sid
 
 # %%
 from mtlrepro import plots, results
-from mtlrepro.papers.stgmtl import fig7_f1, fig7_f1_report
-from mtlrepro.papers.stgmtl.training.image_runs import provenance
+from mtlrepro.papers.stgmtl import fig7_f1
+from mtlrepro.papers.stgmtl import fig7_f1_report as report
+from mtlrepro.papers.stgmtl.training import image_runs
 
 plots.use()
 runs = results.Runs(p)
-
-# %% [markdown]
-# ## Training
-
-# %%
 settings = fig7_f1.settings(p)
-rows = runs.map(fig7_f1.grouped_f1, settings, "trainings")
+rows = runs.map(fig7_f1.grouped_f1, settings, "trainings", data=image_runs.digests(settings))
+tier, device = image_runs.tier(settings), str(image_runs.choose(p.device))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier=tier, device=device)
+page = results.shown(p)
+
+# %%
+page.figure(
+    report.draw,
+    "Mean F1 over tasks on training and test images, by task set and number of clusters k. Bars: means, dots: seeds. The paper's "
+    "numbers are in a picture that our copy lacks.",
+)
 
 # %% [markdown]
-# ## Mean F1
+# ## What it shows
 
 # %%
-plots.show(fig7_f1_report.draw(rows))
+page.text(report.findings)
 
 # %% [markdown]
-# STG-MTL's test F1 minus the others', paired over seeds, with 95% intervals; and what averaging probabilities in place of logits
-# does.
+# ## What we asked besides
+#
+# The paper compares $k$ models with one. To know what the *groups* add, two more kinds of $k$ models are trained, with the same
+# number of updates in the same way:
+#
+# - **random groups**: the same memberships, dealt to other tasks. If grouping by data maps matters, this must be worse;
+# - **no groups**: every membership $1/k$, that is, an ensemble of $k$ multi-task models that differ in their seeds only.
+#
+# And what does averaging probabilities in place of logits do?
 
 # %%
-fig7_f1_report.gain_table(rows)
+page.table(report.gain_table, "STG-MTL's test F1 minus the others', paired over seeds, with 95% intervals")
 
 # %% [markdown]
-# ## Verdict
+# :::{dropdown} How we read the paper
+# - **Memberships**: $F = 2$, from the data maps of one multi-task training, as on [the page of Figures 4 and 5](fig4_groups); in
+#   two and three clusters for G1, three and five for G2, ten and twenty for G3, as far as the profile goes; the paper's numbers
+#   of clusters and epochs are lost in our copy.
+# - **Average** of logits, as in the published code; of probabilities beside it. Threshold 1/2. F1 of the positive class, mean
+#   over tasks.
+# - **Nothing is chosen** on test or validation images: fixed rate and epochs, the last state, for every method alike.
+# - **Cuts**: a small residual network on images of 16 x 16 pixels and the first training images only; see the parameters.
+#   Without CIFAR at hand digits take its place, and G3 is left out.
+# :::
 
 # %%
-verdict = results.record(p.exhibit, rows, p, parts=fig7_f1_report.claims(rows), seconds=runs.seconds, **provenance(settings))
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(fig7_f1_report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-fig7_f1_report.gain_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

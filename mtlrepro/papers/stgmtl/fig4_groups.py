@@ -16,6 +16,7 @@ from mtlrepro.papers.stgmtl.training.image_runs import (
     Group,
     ImageTraining,
     Split,
+    f1,
     image_settings,
     prepared,
     task_set,
@@ -30,9 +31,9 @@ SHOWN = {"task": "cat", "points": 400}
 
 def settings(p: Params) -> list[dict[str, Any]]:
     """Multi-task models of G1 and G2, `p.seeds` of each, and `p.single` times the single-task models of G1."""
-    images = {group: image_settings(p, group, {"train": p.images}) for group in ("G1", "G2")}
+    same = {"votes": VOTES, "shown": SHOWN} | image_settings(p, {"train": p.images})
     return [
-        {"group": group, "of": of, "seed": p.first_seed + i, "votes": VOTES, "shown": SHOWN} | images[group]
+        {"group": group, "of": of, "seed": p.first_seed + i} | same
         for group, of, seeds in (("G1", "multi-task", p.seeds), ("G2", "multi-task", p.seeds), ("G1", "single-task", p.single))
         for i in range(seeds)
     ]
@@ -40,26 +41,36 @@ def settings(p: Params) -> list[dict[str, Any]]:
 
 def data_maps(
     group: Group, of: Literal["multi-task", "single-task"], seed: int, limits: Mapping[Split, int], training: Mapping[str, Any],
-    data: Mapping[Split, str], votes: Sequence[int] = (), shown: Mapping[str, Any] | None = None,
+    votes: Sequence[int] = (), shown: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Train on all tasks, by one model or by one per task, and describe the data maps. One row per task:
 
-    task, family, apart (distances to every task, as text), and "votes k" for each k of `votes` (point-based memberships in k
-    clusters, as text). Besides, a row for each of `shown["points"]` points of `shown["task"]`: confidence, variability, label.
-    limits, training, data: as of `image_settings`.
+    task, family, share (of positive answers), weight (of one in the loss), f1 (on the training images, at the end), "test f1"
+    (where `limits` has test images), apart (distances to every task, as text). With `votes`: "votes k" for each k of it
+    (point-based memberships in k clusters, as text), and "apart last" (distances of the last snapshot alone). Besides, a row for
+    each of `shown["points"]` points of `shown["task"]`: confidence, variability, label.
+    limits, training: as of `image_settings`.
     """
-    images, options = task_set(group, "train", limits["train"]), ImageTraining(**training)
-    tasks = len(images.tasks)
+    options = ImageTraining(**training)
+    sets = {split: task_set(group, split, limit) for split, limit in limits.items()}
+    images, tasks = sets["train"], len(sets["train"].tasks)
     with deterministic(threads=1):
         weights = torch.ones(1, tasks) if of == "multi-task" else torch.eye(tasks)
-        maps = train(prepared(options, images)[0], weights, seed, options, record=True).maps
-        apart = distances(maps)
-        memberships = {k: task_grouping.point_based(stacked(maps), k, seed, restarts=3).memberships for k in votes}
-    rows: list[dict[str, Any]] = [
-        {"kind": "task", "task": task, "family": family, "apart": as_text(apart[i])}
-        | {f"votes {k}": as_text(u[i]) for k, u in memberships.items()}
-        for i, (task, family) in enumerate(zip(images.tasks, images.families, strict=True))
-    ]
+        data = prepared(options, *sets.values())
+        trained = train(data[0], weights, seed, options, data, record=True)
+        maps = trained.maps
+        texts = {"apart": distances(maps)} | ({"apart last": distances(maps[-1:])} if votes else {})
+        texts |= {f"votes {k}": task_grouping.point_based(stacked(maps), k, seed, restarts=3).memberships for k in votes}
+    scores = {}
+    for split, part, logits in zip(sets, data, trained.logits, strict=True):
+        own = logits[0] if of == "multi-task" else logits.diagonal().T
+        scores["f1" if split == "train" else "test f1"] = f1(own.sigmoid(), part.labels).round(5).tolist()
+    columns: dict[str, Sequence[Any]] = {
+        "task": images.tasks, "family": images.families, "share": images.labels.mean(0).tolist(),
+        "weight": images.positive_weights.tolist(), **scores,
+        **{name: [as_text(row) for row in matrix] for name, matrix in texts.items()},
+    }  # fmt: skip
+    rows: list[dict[str, Any]] = [{"kind": "task"} | {name: own[i] for name, own in columns.items()} for i in range(tasks)]
     if shown:
         column = images.tasks.index(shown["task"]) if shown["task"] in images.tasks else 0
         drawn = np.random.default_rng(seed).choice(len(images), min(shown["points"], len(images)), replace=False)

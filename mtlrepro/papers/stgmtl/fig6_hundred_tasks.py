@@ -8,31 +8,43 @@ from typing import Any
 
 import torch
 
-from mtlrepro.papers.stgmtl.training.image_runs import Images, ImageTraining, Split, image_settings, prepared, task_set, train
+from mtlrepro.papers.stgmtl.training.image_runs import (
+    Group,
+    Images,
+    ImageTraining,
+    Split,
+    image_settings,
+    prepared,
+    task_set,
+    train,
+)
 from mtlrepro.parameters import Params
+
+# Test images of which F1 is taken.
+TESTS = 2000
 
 
 def settings(p: Params) -> list[dict[str, Any]]:
-    """Of `fig4_groups.data_maps`: multi-task models of G3. Raises DataMissing without CIFAR-100."""
-    images = image_settings(p, "G3", {"train": p.images})
+    """Of `fig4_groups.data_maps`: multi-task models of G3."""
+    images = image_settings(p, {"train": p.images, "test": TESTS})
     return [{"group": "G3", "of": "multi-task", "seed": p.first_seed + i} | images for i in range(p.seeds)]
 
 
 def cost_settings(p: Params) -> list[dict[str, Any]]:
     """Of `seconds_by_tasks`: one epoch on at most 5,000 images and on the CPU, three times at most."""
-    images = image_settings(p, "G3", {"train": min(p.images, 5000)})
+    images = image_settings(p, {"train": min(p.images, 5000)})
     images["training"] |= {"epochs": 1, "device": "cpu"}
-    return [{"sizes": p.sizes, "seed": p.first_seed + i} | images for i in range(min(p.seeds, 3))]
+    return [{"group": "G3", "sizes": p.sizes, "seed": p.first_seed + i} | images for i in range(min(p.seeds, 3))]
 
 
 def seconds_by_tasks(
-    sizes: Sequence[int], seed: int, limits: Mapping[Split, int], training: Mapping[str, Any], data: Mapping[Split, str]
+    group: Group, sizes: Sequence[int], seed: int, limits: Mapping[Split, int], training: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """CPU seconds of one multi-task training on the first n tasks of G3, for each n of `sizes`, without data maps ("plain") and
-    with ("recorded"). limits, training, data: as of `image_settings`.
+    """CPU seconds of one multi-task training on the first n tasks of `group`, for each n of `sizes`, without data maps ("plain")
+    and with ("recorded"). limits, training: as of `image_settings`.
     """
     options = ImageTraining(**training)
-    (images,) = prepared(options, task_set("G3", "train", limits["train"]))
+    (images,) = prepared(options, task_set(group, "train", limits["train"]))
     rows = []
     for n in sizes:
         first = Images(images.images, images.labels[:n], images.positive[:n])

@@ -6,10 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 from torch import Tensor
 
 from mtlrepro.device import generator
@@ -22,6 +19,7 @@ from mtlrepro.papers.stgmtl.training.image_runs import (
     Images,
     ImageTraining,
     Split,
+    f1,
     image_settings,
     prepared,
     task_set,
@@ -34,30 +32,31 @@ log = logging.getLogger(__name__)
 
 def settings(p: Params) -> list[dict[str, Any]]:
     """One per task set, number of clusters and seed; a task set whose images are not at hand is left out, with a warning."""
-    images: dict[Group, dict[str, Any]] = {}
-    for group in p.seeds:
+    same = {"fuzziness": p.fuzziness} | image_settings(p, {"train": p.images, "test": p.tests})
+    settings = []
+    for group, seeds in p.seeds.items():
         try:
-            images[group] = image_settings(p, group, {"train": p.images, "test": p.tests})
+            task_set(group, "train", p.images)
         except DataMissing as error:
             log.warning("%s is left out: %s", group, error)
-    return [
-        {"group": group, "clusters": clusters, "fuzziness": p.fuzziness, "seed": p.first_seed + i} | own
-        for group, own in images.items()
-        for clusters in p.clusters[group]
-        for i in range(p.seeds[group])
-    ]
+            continue
+        settings += [
+            {"group": group, "clusters": clusters, "seed": p.first_seed + i} | same
+            for clusters in p.clusters[group]
+            for i in range(seeds)
+        ]
+    return settings
 
 
 def grouped_f1(
-    group: Group, clusters: int, fuzziness: float, seed: int, limits: Mapping[Split, int], training: Mapping[str, Any],
-    data: Mapping[Split, str],
+    group: Group, clusters: int, fuzziness: float, seed: int, limits: Mapping[Split, int], training: Mapping[str, Any]
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Mean F1 over tasks, on training and test images, of STG-MTL and of what it is to be compared with; one row each.
 
     Columns: method, average (of "logits" or "probabilities"), train, test. Methods: "multi-task", one model; "grouped", one model
     for each of `clusters` soft clusters; "random groups", the same memberships dealt to other tasks; "no groups", as many models
     with every membership 1 / clusters, that is, an ensemble of multi-task models; "single-task", not of the hundred tasks G3.
-    limits, training, data: as of `image_settings`.
+    limits, training: as of `image_settings`.
     """
     options = ImageTraining(**training)
     images = prepared(options, *(task_set(group, split, limits[split]) for split in SPLITS))
@@ -78,12 +77,6 @@ def grouped_f1(
         for average in ("logits", "probabilities") if method != "single-task" else ("logits",):
             rows.append(_mean_f1(method, average, logits, plan, images))
     return rows
-
-
-def f1(probabilities: Tensor, labels: Tensor) -> NDArray[np.float64]:
-    """(tasks,) F1 of the positive class at threshold 1/2; 0 where nothing is positive. Both (tasks, n)."""
-    predicted, truth = probabilities.cpu().numpy() > 0.5, labels.cpu().numpy() > 0.5
-    return np.array([f1_score(t, p, zero_division=0) for t, p in zip(truth, predicted, strict=True)])
 
 
 def _mean_f1(method: str, average: str, logits: list[Tensor], plan: Tensor, sets: Sequence[Images]) -> dict[str, Any]:

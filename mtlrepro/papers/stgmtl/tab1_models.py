@@ -50,14 +50,12 @@ class GroupTraining:
 
 def settings(p: Params) -> list[dict[str, Any]]:
     """One per number of tasks and seed."""
-    same = {"clusters": p.clusters, "training": {"epochs": p.epochs}, "data": {"digits": load_digits().sha256}}
+    same = {"clusters": p.clusters, "training": {"epochs": p.epochs}}
     return [{"n": n, "seed": p.first_seed + i} | same for n in p.sizes for i in range(p.seeds)]
 
 
-def grouping_costs(
-    n: int, seed: int, clusters: int, training: Mapping[str, Any], data: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """`compare` on the first `n` digits' tasks. training: arguments of `GroupTraining`. data: digest of the digits."""
+def grouping_costs(n: int, seed: int, clusters: int, training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`compare` on the first `n` digits' tasks. training: arguments of `GroupTraining`."""
     return compare(digits_data(n, seed), seed, clusters, GroupTraining(**training))
 
 

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import permutation_test
+from numpy.typing import NDArray
+from scipy.stats import entropy, permutation_test
+from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 from torch import Tensor
 
 from mtlrepro.methods import task_grouping as grouping
+from mtlrepro.methods.task_grouping import Grouping
 
-# One seed for k-means everywhere: what varies between rows is the training.
-SEED = 0
+# One seed for k-means everywhere, and so many starts: what varies between rows is the training. So many more must find no better.
+SEED, STARTS, MORE = 0, 100, 20
+
+
+@lru_cache(maxsize=512)
+def _hard(points: bytes, tasks: int, k: int) -> Grouping:
+    """`grouping.hard`, remembered: every figure and table of a page asks for the same ones."""
+    return grouping.hard(torch.frombuffer(bytearray(points), dtype=torch.float64).view(tasks, -1), k, SEED, STARTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,34 +37,48 @@ class TaskMaps:
     points: Tensor
 
     @property
+    def tasks(self) -> list[str]:
+        return list(self.rows.task)
+
+    @property
     def families(self) -> list[str]:
         return list(self.rows.family)
 
     def labels(self, k: int) -> list[int]:
-        """The task's cluster, of k-means in `k` clusters."""
-        labels: list[int] = grouping.hard(self.points, k, SEED).labels.tolist()
+        """Each task's cluster, of k-means in `k` clusters; the one of its largest soft membership."""
+        labels: list[int] = self._hard(k).labels.tolist()
         return labels
 
+    def _hard(self, k: int) -> Grouping:
+        return _hard(self.points.contiguous().numpy().tobytes(), len(self.points), k)
 
-def task_maps(rows: pd.DataFrame, group: str, of: str = "multi-task") -> Iterator[TaskMaps]:
-    """The data maps of each seed, in order."""
+    def memberships(self, k: int, fuzziness: float = 2.0) -> NDArray[np.float64]:
+        """(tasks, k) soft memberships."""
+        u: NDArray[np.float64] = grouping.fuzzy_memberships(self.points, self._hard(k).centers, fuzziness).numpy()
+        return u
+
+    def first(self, n: int) -> TaskMaps:
+        """The first `n` tasks alone."""
+        return TaskMaps(self.seed, self.rows[:n], self.points[:n])
+
+    def settled(self, k: int) -> bool:
+        """Whether more starts find no better k-means."""
+        inertia = float((self.points - self._hard(k).centers[self.labels(k)]).square().sum())
+        more = KMeans(k, n_init=MORE, random_state=SEED + 1).fit(self.points.numpy()).inertia_
+        return bool(more >= inertia * (1 - 1e-9))
+
+
+def task_maps(rows: pd.DataFrame, group: str, of: str = "multi-task", column: str = "apart") -> Iterator[TaskMaps]:
+    """The data maps of each seed, in order. column: of the distances."""
     here = rows[(rows.kind == "task") & (rows.group == group) & (rows.of == of)]
     for seed in sorted(here.seed.unique().tolist()):
         own = here[here.seed == seed]
-        yield TaskMaps(seed, own, grouping.coordinates_of_distances(matrix(list(own["apart"]))))
+        yield TaskMaps(seed, own, grouping.coordinates_of_distances(matrix(list(own[column]))))
 
 
 def matrix(texts: Sequence[str]) -> Tensor:
     """(rows, columns) float64 of the numbers that `data_maps` wrote as text."""
     return torch.tensor([[float(word) for word in text.split()] for text in texts], dtype=torch.float64)
-
-
-def memberships(rows: pd.DataFrame, group: str, k: int) -> list[pd.DataFrame]:
-    """For each seed the soft memberships with F = 2, tasks by clusters."""
-    return [
-        pd.DataFrame(grouping.soft(maps.points, k, SEED).memberships.numpy(), index=maps.rows.task)
-        for maps in task_maps(rows, group)
-    ]
 
 
 def agreement(labels: Sequence[int], families: Sequence[str], shuffles: int, seed: int) -> dict[str, float]:
@@ -80,10 +104,9 @@ def softness(rows: pd.DataFrame, groups: Sequence[str], clusters: Sequence[int],
         for maps in task_maps(rows, group):
             silhouette = float(silhouette_score(maps.points.numpy(), maps.labels(k)))
             for f in fuzziness:
-                u = grouping.soft(maps.points, k, SEED, f).memberships
-                entropy = -(u * u.clamp_min(1e-300).log()).sum(1).mean() / np.log(k)
-                line = {"task set": group, "k": k, "F": f, "entropy": float(entropy)}
-                lines.append(line | {"largest membership": float(u.max(1).values.mean()), "silhouette": silhouette})
+                u = maps.memberships(k, f)
+                line = {"task set": group, "k": k, "F": f, "entropy": entropy(u, axis=1).mean() / np.log(k)}
+                lines.append(line | {"largest membership": u.max(1).mean(), "silhouette": silhouette})
     return pd.DataFrame(lines).groupby(["task set", "k", "F"]).mean()
 
 
@@ -95,9 +118,9 @@ def odd_one_out(rows: pd.DataFrame, k: int = 3, task: str = "random") -> pd.Data
     """
     lines = []
     for maps in task_maps(rows, "G2"):
-        own, points = list(maps.rows.task).index(task), maps.points
+        own, points = maps.tasks.index(task), maps.points
         nearest = torch.cdist(points, points).fill_diagonal_(torch.inf).min(1).values
-        labels, soft = maps.labels(k), grouping.soft(points, k, SEED).memberships
+        labels, soft = maps.labels(k), maps.memberships(k)
         lines.append({
             "seed": maps.seed,
             "alone": labels.count(labels[own]) == 1,
@@ -105,7 +128,7 @@ def odd_one_out(rows: pd.DataFrame, k: int = 3, task: str = "random") -> pd.Data
             "iterated": float(grouping.iterated(points, k, SEED).memberships[own].max()),
             "distance ratio": float(nearest[own] / torch.cat([nearest[:own], nearest[own + 1 :]]).max()),
             # Living being and its complement are the first and the fourth of the extra tasks.
-            "complements differ": float((soft[10] - soft[13]).abs().max()),
+            "complements differ": float(abs(soft[10] - soft[13]).max()),
             "families of the ten": float(adjusted_rand_score(maps.families[:10], labels[:10])),
         })  # fmt: skip
     return pd.DataFrame(lines).set_index("seed")
@@ -140,17 +163,42 @@ def two_clusters(rows: pd.DataFrame, split: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(lines).set_index(["maps", "seed"]).sort_index()
 
 
-def together(labels: Sequence[int], families: Sequence[str], first: str, second: str | None = None) -> float:
-    """Share of the pairs of tasks within family `first`, or one of `first` and one of `second`, that share a cluster, minus the
-    share among all pairs of tasks: 0 is what a grouping of the same sizes reaches by chance, on average.
+def alone(labels: Sequence[int]) -> NDArray[np.bool_]:
+    """(tasks,) whether each task is the only one of its cluster."""
+    return np.asarray(np.bincount(labels)[list(labels)] == 1)
+
+
+def together(labels: Sequence[int], first: Sequence[int], second: Sequence[int] | None = None) -> float:
+    """Chance-corrected share of the pairs of tasks within `first`, or one of `first` and one of `second`, in one cluster.
+
+    (share - expected) / (1 - expected), the expected share being that of all pairs of tasks, which is what random sets of tasks
+    have under the same partition: 0 is chance, 1 is all together. first, second: the tasks' numbers.
     """
-    clusters, names = np.asarray(labels), np.asarray(families)
+    clusters = np.asarray(labels)
     same = clusters[:, None] == clusters[None]
-    all_pairs = np.triu(np.ones_like(same), 1)
-    pairs = (names[:, None] == first) & (names[None] == (second or first))
-    if second is None:
-        pairs &= all_pairs
-    return float(same[pairs].mean() - same[all_pairs].mean())
+    expected = same[np.triu_indices(len(clusters), 1)].mean()
+    inside = same[np.ix_(first, first)][np.triu_indices(len(first), 1)] if second is None else same[np.ix_(first, second)]
+    return float((inside.mean() - expected) / (1 - expected)) if expected < 1 else 0.0
+
+
+def members(maps: TaskMaps, family: str) -> list[int]:
+    """The numbers of a family's tasks."""
+    return [i for i, name in enumerate(maps.families) if name == family]
+
+
+def overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Membership that two tasks have in common: the sum over clusters of the smaller one. Both (k,)."""
+    return float(np.minimum(first, second).sum())
+
+
+def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Half the sum of absolute differences of two membership vectors: 0 for the same, 1 for none in common. Both (k,)."""
+    return float(abs(first - second).sum() / 2)
+
+
+def top_two(u: NDArray[np.float64]) -> float:
+    """Share of the membership of some tasks, (tasks, k), that lies in the two clusters that hold most of it."""
+    return float(np.sort(u.mean(0))[-2:].sum())
 
 
 def against_families(rows: pd.DataFrame, group: str, clusters: Sequence[int], shuffles: int = 999) -> pd.DataFrame:
@@ -170,12 +218,13 @@ def against_families(rows: pd.DataFrame, group: str, clusters: Sequence[int], sh
 
 def family_table(rows: pd.DataFrame, group: str, k: int) -> pd.DataFrame:
     """Families by seeds: `together` of each family's pairs."""
-    return pd.DataFrame({
-        maps.seed: {family: together(maps.labels(k), maps.families, family) for family in dict.fromkeys(maps.families)}
-        for maps in task_maps(rows, group)
-    })  # fmt: skip
+    columns = {}
+    for maps in task_maps(rows, group):
+        labels = maps.labels(k)
+        columns[maps.seed] = {family: together(labels, members(maps, family)) for family in dict.fromkeys(maps.families)}
+    return pd.DataFrame(columns)
 
 
-def across(rows: pd.DataFrame, group: str, k: int, first: str, second: str) -> pd.Series[float]:
-    """By seed: `together` of pairs across two families."""
-    return pd.Series({maps.seed: together(maps.labels(k), maps.families, first, second) for maps in task_maps(rows, group)})
+def across(rows: pd.DataFrame, group: str, k: int, first: str, second: str) -> list[float]:
+    """For each seed `together` of the pairs across two families."""
+    return [together(maps.labels(k), members(maps, first), members(maps, second)) for maps in task_maps(rows, group)]

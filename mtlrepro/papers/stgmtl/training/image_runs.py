@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
 from torchvision.models import resnet18
@@ -55,6 +57,7 @@ class ImageTraining:
     device: str = "cpu"
 
 
+@lru_cache(maxsize=8)
 def task_set(group: Group, split: Split, limit: int) -> TaskSet:
     """The first `limit` images of CIFAR; where it is not at hand digits for G1 and G2, and DataMissing for G3."""
     try:
@@ -67,24 +70,26 @@ def task_set(group: Group, split: Split, limit: int) -> TaskSet:
         return digits_tasks(group).of(chosen[:limit])
 
 
-def image_settings(p: Params, group: Group, limits: Mapping[Split, int]) -> dict[str, Any]:
-    """What every setting says of the images of `group` and of the models: limits (see `task_set`), training (arguments of
-    `ImageTraining`) and data, the sets' digests. Raises DataMissing as `task_set` does.
-    """
+def image_settings(p: Params, limits: Mapping[Split, int]) -> dict[str, Any]:
+    """What every setting says of images and models: limits (see `task_set`) and training (arguments of `ImageTraining`)."""
     training = {"epochs": p.epochs, "widths": p.widths, "side": p.side, "device": p.device}
-    data = {split: task_set(group, split, limit).sha256 for split, limit in limits.items()}
-    return {"limits": dict(limits), "training": training, "data": data}
+    return {"limits": dict(limits), "training": training}
 
 
-def provenance(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `results.record` is to know of runs with `settings`, made by `image_settings`: tier, data, and the device."""
-    groups = {setting["group"]: setting for setting in settings}
-    tiers = {task_set(group, "train", setting["limits"]["train"]).tier for group, setting in groups.items()}
-    return {
-        "tier": "paper's data" if tiers == {"paper's data"} else "public stand-in",
-        "data": {f"{group} {split}": digest for group, own in groups.items() for split, digest in own["data"].items()},
-        "device": str(choose(settings[0]["training"]["device"])),
-    }
+def digests(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Name -> sha256 of the task sets that runs with `settings` read. Raises DataMissing as `task_set` does."""
+    return {f"{group} {split}": images.sha256 for (group, split), images in _task_sets(settings).items()}
+
+
+def tier(settings: Sequence[Mapping[str, Any]]) -> str:
+    """The data tier of runs with `settings`."""
+    tiers = {images.tier for images in _task_sets(settings).values()}
+    return "paper's data" if tiers == {"paper's data"} else "public stand-in"
+
+
+def _task_sets(settings: Sequence[Mapping[str, Any]]) -> dict[tuple[Group, Split], TaskSet]:
+    limits = {(setting["group"], split): limit for setting in settings for split, limit in setting["limits"].items()}
+    return {(group, split): task_set(group, split, limit) for (group, split), limit in limits.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +121,12 @@ def prepared(training: ImageTraining, train: TaskSet, *others: TaskSet) -> list[
 def _pooled(images: NDArray[np.uint8], side: int) -> Tensor:
     picture = torch.tensor(images).permute(0, 3, 1, 2).to(NETWORK)
     return avg_pool2d(picture, picture.shape[-1] // side) if picture.shape[-1] > side else picture
+
+
+def f1(probabilities: Tensor, labels: Tensor) -> NDArray[np.float64]:
+    """(tasks,) F1 of the positive class at threshold 1/2; 0 where nothing is positive. Both (tasks, n)."""
+    predicted, truth = probabilities.cpu().numpy() > 0.5, labels.cpu().numpy() > 0.5
+    return np.array([f1_score(t, p, zero_division=0) for t, p in zip(truth, predicted, strict=True)])
 
 
 @dataclass(frozen=True, eq=False)
