@@ -10,24 +10,24 @@ import torch
 from mtlrepro.device import generator
 from mtlrepro.methods.grouping_baselines import effective_models
 from mtlrepro.papers.stgmtl import tab1_models
-from mtlrepro.papers.stgmtl.tab1_models import Costs, Problem, Setup
+from mtlrepro.papers.stgmtl.tab1_models import Costs, GroupTraining, TaskData
 
-SETUP = Setup(epochs=4, hidden=4, batch=10)
+TRAINING = GroupTraining(epochs=4, hidden=4, batch=10)
 STEPS = 4 * 4  # of 35 points in batches of 10
 
 
 @pytest.fixture(scope="module")
-def problem():
+def data():
     g = generator(0)
     inputs = {part: torch.randn(35, 5, generator=g) for part in tab1_models.PARTS}
     truth = torch.randn(3, 5, generator=g)
     labels = {part: (truth @ x.T > 0.5).float() for part, x in inputs.items()}
-    return Problem(inputs, labels, torch.tensor([1.0, 2.0, 3.0]), ("a", "b", "c"))
+    return TaskData(inputs, labels, torch.tensor([1.0, 2.0, 3.0]))
 
 
 @pytest.fixture(scope="module")
-def rows(problem):
-    return {row["method"]: row for row in tab1_models.compare(problem, seed=1, clusters=2, setup=SETUP)}
+def rows(data):
+    return {row["method"]: row for row in tab1_models.compare(data, seed=1, clusters=2, training=TRAINING)}
 
 
 def test_models_trained_are_those_of_table_1_and_passes_follow(rows):
@@ -51,10 +51,10 @@ def test_every_method_places_every_task_once(rows):
     assert rows["mtl"]["test_loss"] == pytest.approx(rows["mtl"]["random_loss"])  # one way only to make one group of three
 
 
-def test_recording_changes_no_training_and_sees_every_point_once_an_epoch(problem):
+def test_recording_changes_no_training_and_sees_every_point_once_an_epoch(data):
     group = (0, 2)
-    plain, none = tab1_models.train_group(problem, group, 1, SETUP, Costs())
-    recorded, snapshots = tab1_models.train_group(problem, group, 1, SETUP, Costs(), record=True)
+    plain, none = tab1_models.train_group(data, group, 1, TRAINING, Costs())
+    recorded, snapshots = tab1_models.train_group(data, group, 1, TRAINING, Costs(), record=True)
     for part in ("valid", "test"):
         torch.testing.assert_close(plain[part], recorded[part], equal_nan=True)
         assert plain[part].isnan().tolist() == [False, True, False]
@@ -63,21 +63,20 @@ def test_recording_changes_no_training_and_sees_every_point_once_an_epoch(proble
     assert all(s.mean.shape == (2, 35) and s.mean.min() > 0 and s.mean.max() < 1 and s.std.max() > 0 for s in snapshots)
 
 
-def test_test_data_change_no_choice(problem, rows):
-    other = replace(problem, labels=problem.labels | {"test": 1 - problem.labels["test"]})
-    again = {row["method"]: row for row in tab1_models.compare(other, seed=1, clusters=2, setup=SETUP)}
+def test_test_data_change_no_choice(data, rows):
+    other = replace(data, labels=data.labels | {"test": 1 - data.labels["test"]})
+    again = {row["method"]: row for row in tab1_models.compare(other, seed=1, clusters=2, training=TRAINING)}
     for method, row in rows.items():
         assert again[method]["groups"] == row["groups"]
         assert again[method]["test_loss"] != row["test_loss"]
 
 
 def test_digits_are_split_into_parts_with_a_constant_input():
-    made = tab1_models.digits_problem(5, seed=0)
-    assert made.names == tuple("01234")
-    assert {part: tuple(x.shape) for part, x in made.inputs.items()} == {
+    data = tab1_models.digits_data(5, seed=0)
+    assert {part: tuple(x.shape) for part, x in data.inputs.items()} == {
         "train": (1078, 65),
         "valid": (359, 65),
         "test": (360, 65),
     }
-    assert made.labels["train"].shape == (5, 1078)
-    assert all((x[:, -1] == 1).all() and x.max() == 1 for x in made.inputs.values())
+    assert data.labels["train"].shape == (5, 1078)
+    assert all((x[:, -1] == 1).all() and x.max() == 1 for x in data.inputs.values())
