@@ -8,14 +8,14 @@ import math
 import pytest
 
 from mtlrepro.methods.cotask import combine_tasks
-from mtlrepro.papers.cotask import fig3_possible_mappings
+from mtlrepro.papers.cotask import fig3_possible_mappings, fig3_possible_mappings_report
 from mtlrepro.papers.cotask.data.cifar_mtl import digits_mtl
 
 
 def test_laws_hold_on_digits_and_each_broken_one_is_noticed(monkeypatch):
     """Laws: no violation by the generator; a swapped mapping, a record too few and a foreign record are each counted."""
     tasks = digits_mtl(0).tasks
-    assert fig3_possible_mappings.try_laws(tasks, 1) == {"n": 1, "mapping": 0, "labels": 0, "size": 0, "own": 0}
+    assert fig3_possible_mappings.violations(tasks, 1) == {"n": 1, "mapping": 0, "labels": 0, "size": 0, "own": 0}
     made = combine_tasks(tasks, 1, 1)[0]
     rows, labels = made.parts["train"]
     foreign = rows.copy()
@@ -31,21 +31,21 @@ def test_laws_hold_on_digits_and_each_broken_one_is_noticed(monkeypatch):
     }
     for law, wrong in broken.items():
         monkeypatch.setattr(fig3_possible_mappings, "combine_tasks", lambda *_, wrong=wrong: [wrong])
-        assert fig3_possible_mappings.try_laws(tasks, 1)[law] == 1
+        assert fig3_possible_mappings.violations(tasks, 1)[law] == 1
 
 
 def test_counts_reach_the_closed_form_and_ways_are_equally_likely():
-    found = fig3_possible_mappings.try_counts(3, 3, 12, 5)
+    found = fig3_possible_mappings.count(seed=5, tasks=3, classes=3, per_task=12)
     assert (found["distinct"], found["closed"], found["draws"]) == (18, 18, 12 * 18)
     assert found["p"] > 1e-3
 
 
 def test_the_fourth_pattern_is_never_made_and_isolates_both():
     """Laws: three of four patterns; the smaller class of "not a or not b" is p q, of "a or not b" it is (1 - p) q."""
-    made = {row["pattern"]: row["made"] for row in fig3_possible_mappings.try_patterns(4, 20, 0)}
+    made = {row["pattern"]: row["made"] for row in fig3_possible_mappings.pattern(seed=0, labels=4, seeds=20)}
     assert made.pop("not a or not b") == 0
     assert min(made.values()) > 0
-    found = {row["pattern"]: row["smaller"] for row in fig3_possible_mappings.smaller_class({"a": 0.2, "b": 0.1})}
+    found = fig3_possible_mappings_report.smaller_class({"a": 0.2, "b": 0.1}).set_index("pattern")["smaller"]
     assert found["not a or not b"] == pytest.approx(0.02)
     assert found["a or not b"] == pytest.approx(0.08)
     assert found["a or b"] == pytest.approx(0.28)
@@ -53,5 +53,7 @@ def test_the_fourth_pattern_is_never_made_and_isolates_both():
 
 def test_bell_numbers():
     """Pinned values, and B_{n+1} = sum over k of (n choose k) B_k."""
-    assert [fig3_possible_mappings.bell(n) for n in range(8)] == [1, 1, 2, 5, 15, 52, 203, 877]
-    assert fig3_possible_mappings.bell(21) == sum(math.comb(20, k) * fig3_possible_mappings.bell(k) for k in range(21))
+    assert [fig3_possible_mappings_report.bell(n) for n in range(8)] == [1, 1, 2, 5, 15, 52, 203, 877]
+    assert fig3_possible_mappings_report.bell(21) == sum(
+        math.comb(20, k) * fig3_possible_mappings_report.bell(k) for k in range(21)
+    )
