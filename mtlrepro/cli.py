@@ -37,7 +37,7 @@ def list_exhibits(
 
     entries: list[dict[str, Any]] = []
     for exhibit in exhibits.everything(paper):
-        verdicts = {profile: results.judgement(exhibit.id, profile).verdict for profile in results.available(exhibit.id)}
+        verdicts = {profile: results.judged(exhibit.id, profile).verdict for profile in results.available(exhibit.id)}
         notebook = f"notebooks/{exhibit.notebook}.ipynb" if exhibit.notebook else "planned"
         shown = {"id": exhibit.id, "title": exhibit.title, "kind": exhibit.kind, "tier": exhibit.tier}
         entries.append(shown | {"notebook": notebook, "verdicts": verdicts})
@@ -89,13 +89,26 @@ def verdicts(as_json: Annotated[bool, typer.Option("--json", help="machine-reada
     from mtlrepro import results
 
     judged = [
-        results.judgement(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
+        results.judged(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
     ]
     if as_json:
         print(json.dumps([judgement.record() for judgement in judged], indent=1, ensure_ascii=False))
         return
     for judgement in judged:
         print(judgement)
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
+    """Each recorded result: current, stale (since which change), or never recorded."""
+    from mtlrepro.results.status import status as listed
+
+    entries = listed()
+    if as_json:
+        print(json.dumps([entry.as_dict() for entry in entries], indent=1, ensure_ascii=False))
+        return
+    for entry in entries:
+        print(entry)
 
 
 @app.command()

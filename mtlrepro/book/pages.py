@@ -28,7 +28,7 @@ import yaml
 from mtlrepro import exhibits, parameters, paths
 from mtlrepro.errors import MtlreproError
 from mtlrepro.files import write_text
-from mtlrepro.results.shown import METADATA
+from mtlrepro.results.page import METADATA
 
 # nbformat's NotebookNode, a dict with attributes: it carries no types.
 Cell = Any
@@ -125,9 +125,14 @@ def collect(folder: Path | None = None) -> list[Page]:
         text = nbformat.writes(notebook) + "\n"
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             write_text(target, text)
-    write_text(toc_file(), yaml.safe_dump(contents([page.name for page in pages]), sort_keys=False))
-    write_text(toc_file().with_name("references.bib"), bibliography())
+    write_contents([page.name for page in pages], toc_file().parent)
     return pages
+
+
+def write_contents(names: list[str], folder: Path) -> None:
+    """Write what is generated beside the pages `names`: the table of contents into `folder`, and the bibliography."""
+    write_text(folder / "_toc.yml", yaml.safe_dump(contents(names), sort_keys=False))
+    write_text(paths.book() / "_build" / "references.bib", bibliography())
 
 
 def contents(names: list[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from yaml.constructor import SafeConstructor
 
 from mtlrepro import paths
 from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.files import SAFE_YAML
 
 
 def _relative(path: str) -> str:
@@ -164,10 +165,6 @@ class Manifest(_Strict):
 # --- reading the YAML -------------------------------------------------------------------------------------------------
 
 
-# The safe loader, in C where PyYAML was built with it (ten times faster on the longest manifest).
-_SAFE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
 def _line(node: yaml.Node, where: tuple[int | str, ...]) -> int:
     """Line of the field `where`, or of the nearest thing around it that exists."""
     line = node.start_mark.line + 1
@@ -201,7 +198,7 @@ def read_manifest(file: Path) -> Manifest:
     shown = f"{file.parent.name}/{file.name}"
     text = file.read_text(encoding="utf-8")
     try:
-        node = yaml.compose(text, Loader=_SAFE)
+        node = yaml.compose(text, Loader=SAFE_YAML)
         content = SafeConstructor().construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

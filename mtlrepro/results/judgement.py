@@ -171,11 +171,6 @@ class Judgement:
         claims = "; ".join(f"{judged.claim.id}: {judged}" for judged in self.claims if judged.claim.primary)
         return f"{self.exhibit} [{self.profile}, {self.tier}]: {self.verdict}" + (f" ({claims})" if claims else "")
 
-    def _repr_html_(self) -> str:
-        from mtlrepro.results.verdict_box import verdict_box
-
-        return verdict_box(self, "live")
-
     def record(self) -> dict[str, Any]:
         """Plain data without NaN or infinity, for ``mtlrepro verdicts --json``."""
         return {

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
+from mtlrepro.registered_claims import EffectClaim, registered
 from mtlrepro.results.gates import Gate
 from mtlrepro.results.judgement import Measured, StatementTrials, judge, judged_effects
 from mtlrepro.results.outcomes import Outcome, Trials, Verdict
-from mtlrepro.results.registered_claims import EffectClaim, registered
 
 CLAIM = {
     "id": "gain", "says": "s", "where": "Table 1", "quote": "q", "primary": True, "estimand": "e", "protocol": "p",
