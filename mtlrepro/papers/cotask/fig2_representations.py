@@ -28,23 +28,24 @@ from mtlrepro.parameters import Params
 Features = tuple[NDArray[np.float64], Ints]
 
 
+def first_data(p: Params) -> PreparedImages:
+    """The first seed's data, whose digests and tier are all seeds'."""
+    return cifar_training.prepared_images(p.first_seed, 0.0, CifarTraining(**cifar_training.training_settings(p)))
+
+
 def settings(p: Params) -> list[dict[str, Any]]:
     """One setting per seed; the first one also gives the images of the picture."""
     training = cifar_training.training_settings(p)
-    data = cifar_training.prepared_images(p.first_seed, 0.0, CifarTraining(**training))
-    auxiliary = 1 if data.stand_in else p.auxiliary
-    fixed = {"auxiliary": auxiliary, "training": training, "data": data.sha256}
+    auxiliary = 1 if first_data(p).stand_in else p.auxiliary
+    fixed = {"auxiliary": auxiliary, "training": training}
     return [{"seed": p.first_seed + i, "shown": 0 if i else p.shown} | fixed for i in range(p.seeds)]
 
 
-def representations(
-    seed: int, auxiliary: int, shown: int, training: dict[str, Any], data: dict[str, str]
-) -> list[dict[str, Any]]:
+def representations(seed: int, auxiliary: int, shown: int, training: dict[str, Any]) -> list[dict[str, Any]]:
     """One row per state and measure: before training, after multi-task training, after CO-TASK with as many steps in all, and
     after CO-TASK by the paper's rule, with more.
 
-    shown: images per class of the first auxiliary task's parents that get a row of measure "image" each. data: sha256 of each
-    data set, so that other data are other runs.
+    shown: images per class of the first auxiliary task's parents that get a row of measure "image" each.
     """
     how = CifarTraining(**training)
     prepared = cifar_training.prepared_images(seed, 0.0, how)
@@ -141,7 +142,9 @@ def class_means(tested: Sequence[Features], task: int) -> NDArray[np.float64]:
     """(classes, d) means of a task's classes, about the mean of all tasks' images."""
     features, labels = tested[task]
     middle = np.concatenate([each for each, _ in tested]).mean(0)
-    return np.stack([features[labels == c].mean(0) for c in range(int(labels.max()) + 1)]) - middle
+    means = np.stack([features[labels == c].mean(0) for c in range(int(labels.max()) + 1)])
+    centred: NDArray[np.float64] = means - middle
+    return centred
 
 
 def merged_cosine(first: NDArray[np.float64], second: NDArray[np.float64], mapping: Ints) -> float:

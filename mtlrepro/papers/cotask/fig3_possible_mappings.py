@@ -32,22 +32,21 @@ def task_set(source: str) -> ImageTasks:
 
 def settings(p: Params) -> list[dict[str, Any]]:
     """Settings of four drawn mappings, of the counts and of the sign patterns."""
-    data = {"source": p.source, "data": task_set(p.source).sha256}
     return [
-        *({"kind": "mapping", "seed": seed} | data for seed in range(4)),
+        *({"kind": "mapping", "seed": seed, "source": p.source} for seed in range(4)),
         *({"kind": "count", "seed": 0, "tasks": n, "classes": k, "per_task": p.per_task} for n, k in p.sizes),
         *({"kind": "pattern", "seed": 0, "labels": n, "seeds": 40} for n in (2, 5, 18)),
     ]
 
 
-def measured(kind: str, seed: int, **options: Any) -> Any:
+def rows_of(kind: str, seed: int, **options: Any) -> Any:
     """The rows of one setting. kind: mapping, count or pattern, what the setting measures."""
     measures: dict[str, Callable[..., Any]] = {"mapping": mapping, "count": count, "pattern": pattern}
     return measures[kind](seed=seed, **options)
 
 
-def mapping(seed: int, source: str, data: dict[str, str]) -> list[dict[str, Any]]:
-    """The generator's first auxiliary task, one row per merged class. data: sha256, so that other data are other runs."""
+def mapping(seed: int, source: str) -> list[dict[str, Any]]:
+    """The generator's first auxiliary task, one row per merged class."""
     names = {"auxiliary task": "task", "merged class": "z", "of the first": "first", "of the second": "second"}
     lines = combine_tasks(task_set(source).tasks, 1, seed)[0].lines()
     return [{names.get(key, key): value for key, value in line.items()} for line in lines]

@@ -20,9 +20,8 @@ def draw(rows: pd.DataFrame) -> Figure:
     colors = [plots.COLORS[name] for name in ("blue", "vermillion", "green", "purple", "orange")]
     for ax, (_, group) in zip(axes.flat, rows[rows.kind == "mapping"].groupby("seed"), strict=True):
         places = [{name: y for y, name in enumerate(sorted(map(str, group[side])))} for side in ("first", "second")]
-        for row in group.itertuples():
-            left, right = places[0][str(row.first)], places[1][str(row.second)]
-            z = int(row.z) % 5
+        for one, other, number in zip(group["first"], group["second"], group["z"], strict=True):
+            left, right, z = places[0][str(one)], places[1][str(other)], int(number) % 5
             ax.plot([0, 1], [left, right], markersize=8, linewidth=2.2, color=colors[z], marker=plots.MARKERS[z])
         for names, x, align in zip(places, (-0.08, 1.08), ("right", "left"), strict=True):
             for name, y in names.items():
@@ -35,16 +34,18 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 def first_mapping(rows: pd.DataFrame) -> pd.DataFrame:
     """The first drawn auxiliary task: which classes each merged class holds, and how many records of each part."""
-    shown = rows[(rows.kind == "mapping") & (rows.seed == 0)][["task", "z", "first", "second", "train", "valid", "test"]]
-    whole = shown.astype(dict.fromkeys(("z", "train", "valid", "test"), int))
-    return whole.rename(columns={"first": "one class", "second": "the other"})
+    shown = rows[(rows.kind == "mapping") & (rows.seed == 0)][["first", "second", "train", "valid", "test"]]
+    whole = shown.astype(dict.fromkeys(("train", "valid", "test"), int)).reset_index(drop=True)
+    names = {"first": "a class of the first task", "second": "with a class of the second"}
+    return whole.rename(columns=names | {part: f"records, {part}" for part in ("train", "valid", "test")})
 
 
 def count_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Distinct auxiliary tasks seen beside the closed form."""
     shown = rows[rows.kind == "count"][["tasks", "classes", "draws", "distinct", "closed", "p"]]
     whole = shown.astype(dict.fromkeys(("tasks", "classes", "draws", "distinct", "closed"), int))
-    return whole.rename(columns={"distinct": "distinct ones seen", "closed": "closed form", "p": "p, equally likely"})
+    named = whole.rename(columns={"distinct": "distinct ones seen", "closed": "closed form", "p": "p, equally likely"})
+    return named.reset_index(drop=True)
 
 
 def bell(n: int) -> int:
@@ -71,7 +72,7 @@ def space_table(tasks: int = 20, classes: int = 5) -> pd.DataFrame:
         "two or more tasks, one class of each": f"{groups:.1e}",
         f"any merging of the {tasks * classes} classes": f"{bell(tasks * classes):.1e}",
     }
-    return pd.DataFrame({"auxiliary tasks": counts})
+    return pd.DataFrame({"auxiliary tasks": counts}).rename_axis("what is merged")
 
 
 def smaller_class(shares: dict[str, float]) -> pd.DataFrame:
@@ -88,8 +89,8 @@ def smaller_class(shares: dict[str, float]) -> pd.DataFrame:
 def pattern_table(rows: pd.DataFrame) -> pd.DataFrame:
     """How often each pattern was made, and its smaller class over the ten pairs of Table 2's labels."""
     times = rows[rows.kind == "pattern"].pivot(index="pattern", columns="labels", values="made").astype(int)
-    times.columns = [f"made, {int(n)} labels" for n in times]
+    times.columns = [f"made, {n} labels" for n in times.columns.astype(int)]
     # One record in r has the label (errata).
     shares = {name: 1 / ratio for name, ratio in results.paper_values("cotask/tab2").items()}
     smaller = smaller_class(shares).groupby("pattern")["smaller"].agg(["min", "median", "max"])
-    return times.join(smaller.rename(columns=lambda name: f"smaller class, {name}")).loc[list(PATTERNS)]
+    return times.join(smaller.rename(columns=lambda name: f"smaller class, {name}")).loc[list(PATTERNS)].rename_axis("pattern")

@@ -55,7 +55,8 @@ class ClassMoments:
 
         def right(classes: Ints, sign: int) -> Floats:
             scores = sign * (self.tests[classes] @ weights[:, None])[..., 0]
-            return np.nanmean(np.where(np.isnan(scores), np.nan, scores > 0), (1, 2))
+            shares: Floats = np.nanmean(np.where(np.isnan(scores), np.nan, scores > 0), (1, 2))
+            return shares
 
         accuracy: Floats = (right(positive, 1) + right(negative, -1)) / 2
         return accuracy

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import torch
 from scipy import stats
 from torch import Tensor
@@ -41,7 +40,7 @@ def settings(p: Params) -> list[dict[str, Any]]:
     ]
 
 
-def measured(kind: str, seed: int, **options: Any) -> list[dict[str, Any]]:
+def rows_of(kind: str, seed: int, **options: Any) -> list[dict[str, Any]]:
     """The rows of one setting. kind: share, major or rate, what the setting measures."""
     measures: dict[str, Callable[..., list[dict[str, Any]]]] = {"share": shares, "major": by_major, "rate": rates}
     return measures[kind](seed=seed, **options)
@@ -182,7 +181,7 @@ def _forever(batches: DataLoader[Any]) -> Iterator[Any]:
 PIPELINES = {"ours": task_aware, "loader": loader, "loader of batches": batched_loader}
 
 
-def throughput(data: LabelledRecords, batch: int, turns: int, seed: int) -> pd.DataFrame:
+def throughput(data: LabelledRecords, batch: int, turns: int, seed: int) -> list[dict[str, float]]:
     """One line per turn: batches a second of processor time of each pipeline, and how many times the loaders' rate ours is.
 
     The pipelines take turns of BLOCK batches each, after one turn that is not counted; most of what a loader does at the start
@@ -199,10 +198,10 @@ def throughput(data: LabelledRecords, batch: int, turns: int, seed: int) -> pd.D
             speed[name] = BLOCK / (time.process_time() - start)
         if turn >= 0:
             lines.append(speed | {f"times the {name}": speed["ours"] / speed[name] for name in list(PIPELINES)[1:]})
-    return pd.DataFrame(lines)
+    return lines
 
 
 def rates(seed: int, what: str, records: int, turns: int) -> list[dict[str, Any]]:
     """`throughput` of batches of 128 for 18 tasks and one kind of RECORDS, one row per turn."""
     data = random_records(records, 18, RECORDS[what], seed)
-    return [{"turn": turn} | line for turn, line in enumerate(throughput(data, 128, turns, seed).to_dict("records"))]
+    return [{"turn": turn} | line for turn, line in enumerate(throughput(data, 128, turns, seed))]

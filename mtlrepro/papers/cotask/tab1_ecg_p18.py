@@ -28,9 +28,14 @@ RECORDS = 312_888
 METHODS = ("Single-Task", "Multi-task", "CO-TASK", "CO-TASK, multi-task's steps")
 
 
+def first_recordings(p: Params) -> ecg.EcgSet:
+    """The first seed's generated set."""
+    return recordings("p18", p.records, p.first_seed, p.hertz, p.seconds)
+
+
 def data_digests(p: Params) -> dict[str, str]:
     """sha256 of the first seed's generated recordings, and of LUDB where it is at hand and `p.folds` asks for it."""
-    digests = {"ecg_p18, generated, first seed": recordings("p18", p.records, p.first_seed, p.hertz, p.seconds).sha256}
+    digests = {"ecg_p18, generated, first seed": first_recordings(p).sha256}
     if p.folds and places.find("ludb"):
         digests["ludb"] = recordings("ludb", 200, 0, p.hertz, p.seconds).sha256
     return digests
@@ -48,14 +53,14 @@ def settings(p: Params) -> list[dict[str, Any]]:
             for method in METHODS
         ),
     ]
-    if not (digest := data_digests(p).get("ludb")):
+    if not (p.folds and places.find("ludb")):
         return generated
     tasks = len(recordings("ludb", 200, 0, p.hertz, p.seconds).names)
-    real = fixed | {"folds": p.folds, "auxiliary": min(p.auxiliary, tasks), "data": digest}
+    real = fixed | {"folds": p.folds, "auxiliary": min(p.auxiliary, tasks)}
     return generated + [{"kind": "ludb", "method": method, "seed": p.first_seed} | real for method in METHODS]
 
 
-def measured(kind: str, **options: Any) -> list[dict[str, Any]]:
+def rows_of(kind: str, **options: Any) -> list[dict[str, Any]]:
     """The rows of one setting. kind: label (Table 1), p18 or ludb (Table 7)."""
     measures: dict[str, Callable[..., list[dict[str, Any]]]] = {"label": label_counts, "p18": p18, "ludb": ludb}
     return measures[kind](**options)
@@ -94,9 +99,9 @@ def p18(
 
 
 def ludb(
-    method: str, seed: int, folds: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any], data: str
+    method: str, seed: int, folds: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """One method on LUDB by patient-level cross-validation: a row per fold. data: its sha256."""
+    """One method on LUDB by patient-level cross-validation: a row per fold."""
     how, real = EcgTraining(**training), recordings("ludb", 200, 0, hertz, seconds)
     rows = []
     for fold, parts in enumerate(ecg.patient_folds(real.patients, folds, seed)):

@@ -56,7 +56,7 @@ def settings(p: Params) -> list[dict[str, Any]]:
     return listed
 
 
-def measured(kind: str, **options: Any) -> list[dict[str, Any]]:
+def rows_of(kind: str, **options: Any) -> list[dict[str, Any]]:
     """The rows of one setting. kind: label (Table 2), linear, or test (Table 8 and Figure 4)."""
     measures: dict[str, Callable[..., list[dict[str, Any]]]] = {"label": label_counts, "linear": linear, "test": tested}
     return measures[kind](**options)

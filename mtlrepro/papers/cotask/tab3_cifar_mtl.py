@@ -8,6 +8,7 @@ from typing import Any, Literal
 from mtlrepro.papers.cotask.training.cifar_training import (
     IMAGES_OF_A_CLASS,
     CifarTraining,
+    PreparedImages,
     Rule,
     accuracy_with_own_statistics,
     prepared_images,
@@ -21,12 +22,16 @@ Variant = Literal["standard", "half", "double"]
 Arm = tuple[str, str, int, Rule, float, Variant]
 
 
+def first_data(p: Params) -> PreparedImages:
+    """The first seed's data, whose digests and tier are all seeds'."""
+    return prepared_images(p.first_seed, 0.0, CifarTraining(**training_settings(p)))
+
+
 def settings(p: Params) -> list[dict[str, Any]]:
     """One setting per training and seed: Table 3, Figure 5, Tables 5 and 6 at equal steps and by the paper's rule, then what the
     gates need: half of the images for every seed, twice the epochs for the first."""
     training = training_settings(p)
-    data = prepared_images(p.first_seed, 0.0, CifarTraining(**training))
-    few, counts = (1, []) if data.stand_in else (p.auxiliary, sorted(set(p.counts) - {0, p.auxiliary}))
+    few, counts = (1, []) if first_data(p).stand_in else (p.auxiliary, sorted(set(p.counts) - {0, p.auxiliary}))
     rules: tuple[Rule, Rule] = ("equal", "paper")
     pair = (("multi", 0), ("cotask", few))
     arms: list[Arm] = [
@@ -47,7 +52,7 @@ def settings(p: Params) -> list[dict[str, Any]]:
     ]  # fmt: skip
     names = ("method", "baseline", "auxiliary", "rule", "noise", "variant")
     return [
-        dict(zip(names, arm, strict=True)) | {"seed": p.first_seed + i, "training": training, "data": data.sha256}
+        dict(zip(names, arm, strict=True)) | {"seed": p.first_seed + i, "training": training}
         for arm in arms
         for i in range(1 if arm[-1] == "double" else p.seeds)
     ]
@@ -62,13 +67,11 @@ def accuracies(
     variant: Variant,
     seed: int,
     training: dict[str, Any],
-    data: dict[str, str],
 ) -> list[dict[str, Any]]:
     """One row per major task.
 
     accuracy: on its test images, `tested` of them. own: the same with batch statistics of its own images. steps: of all tasks.
-    spread, moved: of the task weights, see `Trained`. method: single, multi or cotask. data: sha256 of each data set, so that
-    other data are other runs.
+    spread, moved: of the task weights, see `Trained`. method: single, multi or cotask.
     """
     how = _varied(CifarTraining(**training), variant)
     prepared = prepared_images(seed, noise, how)

@@ -1,4 +1,4 @@
-"""CO-TASK's trainings: budget rules, augmentation, own batch statistics, and the measures of the representation."""
+"""CO-TASK's trainings: budget rules, augmentation and own batch statistics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.cotask import combine_tasks
-from mtlrepro.papers.cotask import fig2_representations as representation
 from mtlrepro.papers.cotask.data.cifar_mtl import digits_mtl
 from mtlrepro.papers.cotask.training import cifar_training
 from mtlrepro.papers.cotask.training.cifar_training import CifarTraining, PreparedImages
@@ -101,53 +100,3 @@ def test_augmented_images_are_crops_and_flips_of_the_padded_ones():
     found = torch.stack([(made == each).flatten(1).all(1) for crop in crops for each in (crop, crop.flip(-1))])
     assert found.any(0).all()
     assert not (made == images).flatten(1).all(1).all()
-
-
-def test_classes_that_merge_perfectly_have_togetherness_one_and_unrelated_ones_none():
-    """1 where merged classes have equal means; 0 where every pair of classes is as far apart; an offset of a task lowers it."""
-    means, labels = 5 * np.eye(4), np.repeat(np.arange(4), 3)
-    mapping = np.stack([np.arange(4), [2, 0, 3, 1]], 1)
-    other = np.empty((12, 4))
-    for z in range(4):
-        other[labels == mapping[z, 1]] = means[mapping[z, 0]]
-    alike = representation.togetherness((means[labels], labels), (other, labels), mapping)
-    apart = representation.togetherness((means[labels], labels), (other + 100.0, labels), mapping)
-    assert alike == pytest.approx(1)
-    assert 0 < apart < 0.01
-    with pytest.raises(BadValue):
-        representation.togetherness((means[labels], labels), (other, labels), mapping[:1])
-
-
-def test_variance_between_tasks_is_none_for_one_cloud_and_all_for_points():
-    rng = np.random.default_rng(0)
-    cloud, labels = rng.standard_normal((60, 3)), np.arange(60) % 5
-    assert representation.between_tasks([(cloud, labels), (cloud, labels)]) == pytest.approx(0)
-    assert representation.between_tasks([(np.zeros((4, 2)), labels[:4]), (np.ones((4, 2)), labels[:4])]) == pytest.approx(1)
-    far = [(cloud, labels), (cloud + 3.0, labels)]
-    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    turned = [(2 * found @ turn + 7, own) for found, own in far]
-    assert representation.between_tasks(turned) == pytest.approx(representation.between_tasks(far))
-
-
-def test_measures_tell_separate_classes_from_mixed_ones():
-    """Probe and silhouette are near 1 for clusters far apart and at chance or below 0.1 for labels at random."""
-    rng = np.random.default_rng(1)
-    labels = np.arange(100) % 5
-    clear = [(20 * np.eye(5)[labels] + 0.1 * rng.standard_normal((100, 5)), labels)]
-    mixed = [(rng.standard_normal((100, 5)), labels)]
-    assert representation.probe(clear, clear) == 1
-    assert representation.separation(clear) > 0.9
-    assert representation.separation(mixed) < 0.1
-    assert representation.probe(mixed, [(rng.standard_normal((100, 5)), labels)]) < 0.45
-
-
-def test_plane_shows_as_many_images_of_each_class_as_asked_for(digits, trained):
-    (auxiliary,) = combine_tasks(digits.tasks, 1, 3)
-    lines = representation.plane(trained["multi"].model, digits, auxiliary, 4)
-    assert len(lines) == 4 * 2 * 5
-    for line in lines:
-        parent = next(task for task in auxiliary.parents if task.name == line["parent"])
-        side = auxiliary.parents.index(parent)
-        assert parent.classes[auxiliary.mapping[line["merged"], side]] == line["class"]
-    found = representation.measures(trained["multi"].model, digits, [auxiliary])
-    assert found["probe"] > 0.5 > found["between tasks"]

@@ -10,6 +10,7 @@ of this process; the pipelines take turns, and a ratio is the median of the rati
 
 import itertools
 
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -51,7 +52,7 @@ def test_throughput_beside_weighted_random_sampler_and_dataloader(benchmark, wha
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     data = random_records(SIZE, TASKS, RECORDS[what], seed=0)
-    speed = throughput(data, batch=128, turns=TURNS, seed=0)
+    speed = pd.DataFrame(throughput(data, batch=128, turns=TURNS, seed=0))
     pipeline = task_aware(data, 128, generator(0))
     benchmark.pedantic(lambda: next(pipeline), rounds=200)
     benchmark.extra_info |= {"what": what, "median": speed.median().to_dict()}

@@ -137,7 +137,7 @@ def train(
     if baseline not in BASELINES:
         raise BadValue(f"baseline must be one of {', '.join(BASELINES)}, not {baseline!r}.")
     own = [data.tasks[i] for i in major] if major else list(data.tasks)
-    combined = list(combine_tasks(own, auxiliary, seed)) if auxiliary else []
+    combined = list[Task](combine_tasks(own, auxiliary, seed)) if auxiliary else []
     tasks = own if rule == "as long" else own + combined
     counts = _full_batches(tasks, training.batch)
     if rule == "equal":

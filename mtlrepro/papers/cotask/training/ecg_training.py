@@ -140,7 +140,7 @@ def train(
 
     def batches(_: int) -> Iterator[Batch]:
         sequence = schedule(repeats, order)
-        drawn, _ = draws.draw(sequence.to(place))
+        drawn = draws.draw(sequence.to(place))[0]
         for task, records in zip(sequence.tolist(), drawn, strict=True):
             yield Batch(signals[records], labels[records, task].float(), task)
 
