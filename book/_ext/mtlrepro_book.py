@@ -1,8 +1,8 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
 Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``data-sets``, ``errata``,
-``papers``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site
-self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
+``papers``, ``lessons``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the
+site self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
 """
 
 from __future__ import annotations
@@ -99,14 +99,21 @@ def subscripts(text: str) -> str:
     return re.sub(r"\b([A-Za-z])_([a-z0-9])\b", r"<i>\1</i><sub>\2</sub>", escape(text))
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], label: str, kind: str = "") -> str:
-    """A table inside a box of its own that scrolls where the screen is narrow. Cells are HTML."""
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]], label: str, kind: str = "") -> str:
+    """A table in a box that scrolls where the screen is narrow. Cells are HTML; a mapping among them gives the row's marks."""
     columns = "".join(f'<th scope="col">{name}</th>' for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        f"<tr{_marks(row)}>" + "".join(f"<td>{cell}</td>" for cell in row if isinstance(cell, str)) + "</tr>" for row in rows
+    )
     return (
         f'<div class="table-scroll" role="region" tabindex="0" aria-label="{escape(label, quote=True)}">'
         f'<table class="book-table {kind}"><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _marks(row: Sequence[Any]) -> str:
+    pairs = [pair for cell in row if not isinstance(cell, str) for pair in cell.items()]
+    return "".join(f' data-{name}="{escape(value, quote=True)}"' for name, value in pairs)
 
 
 class BookDirective(SphinxDirective):
@@ -192,7 +199,15 @@ def exhibit_table(directive: BookDirective, paper: str) -> str:
             judgement = now.recorded.judgement
             words = [judgement.scope] * (judgement.scope != "no data") + [f"profile {judgement.profile}"] + words
             measured = claim_lines(judgement)
-        rows.append([name, f'{badge(now.verdict)}<span class="run">{", ".join(words)}</span>', measured])
+        judged = now.recorded.judgement if now.recorded else None
+        failed = [gate.name for gate in judged.gates if not gate.passed] if judged else []
+        marks = {
+            "paper": paper,
+            "verdict": now.verdict,
+            "scope": judged.scope if judged else "",
+            "gates": "failed" if failed else "passed",
+        }
+        rows.append([name, f'{badge(now.verdict)}<span class="run">{", ".join(words)}</span>', measured, marks])
     head = ["exhibit", "verdict, data, profile", "what the paper claims, and what we measured"]
     return table(head, rows, f"Exhibits of {exhibits.papers()[paper].title}", "exhibits")
 
@@ -209,6 +224,22 @@ class Papers(BookDirective):
         return self.markdown(text)
 
 
+class Lessons(BookDirective):
+    """Where a lesson may start, paper by paper: its ``lesson.md``. A link to a page that was not run is text alone."""
+
+    def run(self) -> list[nodes.Node]:
+        lines: list[str] = []
+        for key, paper in exhibits.papers().items():
+            file = paths.book() / "papers" / key / "lesson.md"
+            if file.exists():
+                text = re.sub(r"\[([^\]]+)\]\(/(exhibits/[^)]+)\)", self.known_link, file.read_text(encoding="utf-8"))
+                lines += [f"**{paper.name}**", "", *text.splitlines(), ""]
+        return self.markdown(lines)
+
+    def known_link(self, match: re.Match[str]) -> str:
+        return match[0] if match[2] in self.env.found_docs else match[1]
+
+
 class Exhibits(BookDirective):
     """The exhibits of one paper."""
 
@@ -218,17 +249,21 @@ class Exhibits(BookDirective):
         return self.html(exhibit_table(self, self.arguments[0]))
 
 
-def verdict_lines(exhibit: exhibits.Exhibit) -> str:
-    """The verdict box of the largest recorded run, or the word for why there is none."""
+def verdict_lines(exhibit: exhibits.Exhibit, root: str) -> str:
+    """The verdict box of the largest recorded run, or the word for why there is none. root: from the page to the site's top."""
     now = standing(exhibit)
     if not now.recorded:
         return f"<p>{badge(now.verdict)}</p>"
     run: Literal["recorded", "live"] = "recorded" if now.recorded.origin == "recorded" else "live"
-    return verdict_box(now.recorded.judgement, run) + provenance_line(now.recorded)
+    rows = f"{exhibit.id}.{now.recorded.profile}.csv"
+    link = ""
+    if run == "recorded" and (paths.recorded() / rows).stat().st_size > 1:
+        link = f'<a href="{root}{_ROWS}/{rows}" download>rows as CSV</a>'
+    return verdict_box(now.recorded.judgement, run) + provenance_line(now.recorded, link)
 
 
-def provenance_line(recorded: Recorded) -> str:
-    """Where the numbers of a box are from: computing time, commit, day, device."""
+def provenance_line(recorded: Recorded, link: str) -> str:
+    """Where the numbers of a box are from: computing time, commit, day, device, and a link to the rows."""
     came = recorded.provenance
     seconds = came.get("seconds")
     words = [
@@ -237,7 +272,8 @@ def provenance_line(recorded: Recorded) -> str:
         str(came.get("finished", ""))[:10],
         str(came.get("device", "")),
     ]
-    return f'<p class="provenance">{escape(", ".join(word for word in words if word))}</p>'
+    text = escape(", ".join(word for word in words if word))
+    return f'<p class="provenance">{text}{"; " if link else ""}{link}</p>'
 
 
 def duration(seconds: float) -> str:
@@ -265,7 +301,7 @@ class ExhibitHeader(BookDirective):
         mistakes = [entry for entry in errata.entries(exhibit.paper) if entry.verified_by == exhibit.id]
         links = ", ".join(f'<a href="#{entry.evidence.anchor}">{subscripts(entry.place)}</a>' for entry in mistakes)
         note = f'<p class="errata-links">{self.link("errata", "Errata")} shown here: {links}.</p>' if mistakes else ""
-        return place + verdict_lines(exhibit) + note
+        return place + verdict_lines(exhibit, "../" * self.env.docname.count("/")) + note
 
 
 class DataSets(BookDirective):
@@ -378,10 +414,31 @@ def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed:
 
 
 def trim_page(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Leave out Thebe's files: it would ask a server for a kernel."""
+    """Leave out Thebe's files, which would ask a server for a kernel, and let the download button give the source notebook.
+
+    The theme would offer the page's own source, a notebook without its parameters that does not run.
+    """
+    notebook = page.removeprefix("exhibits/")
+    runs = page.startswith("exhibits/") and (paths.notebooks() / f"{notebook}.ipynb").exists()
+    for group in context.get("header_buttons", []):
+        buttons = [button for button in group.get("buttons", []) if button.get("label") not in _SOURCE_BUTTONS]
+        if runs and group.get("label") == "download-buttons":
+            root = context["pathto"](_NOTEBOOKS, 1)
+            buttons[:0] = [
+                {"type": "link", "url": f"{root}/{notebook}{suffix}", "text": suffix, "tooltip": f"Download the {kind}",
+                 "icon": icon, "label": f"download-{suffix[1:]}-button"}
+                for suffix, kind, icon in ((".ipynb", "notebook", "fas fa-code"), (".py", "script", "fas fa-file"))
+            ]  # fmt: skip
+        if "buttons" in group:
+            group["buttons"] = buttons
     for kind in ("script_files", "css_files"):
         context[kind] = [file for file in context.get(kind, []) if "thebe" not in str(getattr(file, "filename", file)).lower()]
 
+
+# Where the source notebooks lie in the site, and the theme's buttons that they replace.
+_NOTEBOOKS = "_downloads/notebooks"
+_ROWS = "_downloads/rows"
+_SOURCE_BUTTONS = {"download-notebook-button", "download-source-button"}
 
 # What is left of Thebe, and font preloads, which browsers refuse on file://.
 _LEFTOVERS = re.compile(
@@ -414,6 +471,24 @@ def tidy_site(app: Sphinx, error: Exception | None) -> None:
         file.write_text(text, encoding="utf-8")
 
 
+def copy_sources(app: Sphinx, error: Exception | None) -> None:
+    """Put the source notebooks and the rows that the verdict boxes link to into the site, and take the pages' own sources out."""
+    if error is not None or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    shutil.rmtree(site / "_sources", ignore_errors=True)
+    notebooks = [file for suffix in ("ipynb", "py") for file in paths.notebooks().glob(f"*/*.{suffix}")]
+    wanted = [(file, site / _NOTEBOOKS / file.relative_to(paths.notebooks())) for file in notebooks]
+    for exhibit in exhibits.everything():
+        profiles = results.available(exhibit.id, committed=True)
+        file = paths.recorded() / f"{exhibit.id}.{profiles[-1]}.csv" if profiles else None
+        if file is not None and file.stat().st_size > 1:
+            wanted.append((file, site / _ROWS / file.relative_to(paths.recorded())))
+    for source, target in wanted:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Put MathJax (Apache 2.0) into the site: one script, its fonts and its licence."""
     if error is not None or app.builder.format != "html":
@@ -432,7 +507,7 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
-        "scoreboard": Scoreboard, "papers": Papers, "exhibits": Exhibits, "exhibit-header": ExhibitHeader,
+        "scoreboard": Scoreboard, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits, "exhibit-header": ExhibitHeader,
         "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
@@ -440,4 +515,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", trim_page, priority=900)
     app.connect("build-finished", tidy_site)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", copy_sources)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

@@ -110,7 +110,11 @@ class Array(_Strict):
 
 
 class Manifest(_Strict):
-    """One data set."""
+    """One data set.
+
+    loader: ``module:function`` that reads it, or makes it where it is embedded; arguments: what it is called with, besides the
+    mirror. stand_in: the set that is opened where this one is not here.
+    """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     title: Text
@@ -126,15 +130,16 @@ class Manifest(_Strict):
     sources: tuple[Source, ...] = ()
     layouts: dict[str, Layout] = Field(default_factory=dict)
     arrays: tuple[Array, ...] = ()
-    module: Annotated[str, StringConstraints(pattern=r"^mtlrepro\.[a-z_.]+$")] | None = None
-    stand_in: Text | None = None
+    loader: Annotated[str, StringConstraints(pattern=r"^mtlrepro\.[a-z_0-9.]+:[a-z_0-9]+$")] | None = None
+    arguments: dict[str, str | int | float] = Field(default_factory=dict)
+    stand_in: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.access == "gated" and not self.steps:
             raise ValueError("gated data need `steps`: what a person must do to get them")
-        if self.access == "embedded" and (self.sources or self.layouts or self.module is None):
-            raise ValueError("embedded data have no sources and no layouts, but the `module` that makes them")
+        if self.access == "embedded" and (self.sources or self.layouts or self.loader is None):
+            raise ValueError("embedded data have no sources and no layouts, but the `loader` that makes them")
         if self.access == "open" and not (self.sources or self.steps):
             raise ValueError("open data need `sources`, or `steps` where a download cannot be automatic")
         if self.sources and "official" not in self.layouts:

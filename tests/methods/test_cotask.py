@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from mtlrepro.data.tasks import Records, Task
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods import cotask
 from mtlrepro.methods.cotask import combine_labels, combine_tasks
-from mtlrepro.methods.tasks import Records, Task
 
 seeds = st.integers(0, 2**32)
 

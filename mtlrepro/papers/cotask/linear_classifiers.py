@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlrepro.methods.tasks import Ints
+from mtlrepro.data.tasks import Ints
 
 Floats = NDArray[np.float64]
 _RIDGE = 1e-3
