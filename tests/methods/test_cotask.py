@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import math
 from itertools import combinations, permutations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import roc_auc_score
-from torch import nn
 
 from mtlrepro.data.tasks import Records, Task
-from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods import cotask
 from mtlrepro.methods.cotask import combine_labels, combine_tasks
-from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
-from mtlrepro.papers.cotask.data.small_table import small_tabular_set
 
 seeds = st.integers(0, 2**32)
 
@@ -205,32 +198,3 @@ def test_tasks_with_different_parts_are_refused():
     renamed = Task(name="b", classes=other.classes, parts={"valid": other.parts["train"]})
     with pytest.raises(BadValue, match="different parts"):
         combine_tasks([one, renamed], 1, 0)
-
-
-SNIPPET = Path(__file__).parents[2] / "book" / "snippets" / "cotask_own_data.py"
-
-
-def test_own_tabular_labels_are_combined_and_sampled_in_under_ten_lines(capsys):
-    """The page's snippet as it stands, imports included: every label's AUROC on records not trained on is above 0.75."""
-    lines = [line for line in SNIPPET.read_text().splitlines() if line and not line.startswith("#")]
-    assert len(lines) < 10
-    inputs, labels = small_tabular_set(seed=0)
-    with seeded(0):
-        bottom = nn.Sequential(nn.Linear(inputs.shape[1], 32), nn.ReLU())
-        model = MultiTaskNet(bottom, TaskHeads(32, [2] * (labels.shape[1] + 4)))
-    adam = torch.optim.Adam(model.parameters(), lr=0.01)
-
-    def train_step(task, x, y):
-        adam.zero_grad()
-        nn.functional.cross_entropy(model(x, task), y).backward()
-        adam.step()
-
-    half = len(labels) // 2
-    known = {"labels": labels[:half], "inputs": inputs[:half], "generator": generator(0), "train_step": train_step}
-    exec(compile(SNIPPET.read_text(), str(SNIPPET), "exec"), known)
-    assert len(known["tasks"]) == labels.shape[1] + 4
-    assert all(made.name in capsys.readouterr().out for made in known["made"][:1])
-    with torch.no_grad():
-        for number, name in enumerate(labels):
-            score = model(inputs[half:], number).softmax(-1)[:, 1]
-            assert roc_auc_score(labels[name][half:], score) > 0.75, name

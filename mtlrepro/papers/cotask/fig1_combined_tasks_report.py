@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from mtlrepro.plots.boxes import ARROW, arrows, box, canvas, side
 
 
-def combined_tasks() -> Figure:
+def draw() -> Figure:
     """Fig. 1 of the CO-TASK paper: auxiliary tasks from pairs of tasks, one task a batch, a shared bottom with a head each."""
     fig, ax = canvas(height=9.2)
     left, right, middle = 1.5, 5.0, 3.25

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,9 @@ from mtlrepro.methods.task_aware_sampler import TaskAwareSampler, every_record, 
 from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
 from mtlrepro.papers.cotask.data import ecg
 from mtlrepro.papers.cotask.models.ecg_resnet import EcgResNet
+from mtlrepro.parameters import Params
 from mtlrepro.training.loop import fit
-from mtlrepro.training.weighting import Batch, Weighting
+from mtlrepro.training.weighting import Batch, Call, Weighting
 
 # Average number of labels of ECG-P18's records that have any, as the paper states it.
 CARDINALITY = 1.3283
@@ -37,9 +38,9 @@ _ANNOTATOR = 0.85
 
 
 @dataclass(frozen=True)
-class Training:
+class EcgTraining:
     """How every method is trained. steps: batches for each major task in all (minor and auxiliary ones by their share).
-    epochs: into which the steps are cut. net: of `EcgResNet`."""
+    epochs: into which the steps are cut. rate: learning rate. net: arguments of `EcgResNet`."""
 
     steps: int
     epochs: int
@@ -48,22 +49,28 @@ class Training:
     net: Mapping[str, Any]
     device: str = "cpu"
 
+    @property
+    def steps_an_epoch(self) -> int:
+        """Batches of each major task in an epoch."""
+        return self.steps // self.epochs
+
+
+def training_settings(p: Params) -> dict[str, Any]:
+    """The arguments of `EcgTraining` that a notebook's parameters set."""
+    return {name: p.values[name] for name in EcgTraining.__dataclass_fields__}
+
 
 @functools.lru_cache(maxsize=1)
 def recordings(kind: str, n: int, seed: int, rate: float, seconds: float) -> ecg.EcgSet:
     """ECG-P18 or ECG-EchoLVH generated ('p18', 'echolvh'), or LUDB's first `seconds` at `rate` ('ludb'); band-passed."""
     if kind == "ludb":
         real = ecg.load_ludb()
-        found = ecg.resampled(ecg.band_pass(real.signals, real.rate), real.rate, rate)[..., : round(rate * seconds)]
-        return ecg.EcgSet(real.name, found, real.labels, real.names, real.patients, rate, real.sha256, real.tier)
+        signals = ecg.resampled(ecg.band_pass(real.signals, real.rate), real.rate, rate)[..., : round(rate * seconds)]
+        return replace(real, signals=signals, rate=rate)
     if kind not in ("p18", "echolvh"):
         raise UnknownName("ECG set", kind, ("p18", "echolvh", "ludb"))
-    made = generated(kind, n, seed, rate, seconds)
-    high = min(45.0, 0.45 * rate)
-    return ecg.EcgSet(
-        made.name, ecg.band_pass(made.signals, rate, high=high), made.labels, made.names, made.patients, rate, made.sha256,
-        made.tier, made.truth, made.main,
-    )  # fmt: skip
+    raw = generated(kind, n, seed, rate, seconds)
+    return replace(raw, signals=ecg.band_pass(raw.signals, rate, high=min(45.0, 0.45 * rate)))
 
 
 def generated(kind: str, n: int, seed: int, rate: float, seconds: float) -> ecg.EcgSet:
@@ -75,6 +82,30 @@ def generated(kind: str, n: int, seed: int, rate: float, seconds: float) -> ecg.
     return ecg.generate("ECG-EchoLVH, generated", ratios, n, seed, rate=rate, seconds=seconds, sensitivity=_ANNOTATOR)
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedEcgs:
+    """Signals scaled by the training part, labels with the auxiliary ones appended, records of each task."""
+
+    signals: Tensor
+    labels: Tensor
+    rows: tuple[Tensor, ...]
+    own: int  # number of tasks that are no auxiliary ones
+
+    @staticmethod
+    def of(data: ecg.EcgSet, train_rows: NDArray[np.int64], auxiliary: int, seed: int, major: str | None = None) -> PreparedEcgs:
+        """CO-TASK's auxiliary labels come after the data's own. major: counts 5 times as much in the choice of pairs."""
+        tasks = list(label_tasks(data.labels, names=data.names, parts={"train": train_rows}))
+        columns = [data.labels]
+        if auxiliary:
+            weights = {major: 5.0} if major else None
+            combined = combine_labels(data.labels, auxiliary, seed, names=data.names, parts={"train": train_rows}, major=weights)
+            tasks += combined
+            columns += [label.of_labels(data.labels)[:, None] for label in combined if isinstance(label, AuxiliaryLabel)]
+        rows = tuple(torch.from_numpy(task.parts["train"].rows) for task in tasks)
+        both = torch.from_numpy(np.concatenate(columns, 1))
+        return PreparedEcgs(torch.from_numpy(ecg.scaled(data.signals, train_rows)), both, rows, len(data.names))
+
+
 def schedule(repeats: Sequence[int], random: torch.Generator) -> Tensor:
     """(sum of repeats,) task numbers, each so many times, shuffled."""
     tasks = torch.repeat_interleave(torch.arange(len(repeats)), torch.tensor(repeats))
@@ -82,41 +113,39 @@ def schedule(repeats: Sequence[int], random: torch.Generator) -> Tensor:
 
 
 def train(
-    signals: Tensor,
-    labels: Tensor,
-    rows: Sequence[Tensor],
+    data: PreparedEcgs,
+    tasks: Sequence[int],
     repeats: Sequence[int],
     seed: int,
-    how: Training,
+    how: EcgTraining,
     *,
     sampler: str = "Task-Aware",
-    major: int = 0,
     weighting: Weighting | None = None,
 ) -> MultiTaskNet:
-    """One trained network, in eval mode.
+    """One network trained on some of the data's tasks, in eval mode.
 
-    signals: (n, leads, samples). labels: (n, tasks) 0 or 1. rows: each task's training records. repeats: each task's batches an
-    epoch. sampler: 'Task-Aware'; 'None', every record equally often; 'Major-Task', weights from task `major`'s labels for every
-    task. weighting: default equal. Raises UnknownName for another sampler.
+    repeats: batches an epoch of each of `tasks`. sampler: 'Task-Aware'; 'None', every record equally often; 'Major-Task', weights
+    from the first task's labels for every task. weighting: default equal. Raises UnknownName for another sampler.
     """
     if sampler not in SAMPLERS:
         raise UnknownName("sampler", sampler, SAMPLERS)
     place = choose(how.device)
-    signals, labels = signals.to(place), labels.to(place)
-    own = [labels[r.to(place), major if sampler == "Major-Task" else task].long() for task, r in enumerate(rows)]
+    signals, labels = data.signals.to(place), data.labels[:, list(tasks)].to(place)
+    rows = [data.rows[task].to(place) for task in tasks]
+    own = [labels[records, 0 if sampler == "Major-Task" else task].long() for task, records in enumerate(rows)]
     weight = every_record if sampler == "None" else log_share
     random = generator(seed, "ecg", "records", device=place)
-    draws = TaskAwareSampler(own, how.batch, random, rows=[r.to(place) for r in rows], weight=weight)
+    draws = TaskAwareSampler(own, how.batch, random, rows=rows, weight=weight)
     order = generator(seed, "ecg", "tasks")
 
     def batches(_: int) -> Iterator[Batch]:
-        tasks = schedule(repeats, order)
-        chosen, _labels = draws.draw(tasks.to(place))
-        for task, records in zip(tasks.tolist(), chosen, strict=True):
+        sequence = schedule(repeats, order)
+        drawn = draws.draw(sequence.to(place))[0]
+        for task, records in zip(sequence.tolist(), drawn, strict=True):
             yield Batch(signals[records], labels[records, task].float(), task)
 
-    def losses(call: Any, one: Batch) -> Tensor:
-        return binary_cross_entropy_with_logits(call(one.inputs, one.task)[:, 0], one.targets)[None]
+    def losses(call: Call, batch: Batch) -> Tensor:
+        return binary_cross_entropy_with_logits(call(batch.inputs, batch.task)[:, 0], batch.targets)[None]
 
     with seeded(seed, "ecg", "start"):
         bottom = EcgResNet(**how.net)
@@ -133,29 +162,5 @@ def scores(model: MultiTaskNet, signals: Tensor, tasks: int) -> NDArray[np.float
     """(n, tasks) logits of the first `tasks` tasks; the bottom is computed once for all of them."""
     heads, place = model.heads, model.heads.weight.device
     features = torch.cat([model.bottom(part.to(place)) for part in signals.split(256)])
-    found = nn.functional.linear(features, heads.weight[:tasks, 0], heads.bias[:tasks, 0])
-    return found.double().cpu().numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """Prepared data: signals scaled by the training part, labels with the auxiliary ones appended, records of each task."""
-
-    signals: Tensor
-    labels: Tensor
-    rows: tuple[Tensor, ...]
-    own: int  # number of tasks that are no auxiliary ones
-
-    @staticmethod
-    def of(data: ecg.EcgSet, train_rows: NDArray[np.int64], auxiliary: int, seed: int, major: str | None = None) -> Problem:
-        """CO-TASK's auxiliary labels come after the data's own. major: counts 5 times as much in the choice of pairs."""
-        tasks = list(label_tasks(data.labels, names=data.names, parts={"train": train_rows}))
-        columns = [data.labels]
-        if auxiliary:
-            weights = {major: 5.0} if major else None
-            made = combine_labels(data.labels, auxiliary, seed, names=data.names, parts={"train": train_rows}, major=weights)
-            tasks += made
-            columns += [one.of_labels(data.labels)[:, None] for one in made if isinstance(one, AuxiliaryLabel)]
-        rows = tuple(torch.from_numpy(task.parts["train"].rows) for task in tasks)
-        both = torch.from_numpy(np.concatenate(columns, 1))
-        return Problem(torch.from_numpy(ecg.scaled(data.signals, train_rows)), both, rows, len(data.names))
+    logits = nn.functional.linear(features, heads.weight[:tasks, 0], heads.bias[:tasks, 0])
+    return logits.double().cpu().numpy()
