@@ -132,7 +132,7 @@ def collect(folder: Path | None = None) -> list[Page]:
 def write_contents(names: list[str], folder: Path) -> None:
     """Write what is generated beside the pages `names`: the table of contents into `folder`, and the bibliography."""
     write_text(folder / "_toc.yml", yaml.safe_dump(contents(names), sort_keys=False))
-    write_text(paths.book() / "_build" / "references.bib", bibliography())
+    write_text(pages_folder() / "references.bib", bibliography())
 
 
 def contents(names: list[str]) -> dict[str, Any]:
@@ -232,7 +232,8 @@ def block(output: Any) -> Cell:
             "figure": {"caption": note["caption"], "classes": f"exhibit-figure run-{note['run']}"},
         }
         output.data = nbformat.NotebookNode({kind: data for kind, data in output.data.items() if kind.startswith("image/")})
-    return nbformat.v4.new_code_cell("", outputs=[output], metadata=metadata)
+    # Sphinx passes over a cell without any source; this one is not shown.
+    return nbformat.v4.new_code_cell(note["kind"], outputs=[output], metadata=metadata)
 
 
 def code_dropdown(code: list[str]) -> str:

@@ -51,7 +51,6 @@ def test_title_claim_and_verdict_come_before_anything_else(executed: Write) -> N
 def test_a_figure_is_a_block_with_its_run_caption_and_description_and_without_code(executed: Write) -> None:
     cells = [cell for cell in pages.convert(executed()).cells if "figure" in cell.metadata.get("mystnb", {})]
     (cell,) = cells
-    assert cell.source == ""
     assert "remove-input" in cell.metadata["tags"]
     assert cell.metadata["mystnb"]["image"]["alt"] == "A rising curve."
     assert cell.metadata["mystnb"]["figure"] == {"caption": "The curve, $n = 4$.", "classes": "exhibit-figure run-recorded"}
