@@ -20,7 +20,7 @@ from mtlrepro.papers.transfer.data.chest import ChestXrays, load_chestxray14, pa
 from mtlrepro.papers.transfer.training.static_weights import methods
 from mtlrepro.training.loop import fit, minibatches
 from mtlrepro.training.metrics import auroc
-from mtlrepro.training.weighting import Batch, Weighting
+from mtlrepro.training.weighting import Batch, Equal, Weighting
 
 # Mean and standard deviation of ImageNet's pixels, which the pre-trained network expects, over its three colours.
 _MEAN, _STD = 0.449, 0.226
@@ -70,7 +70,7 @@ def compare(
     for method, rank in methods(labels.shape[1], ranks):
         weighting: Weighting = Uncertainty("classification", rate=rate)
         if method == "unweighted":
-            weighting = Static()
+            weighting = Equal()
         elif method != "Kendall":
             alpha = sums.weights(rank, centre=True, normalise=method != "SVD").float()
             weighting = Static(alpha * (len(alpha) / alpha.sum()))
