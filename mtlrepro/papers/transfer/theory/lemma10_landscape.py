@@ -19,7 +19,7 @@ import numpy as np
 from scipy import stats
 
 from mtlrepro.papers.transfer.theory.proof_lines import Array, Line, line_rows
-from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, descend, draw_tasks
+from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, descend, tasks_of_case
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def try_descents(case: str, count: int, starts: int, seed: int, tolerance: float
     for _ in range(count):
         d, k = int(rng.integers(2, 7)), int(rng.integers(2, 6))
         r = int(rng.integers(1, min(d, k)))
-        tasks = draw_tasks(case, d, k, rng)
+        tasks = tasks_of_case(case, d, k, rng)
         ends = [descend(tasks, rng.standard_normal((d, r)), rng.standard_normal((r, k)))[0] for _ in range(starts)]
         best = min(ends) if case == "different covariances" else reduce(tasks).optimum(r)
         excess = (np.array(ends) - best) / tasks.energy
@@ -124,7 +124,7 @@ def try_saddles(count: int, seed: int, tolerance: float) -> dict[str, Any]:
     for _ in range(count):
         d, k = int(rng.integers(2, 5)), int(rng.integers(2, 5))
         r = int(rng.integers(1, min(d, k)))
-        tasks = draw_tasks("proportional covariances", d, k, rng)
+        tasks = tasks_of_case("proportional covariances", d, k, rng)
         for chosen, b, heads in stationary_points(tasks, r, rng):
             gradient, eigenvalues = curvature(tasks, b, heads)
             least = float(eigenvalues[0] / eigenvalues[-1])
@@ -331,6 +331,6 @@ def try_lines(count: int, seed: int) -> list[dict[str, Any]]:
     for _ in range(count):
         d, k = int(rng.integers(2, 6)), int(rng.integers(2, 5))
         r = int(rng.integers(1, min(d, k) + 1))
-        tasks = draw_tasks("proportional covariances", d, k, rng)
+        tasks = tasks_of_case("proportional covariances", d, k, rng)
         tried.append(proof_lines(tasks, rng.standard_normal((d, r)), rng.standard_normal((r, k))))
     return line_rows(tried)
