@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from mtlrepro.papers.transfer.theory import lemma10_landscape, regression_tasks
 from mtlrepro.papers.transfer.theory import optimum as theory
+from mtlrepro.papers.transfer.theory.rates_report import exact_intervals
 
 SEEDS = st.integers(0, 2**31)
 PROPORTIONAL = ["same inputs", "proportional covariances"]
@@ -145,5 +147,6 @@ def test_printed_lines_hold_only_for_equal_covariances():
 
 
 @pytest.mark.parametrize(("hits", "n", "low", "high"), [(0, 10, 0.0, 0.3085), (5, 10, 0.1871, 0.8129), (10, 10, 0.6915, 1.0)])
-def test_rate_interval_is_clopper_pearson(hits, n, low, high):
-    assert lemma10_landscape.rate_interval(hits, n) == pytest.approx((low, high), abs=1e-4)
+def test_intervals_of_rates_are_clopper_and_pearsons(hits, n, low, high):
+    bounds = exact_intervals(pd.Series([hits]), pd.Series([n]))[0]
+    assert tuple(bounds) == pytest.approx((low, high), abs=1e-4)

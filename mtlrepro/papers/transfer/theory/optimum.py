@@ -225,9 +225,8 @@ def _best_ratio(share: Tensor, u1: Tensor, u2: Tensor) -> Tensor:
         left, right = torch.where(rising, middle, left), torch.where(rising, right, middle)
     ratios = sign * ((left + right) / 2).exp()
     # Where the slopes of the terms nearly cancel at t = 0 (or, for the other task, at 1 / t = 0) a maximum lies closer to it.
-    ratios = torch.cat(
-        [ratios, _near_zero(share, u1, u2, low.exp()), _near_zero(1 - share, u2, u1, (-high).exp()).reciprocal()], -1
-    )
+    outer = [_near_zero(share, u1, u2, low.exp()), 1 / _near_zero(1 - share, u2, u1, (-high).exp())]
+    ratios = torch.cat([ratios, *outer], -1)
     best = _explained(ratios, share, u1, u2)[0].argmax(-1, keepdim=True)
     return ratios.gather(-1, best)
 
