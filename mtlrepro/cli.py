@@ -37,9 +37,9 @@ def list_exhibits(
 
     entries: list[dict[str, Any]] = []
     for exhibit in exhibits.everything(paper):
-        verdicts = {profile: results.verdict(exhibit.id, profile).status for profile in results.available(exhibit.id)}
+        verdicts = {profile: results.judged(exhibit.id, profile).verdict for profile in results.available(exhibit.id)}
         notebook = f"notebooks/{exhibit.notebook}.ipynb" if exhibit.notebook else "planned"
-        shown = exhibit.model_dump(include={"id", "title", "kind", "tier"})
+        shown = {"id": exhibit.id, "title": exhibit.title, "kind": exhibit.kind, "tier": exhibit.tier}
         entries.append(shown | {"notebook": notebook, "verdicts": verdicts})
     if as_json:
         print(json.dumps(entries, indent=1, ensure_ascii=False))
@@ -85,17 +85,30 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 @app.command()
 def verdicts(as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
-    """The verdict of every recorded run, with effect, 95% interval, n, data tier and profile."""
+    """The verdict of every recorded run, with its claims: effect, interval, n, the paper's own size; and its gates."""
     from mtlrepro import results
 
-    found = [
-        results.verdict(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
+    judged = [
+        results.judged(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
     ]
     if as_json:
-        print(json.dumps([results.verdict_record(verdict) for verdict in found], indent=1, ensure_ascii=False))
+        print(json.dumps([judgement.record() for judgement in judged], indent=1, ensure_ascii=False))
         return
-    for verdict in found:
-        print(verdict)
+    for judgement in judged:
+        print(judgement)
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
+    """Each recorded result: current, stale (since which change), or never recorded."""
+    from mtlrepro.results.status import status as listed
+
+    entries = listed()
+    if as_json:
+        print(json.dumps([entry.as_dict() for entry in entries], indent=1, ensure_ascii=False))
+        return
+    for entry in entries:
+        print(entry)
 
 
 @app.command()
@@ -149,6 +162,17 @@ def data_fetch(names: Names = None, mirror: Mirror = None) -> None:
 
     chosen = names or [name for name, entry in schema.manifests().items() if entry.sources]
     _each_data_set(chosen, lambda name: manifest.fetch(name, mirror).where)
+
+
+@data_app.command("digest")
+def data_digest(name: Annotated[str, typer.Argument(help="a data set that is here")], mirror: Mirror = None) -> None:
+    """The sha256 that a manifest wants of each file of a data set that is here."""
+    from mtlrepro.data import places
+    from mtlrepro.files import sha256_of
+
+    place = places.locate(name, mirror)
+    for path in place.files:
+        print(f"{sha256_of(place.folder / path)}  {path}")
 
 
 @data_app.command("verify")

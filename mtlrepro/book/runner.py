@@ -122,7 +122,7 @@ def run_exhibits(
             failed.append(f"{notebook}: {statuses[notebook].error} (what ran is kept in {executed(notebook, profile)})")
     for exhibit in chosen:
         if statuses[str(exhibit.notebook)].state == "ok":
-            lines.append(str(store.latest(exhibit.id, profile).verdict))
+            lines.append(str(store.latest(exhibit.id, profile).judgement))
     if failed:
         for line in lines:
             print(line)
@@ -160,7 +160,10 @@ def main(arguments: list[str]) -> int:
         return report(options.report)
     if options.notebook is None or options.out is None:
         parser.error("give a notebook and --out, or --report")
-    status = run(options.notebook.resolve(), options.out, options.profile)
+    notebook = options.notebook.resolve()
+    # A page of the book shows the recorded run first.
+    given = {"show": "recorded"} if "show" in parameters.declared_in(notebook) else {}
+    status = run(notebook, options.out, options.profile, given)
     print(f"{status.state:6} {status.notebook} {status.seconds:.0f} s {status.error}")
     return 0
 
