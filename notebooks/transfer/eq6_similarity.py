@@ -28,37 +28,28 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 pairs: int = None  # random pairs of tasks for each check; None: the profile's value
 
 # %%
 from mtlrepro.parameters import params
 
 p = params("transfer/eq6", globals(), positive=("pairs",))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import eq6_similarity, eq6_similarity_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(eq6_similarity.measure, eq6_similarity.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - "Contain 99% of the singular values": the smallest $r_i$ with
-#   $\lambda_1 + \dots + \lambda_{r_i} \ge 0.99 \operatorname{tr}(X_i^\top X_i)$, where
-#   $\lambda_j$ are the singular values of the matrix approximated, $X_i^\top X_i$. Other readings are compared below.
-# - Inputs are not centred, since the paper calls $X_i^\top X_i$ the covariance.
-# - "Rotations of the columns of $X_1$ and $X_2$" can mean three things, and all three are tried: each column turned as a
-#   vector of
-#   samples ($X_i \to R_iX_i$), one rotation of the inputs of both tasks ($X_i \to X_iQ$), or one for each ($X_i \to X_iQ_i$).
-# :::
-#
 # ## What leaves the score unchanged
 
 # %%
-report.move_table(rows)
+page.table(report.move_table, "Random pairs of tasks: in how many each transformation changes the score.")
 
 # %% [markdown]
 # (errata-eq6-rotations)=
@@ -70,7 +61,7 @@ report.move_table(rows)
 # alignment matrices of Algorithm 1 could never raise it.
 
 # %%
-report.smallest_table(rows)
+page.table(report.smallest_table, "The smallest case, before and after the turn.")
 
 # %% [markdown]
 # **Nothing else does.** Let $(X_1, X_2) \to (L_1X_1M_1, L_2X_2M_2)$ leave the score unchanged for all inputs. (Without the
@@ -94,7 +85,9 @@ report.smallest_table(rows)
 # over exactly these, for maps in the group and for maps a little outside of it (disturbed by a millionth and more).
 
 # %%
-report.map_table(rows)
+page.table(
+    report.map_table, "Largest change of the score over finitely many inputs, for maps in the group and a little outside of it."
+)
 
 # %% [markdown]
 # (errata-eq6-itself)=
@@ -119,10 +112,10 @@ report.map_table(rows)
 # the cosine of the two covariances, with the same invariances, and 1 exactly where the covariances are proportional.
 
 # %%
-report.itself_table(rows)
+page.table(report.itself_table, "diag(2, 1) against itself and against one sample.")
 
 # %%
-report.range_table(rows)
+page.table(report.range_table, "Bounds of the score on random pairs.")
 
 # %% [markdown]
 # ## What else moves the score
@@ -135,7 +128,11 @@ report.range_table(rows)
 # not centred, the score goes to 1 although the tasks have nothing else in common; after centring it stays where it was.
 
 # %%
-plots.show(report.draw(rows))
+page.figure(
+    report.draw,
+    "Median score with its 10% to 90% of pairs, against the steepness of the spectrum (left) and the length of a "
+    "common offset (right).",
+)
 
 # %% [markdown]
 # What this means for Figure 6: that the score rises with the alignment of Algorithm 1 for all pairs does not by itself show
@@ -161,38 +158,30 @@ plots.show(report.draw(rows))
 # tie. We keep tied values together, without which not even a common rotation would leave the computed score unchanged.
 
 # %%
-report.cut_table(rows)
+page.table(report.cut_table, "How much the cut moves the score.")
 
 # %%
-report.edge_table(rows)
+page.table(report.edge_table, "The worst cut, and a tie at the cut.")
 
 # %%
-report.rank_table(rows)
+page.table(report.rank_table, "Rank under each reading of the cut, 100 inputs.")
 
 # %% [markdown]
 # (100 inputs with eigenvalues near $1/j$, 500 samples.)
-#
-# ## Verdict
-#
-# One part for each meaning of the sentence on rotations.
-
-# %%
-parts = report.parts(rows, eq6_similarity.TOLERANCE)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
 
 # %% [markdown]
-# ## Recorded runs
+# :::{dropdown} How we read the paper
+# - "Contain 99% of the singular values": the smallest $r_i$ with
+#   $\lambda_1 + \dots + \lambda_{r_i} \ge 0.99 \operatorname{tr}(X_i^\top X_i)$, where
+#   $\lambda_j$ are the singular values of the matrix approximated, $X_i^\top X_i$. Other readings are compared below.
+# - Inputs are not centred, since the paper calls $X_i^\top X_i$ the covariance.
+# - "Rotations of the columns of $X_1$ and $X_2$" can mean three things, and all three are tried: each column turned as a
+#   vector of
+#   samples ($X_i \to R_iX_i$), one rotation of the inputs of both tasks ($X_i \to X_iQ$), or one for each ($X_i \to X_iQ_i$).
+# :::
 
 # %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.move_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

@@ -28,6 +28,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 instances: int = None  # random instances of each case of descents; None: the profile's value
 starts: int = None  # random starts an instance
 points: int = None  # random instances whose stationary points are examined
@@ -37,25 +38,17 @@ planes: int = None  # random landscapes in two inputs for each setting
 from mtlrepro.parameters import params
 
 p = params("transfer/lemma10", globals(), positive=("instances", "starts", "points", "planes"))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import lemma10_landscape, lemma10_landscape_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(lemma10_landscape.measure, lemma10_landscape.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - The lemma writes $\alpha_i$ for the factor of the covariance while equation 12, which it is about, uses $\alpha_i$ for the
-#   weight of the loss. We keep them apart: scales $a_i$ and weights $w_i$, both positive and arbitrary.
-# - "Proportional covariances" are drawn with a different $X_i$ of a different height for every task; condition numbers go up
-#   to 30, labels are noisy, $d$ from 2 to 6, $k$ from 2 to 5, $r$ from 1 to $\min(d, k) - 1$.
-# - $(B, A) \to (BG, G^{-1}A)$ never changes the loss, so no minimum is isolated; "strict" means strict across that freedom.
-# :::
-#
 # ## Descents from random starts
 #
 # L-BFGS on $f$ itself, told nothing of the proof. The optimum is known in closed form where the covariances agree. Where
@@ -63,7 +56,7 @@ rows = runs.map(lemma10_landscape.measure, lemma10_landscape.settings(p))
 # the true share of bad ends.
 
 # %%
-report.descent_table(rows)
+page.table(report.descent_table, "Descents from random starts: how many end above the optimum.")
 
 # %% [markdown]
 # ## The other stationary points are strict saddles
@@ -74,7 +67,7 @@ report.descent_table(rows)
 # negative, which is what lets gradient descent leave it. Eigenvalues below are relative to the largest.
 
 # %%
-report.saddle_table(rows)
+page.table(report.saddle_table, "Curvature at constructed stationary points.")
 
 # %% [markdown]
 # The value at a minimum is zero up to rounding because of the freedom $G$. The worst saddle is nearly flat: the negative
@@ -96,7 +89,7 @@ report.saddle_table(rows)
 # $\Sigma$: $C$ then ranges over its range only, and the map $B \mapsto C$ is open.
 
 # %%
-report.proof_table(rows)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %% [markdown]
 # ## The landscape when covariances agree and when they do not
@@ -111,7 +104,11 @@ report.proof_table(rows)
 # There can be at most three local maxima. With equal covariances $h$ is a Rayleigh quotient, which has one.
 
 # %%
-plots.show(report.draw(rows))
+page.figure(
+    report.draw,
+    "Share of the labels that a direction explains, over its angle, for random pairs of tasks; full dots: best "
+    "maximum, hollow: a worse one.",
+)
 
 # %% [markdown]
 # Each colour is one random pair of tasks with models at cosine 0.96; singular values 10 and 1 in random orientations. Full
@@ -121,10 +118,12 @@ plots.show(report.draw(rows))
 # How often is there one? Below, over random orientations, with exact (Clopper-Pearson) intervals.
 
 # %%
-plots.show(report.draw_counts(rows))
+page.figure(
+    report.draw_counts, "Share of landscapes with a second, worse maximum against the condition number, with exact 95% intervals."
+)
 
 # %%
-report.count_table(rows)
+page.table(report.count_table, "Landscapes counted.")
 
 # %% [markdown]
 # (errata-lemma10-covariances)=
@@ -141,7 +140,7 @@ report.count_table(rows)
 # $B = e_1$ fits task 2 and leaves task 1, $B = e_2$ fits task 1 and leaves task 2. Both are local minima.
 
 # %%
-report.smallest_table(rows)
+page.table(report.smallest_table, "Both local minima of the smallest counterexample without equal covariances.")
 
 # %% [markdown]
 # The single zero eigenvalue is the freedom of scale, $(B, A) \to (tB, A/t)$; all others are positive.
@@ -161,33 +160,23 @@ report.smallest_table(rows)
 # and unless the lengths are equal one of them is spurious. Tried on random pairs in up to six inputs:
 
 # %%
-report.pair_table(rows)
+page.table(report.pair_table, "Crossed labels on random pairs of covariances.")
 
 # %% [markdown]
 # So on the paper's own example (Figure 3, green line: different covariances) a trained model need not be the optimum that the
 # theory speaks of. Pages that need the optimum compute it exactly.
-#
-# ## Verdict
-#
-# The verdict judges Lemma 10 as stated, for proportional covariances.
-
-# %%
-parts = report.parts(rows, lemma10_landscape.TOLERANCE, lemma10_landscape.CURVATURE)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
 
 # %% [markdown]
-# ## Recorded runs
+# :::{dropdown} How we read the paper
+# - The lemma writes $\alpha_i$ for the factor of the covariance while equation 12, which it is about, uses $\alpha_i$ for the
+#   weight of the loss. We keep them apart: scales $a_i$ and weights $w_i$, both positive and arbitrary.
+# - "Proportional covariances" are drawn with a different $X_i$ of a different height for every task; condition numbers go up
+#   to 30, labels are noisy, $d$ from 2 to 6, $k$ from 2 to 5, $r$ from 1 to $\min(d, k) - 1$.
+# - $(B, A) \to (BG, G^{-1}A)$ never changes the loss, so no minimum is isolated; "strict" means strict across that freedom.
+# :::
 
 # %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw_counts(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.descent_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

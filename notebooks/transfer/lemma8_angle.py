@@ -35,6 +35,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 draws: int = None  # random instances for each point of the curves; None: the profile's value
 proofs: int = None  # random instances on which the lines of the proof are evaluated
 noisy: int = None  # random instances for each constant in the counterexample
@@ -43,33 +44,17 @@ noisy: int = None  # random instances for each constant in the counterexample
 from mtlrepro.parameters import params
 
 p = params("transfer/lemma8", globals(), positive=("draws", "proofs", "noisy"))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import lemma8_angle, lemma8_angle_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(lemma8_angle.measure, lemma8_angle.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - "On the order of" is defined in the paper's notation section as "up to an absolute constant". Curves below use constant 1
-#   for
-#   each of the three terms; the constants that the printed proof itself needs are 10, 12 and 1152. The counterexample is for
-#   every constant.
-# - Rows of $X_1$ are $\sqrt{\operatorname{tr}\Sigma_1}\,v_j$ with probability $\lambda_j/\operatorname{tr}\Sigma_1$ for the
-#   eigenpairs of $\Sigma_1$: a distribution
-#   with covariance $\Sigma_1$ and the least possible $L = \operatorname{tr}\Sigma_1$ (for Gaussian rows there is no $L$).
-#   Then $X_1^\top X_1$ follows from
-#   multinomial counts, and any $m_1$ can be tried.
-# - $B^*$ is the exact optimum of equation 4, not a trained one. $\delta = 0.1$, $c = 0.3$, and $\sin(\theta_1, \theta_2)$ is
-#   the largest that
-#   $c$ allows, if nothing else is said. $\kappa(\Sigma_1)$ and $\kappa(X_2)$ come from spectra that are evenly spaced on a
-#   log scale.
-# :::
-#
 # ## The bound, with too few and with enough samples
 
 # %% [markdown]
@@ -90,10 +75,14 @@ rows = runs.map(lemma8_angle.measure, lemma8_angle.settings(p))
 # largest: then the sine is near $\sqrt{4/5}$, for every $C$.
 
 # %%
-report.counter_table(rows)
+page.table(report.counter_table, "The counterexample: identical tasks, a noisy source and many inputs.")
 
 # %%
-plots.show(report.draw(rows))
+page.figure(
+    report.draw,
+    "Share of instances in which the bound fails, against the source samples over the printed condition, with exact "
+    "95% intervals.",
+)
 
 # %% [markdown]
 # In ten inputs the bound holds from constant 1 on, and the theory's size is needed within a factor of about a hundred or
@@ -101,7 +90,7 @@ plots.show(report.draw(rows))
 # depending on the setting; below that it fails often. With many inputs and a noisy source it fails at every constant.
 
 # %%
-report.needed_table(rows)
+page.table(report.needed_table, "The least factor on the printed condition from which on failures stay below δ.")
 
 # %% [markdown]
 # (errata-lemma8-optimality)=
@@ -112,7 +101,7 @@ report.needed_table(rows)
 # constant 1. Lines that claim a probability may fail in a share $\delta$ of the instances.
 
 # %%
-report.proof_table(rows)
+page.table(report.proof_table, "Every displayed line of the printed proof: the share of instances in which it fails.")
 
 # %% [markdown]
 # In "many inputs" ($d = 60$, $\sigma_1 = 10$, one model) the dependence of $B^*$ on the noise shows; in "few inputs" most
@@ -152,7 +141,10 @@ report.proof_table(rows)
 # never seen and the claimed $\|X_1^\top X_1/m_1 - \Sigma_1\| \le \lambda_{\min}/2$ is impossible.
 
 # %%
-report.concentration_table(rows)
+page.table(
+    report.concentration_table,
+    "How often the source's covariance is far off, at the proof's number of samples and with the factor L.",
+)
 
 # %% [markdown]
 # ## The corrected lemma
@@ -183,35 +175,27 @@ report.concentration_table(rows)
 # condition numbers.
 
 # %%
-report.inequality_table(rows)
+page.table(report.inequality_table, "The deterministic inequality on random instances.")
 
 # %%
-report.corrected_table(rows)
+page.table(report.corrected_table, "At the corrected condition.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The printed condition with constant 1 in ten inputs, with constants 1 to 100 in the noisy case of many inputs. The effect is
-# $\delta$ minus the share of failures, which the lemma puts above zero. (Without any failure the interval has no
-# width; the exact one is in the figure.)
+# :::{dropdown} How we read the paper
+# - "On the order of" is defined in the paper's notation section as "up to an absolute constant". Curves below use constant 1
+#   for
+#   each of the three terms; the constants that the printed proof itself needs are 10, 12 and 1152. The counterexample is for
+#   every constant.
+# - Rows of $X_1$ are $\sqrt{\operatorname{tr}\Sigma_1}\,v_j$ with probability $\lambda_j/\operatorname{tr}\Sigma_1$ for the
+#   eigenpairs of $\Sigma_1$: a distribution
+#   with covariance $\Sigma_1$ and the least possible $L = \operatorname{tr}\Sigma_1$ (for Gaussian rows there is no $L$).
+#   Then $X_1^\top X_1$ follows from
+#   multinomial counts, and any $m_1$ can be tried.
+# - $B^*$ is the exact optimum of equation 4, not a trained one. $\delta = 0.1$, $c = 0.3$, and $\sin(\theta_1, \theta_2)$ is
+#   the largest that
+#   $c$ allows, if nothing else is said. $\kappa(\Sigma_1)$ and $\kappa(X_2)$ come from spectra that are evenly spaced on a
+#   log scale.
+# :::
 
 # %%
-parts = report.parts(rows, lemma8_angle.DELTA)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.counter_table(recorded.rows) if recorded else None
-
-# %%
-report.corrected_table(recorded.rows) if recorded else None
+page.this_run()

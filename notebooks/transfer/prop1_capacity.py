@@ -28,6 +28,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 instances: int = None  # random instances of each case; None: the profile's value
 descents: int = None  # of them, how many are also minimised from a random start
 draws: int = None  # random draws for each point of the figures
@@ -36,27 +37,17 @@ draws: int = None  # random draws for each point of the figures
 from mtlrepro.parameters import params
 
 p = params("transfer/prop1", globals(), positive=("instances", "draws"))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import prop1_capacity, prop1_capacity_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(prop1_capacity.measure, prop1_capacity.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - $\dagger$ is the pseudo-inverse, so $X_i$ may be rank deficient or have fewer samples than inputs; then $\theta_i$ is the
-#   least-squares solution of least norm and one of infinitely many.
-# - "An optimum" is a global minimum. No model can do better on a task than its own least squares, so the sum of
-#   single-task minima is a lower bound for $f$, and a model that attains it is optimal.
-# - $B^*$ is any matrix whose columns span all $\theta_i$ (Prop. 4 says that any such $B^*$ is optimal); here it is a random
-#   rotation of a random such basis, also with $r > d$.
-# - "Transfer" means that task $i$'s model depends on the other tasks' data.
-# :::
-#
 # ## The statement on random instances
 #
 # Per instance $d$ is 2 to 12, $k$ 1 to 5 and $r$ from $k$ to $k + 4$. We build $B^*$ and $A_i^* = B^{*\dagger}\theta_i$,
@@ -64,7 +55,9 @@ rows = runs.map(prop1_capacity.measure, prop1_capacity.settings(p))
 # ten sizes, and let L-BFGS minimise some instances from random starts.
 
 # %%
-report.worst_table(rows)
+page.table(
+    report.worst_table, "Random instances of each case: errors of model and loss, and the least excess of any other model."
+)
 
 # %% [markdown]
 # The descents also arrive at the bound although they know nothing of the $\theta_i$: for $r \ge k$ the optimum is easy to reach.
@@ -76,7 +69,11 @@ report.worst_table(rows)
 # $U^\top[y_1 \dots y_k]$ beyond the $r$-th. It closes at $r = k$ at the latest, and early if the tasks are similar.
 
 # %%
-plots.show(report.draw(rows))
+page.figure(
+    report.draw,
+    "Loss above the single-task minima against capacity (top), and error of the target's model at several optima of "
+    "the same loss (bottom).",
+)
 
 # %% [markdown]
 # (errata-prop1-no-transfer)=
@@ -95,7 +92,7 @@ plots.show(report.draw(rows))
 # remains of its start.
 
 # %%
-report.transfer_table(rows)
+page.table(report.transfer_table, "Medians over draws of each optimum's error, excess loss and change of in-sample predictions.")
 
 # %% [markdown]
 # So capacity $r \ge k$ removes the *need* to share, not the possibility. With fewer samples than inputs, whether anything is
@@ -112,43 +109,32 @@ report.transfer_table(rows)
 # counterexample has one input, two samples $x = (1, -1)$ and two tasks, $y_1 = (1, \tfrac12)$ and $y_2 = (\tfrac12, 1)$.
 
 # %%
-report.smallest_table(rows)
+page.table(report.smallest_table, "Losses of the smallest counterexample to the ReLU extension.")
 
 # %% [markdown]
 # On one input all optima are exact, because only the sign of a unit's weight matters. Random tasks
 # $y = \mathrm{ReLU}(\pm x) + $ noise, 2 to 5 of them, $r = k$:
 
 # %%
-report.relu_table(rows)
+page.table(report.relu_table, "Random ReLU tasks: how often the claimed optimum is beaten.")
 
 # %% [markdown]
 # Without noise the claim holds. With noise the column "claimed optimum beaten" counts how often it is none; the better heads
 # use the other tasks' units, which is transfer.
-#
-# ## Verdict
-#
-# The verdict judges Proposition 1 as stated. The conclusion drawn from it and the ReLU extension are in the errata.
-
-# %%
-parts = report.parts(rows, prop1_capacity.TOLERANCE, prop1_capacity.DISTURBED)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
 
 # %% [markdown]
-# ## Recorded runs
+# :::{dropdown} How we read the paper
+# - $\dagger$ is the pseudo-inverse, so $X_i$ may be rank deficient or have fewer samples than inputs; then $\theta_i$ is the
+#   least-squares solution of least norm and one of infinitely many.
+# - "An optimum" is a global minimum. No model can do better on a task than its own least squares, so the sum of
+#   single-task minima is a lower bound for $f$, and a model that attains it is optimal.
+# - $B^*$ is any matrix whose columns span all $\theta_i$ (Prop. 4 says that any such $B^*$ is optimal); here it is a random
+#   rotation of a random such basis, also with $r > d$.
+# - "Transfer" means that task $i$'s model depends on the other tasks' data.
+# :::
 
 # %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.worst_table(recorded.rows) if recorded else None
-
-# %%
-report.transfer_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

@@ -29,6 +29,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 instances: int = None  # random instances of each case; None: the profile's value
 descents: int = None  # of them, how many are also solved by alternating least squares
 draws: int = None  # random draws for each point of the figure
@@ -38,28 +39,17 @@ proofs: int = None  # random instances on which the lines of the proof are evalu
 from mtlrepro.parameters import params
 
 p = params("transfer/prop3", globals(), positive=("instances", "descents", "draws", "proofs"))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import prop3_same_inputs, prop3_same_inputs_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(prop3_same_inputs.measure, prop3_same_inputs.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - "Full rank" must be full *column* rank, or $(X^\top X)^{-1}$ does not exist. We also try rank-deficient $X$ and fewer samples
-#   than inputs, with the pseudo-inverse.
-# - The columns of $Q_r$ span the first $r$ left singular vectors of
-#   $Z = U^\top[\sqrt{\alpha_1}y_1, \dots, \sqrt{\alpha_k}y_k]$; $\lambda_1 \ge \lambda_2 \ge \dots$ are its squared singular
-#   values.
-# - "The" best approximation presupposes $\lambda_r > \lambda_{r+1}$. Ties are tried apart.
-# - In the remark $r = 1$, $\alpha_2 = 1$, and $\alpha_1$ grows from 1. Any multiple of $B^*$ is optimal too, so its cosine
-#   has no sign of its own; we look at $|\cos(B^*, \theta)|$ and at task 1's model $B^*A_1^*$, which has one.
-# :::
-#
 # ## The formula on random instances
 #
 # $d$ is 2 to 7, $k$ 2 to 6, $r$ from 1 to the rank of $Z$. The loss at the formula is compared with the closed-form minimum.
@@ -68,7 +58,10 @@ rows = runs.map(prop3_same_inputs.measure, prop3_same_inputs.settings(p))
 # Alternating least squares from a random start, which knows no SVD, must end in the same span.
 
 # %%
-report.worst_table(rows)
+page.table(
+    report.worst_table,
+    "Random instances of each case: the formula against the least loss, other spans, and alternating least squares.",
+)
 
 # %% [markdown]
 # Losses are relative to $\sum_i \alpha_i\|y_i\|^2$. Alternation is not run where $X$ lacks full column rank: the span of $B$ is
@@ -82,7 +75,7 @@ report.worst_table(rows)
 # $\lambda_r = \lambda_{r+1}$, and inputs that $X$ does not see (excluded by the statement). For each we build a second optimum.
 
 # %%
-report.degenerate_table(rows)
+page.table(report.degenerate_table, "Two optima of one loss where the span is not unique.")
 
 # %% [markdown]
 # The smallest case: $X = I_2$, $y_1 = y_2 = (1, 0)$ and $r = 2$. Then $Q_r = (1, 0)^\top$ up to scale, so the formula spans a
@@ -109,10 +102,14 @@ report.degenerate_table(rows)
 # $X = \mathrm{diag}(2, 1)$, $\theta = (1, 1)$, $\varepsilon_2 = (2, -5)$, so $y_1 = (2, 1)$ and $y_2 = (4, -4)$.
 
 # %%
-plots.show(report.draw(rows))
+page.figure(
+    report.draw,
+    "Cosines against the weight of the clean task (top; grey: random draws), and the share of draws in which the "
+    "unsigned cosine falls (bottom).",
+)
 
 # %%
-report.remark_table(rows)
+page.table(report.remark_table, "In how many draws each cosine falls, by noise and condition number.")
 
 # %% [markdown]
 # With equally scaled inputs ($\kappa = 1$) the unsigned cosine never falls. It takes noise and an ill-conditioned $X$
@@ -130,33 +127,22 @@ report.remark_table(rows)
 # columns of $Z$ carry $\sqrt{\alpha_i}$. None touches the result.
 
 # %%
-report.proof_table(rows)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The first four parts judge the proposition, the others the remark.
+# :::{dropdown} How we read the paper
+# - "Full rank" must be full *column* rank, or $(X^\top X)^{-1}$ does not exist. We also try rank-deficient $X$ and fewer samples
+#   than inputs, with the pseudo-inverse.
+# - The columns of $Q_r$ span the first $r$ left singular vectors of
+#   $Z = U^\top[\sqrt{\alpha_1}y_1, \dots, \sqrt{\alpha_k}y_k]$; $\lambda_1 \ge \lambda_2 \ge \dots$ are its squared singular
+#   values.
+# - "The" best approximation presupposes $\lambda_r > \lambda_{r+1}$. Ties are tried apart.
+# - In the remark $r = 1$, $\alpha_2 = 1$, and $\alpha_1$ grows from 1. Any multiple of $B^*$ is optimal too, so its cosine
+#   has no sign of its own; we look at $|\cos(B^*, \theta)|$ and at task 1's model $B^*A_1^*$, which has one.
+# :::
 
 # %%
-parts = report.parts(rows, prop3_same_inputs.TOLERANCE)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.worst_table(recorded.rows) if recorded else None
-
-# %%
-report.remark_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

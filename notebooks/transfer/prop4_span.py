@@ -28,6 +28,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 instances: int = None  # random instances of each case; None: the profile's value
 draws: int = None  # random draws for each point of the figure
 proofs: int = None  # random instances on which the lines of the proof are evaluated
@@ -36,24 +37,17 @@ proofs: int = None  # random instances on which the lines of the proof are evalu
 from mtlrepro.parameters import params
 
 p = params("transfer/prop4", globals(), positive=("instances", "draws", "proofs"))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import prop4_span, prop4_span_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(prop4_span.measure, prop4_span.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - A "rotation matrix" of shape $d \times r$ has orthonormal columns, which needs $r \le d$.
-# - The "span" is the column span of $B$. Claim 3 needs $r$ at least the dimension of the span of the $\theta_i$.
-# - Claim 1 holds for any encoding $g_B$ and loss by the definition of a minimum; the check here is that the printed
-#   $A_i = (B^\top X_i^\top X_iB)^\dagger B^\top X_i^\top y_i$ is that minimum in the linear case.
-# :::
-#
 # ## The three claims on random instances
 #
 # $d$ is 2 to 8, $k$ 1 to 5, $r < d$, in the six kinds of inputs of Proposition 1, rank-deficient ones included. The reference is
@@ -62,7 +56,7 @@ rows = runs.map(prop4_span.measure, prop4_span.settings(p))
 # of its size.
 
 # %%
-report.worst_table(rows)
+page.table(report.worst_table, "Random instances of each case: the worst of each comparison, relative to the label energy.")
 
 # %% [markdown]
 # Equation 7 needs no orthonormal columns: $X_iB(B^\top X_i^\top X_iB)^\dagger B^\top X_i^\top$ projects on the span of $X_iB$
@@ -82,7 +76,7 @@ report.worst_table(rows)
 # with $B = (\varepsilon, 1)$ and $A_2 = 1/\varepsilon$ it fits exactly.
 
 # %%
-report.approach_table(rows)
+page.table(report.approach_table, "The case without optimum: loss and head at B = (ε, 1).")
 
 # %% [markdown]
 # As $\varepsilon \to 0$ the loss tends to 0 and the head to infinity; at $\varepsilon = 0$ the loss jumps to 1. No $B$ has
@@ -96,7 +90,11 @@ report.approach_table(rows)
 # at its lowest point. Bottom: $B$ moves by the same relative step either within its span or across it.
 
 # %%
-plots.show(report.draw(rows))
+page.figure(
+    report.draw,
+    "Loss with the best heads against the angle of B (top; dots: random length and sign), and its change when B "
+    "moves within or across its span (bottom).",
+)
 
 # %% [markdown]
 # Zero changes are drawn at $10^{-17}$. Within the span the loss stays the same to rounding however far
@@ -111,33 +109,21 @@ plots.show(report.draw(rows))
 # and convex, which is why a stationary $A_i$ is a minimum.
 
 # %%
-report.proof_table(rows)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %%
-report.display_table(rows)
+page.table(report.display_table, "The last display at X = 2, y = 1, B = 1, where the left side is 1.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The verdict judges the three claims as stated. Existence of the optimum and the line of the proof are in the errata.
+# :::{dropdown} How we read the paper
+# - A "rotation matrix" of shape $d \times r$ has orthonormal columns, which needs $r \le d$.
+# - The "span" is the column span of $B$. Claim 3 needs $r$ at least the dimension of the span of the $\theta_i$.
+# - Claim 1 holds for any encoding $g_B$ and loss by the definition of a minimum; the check here is that the printed
+#   $A_i = (B^\top X_i^\top X_iB)^\dagger B^\top X_i^\top y_i$ is that minimum in the linear case.
+# :::
 
 # %%
-parts = report.parts(rows, prop4_span.TOLERANCE)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.worst_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

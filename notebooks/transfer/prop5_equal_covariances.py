@@ -29,6 +29,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 instances: int = None  # random instances of each case; None: the profile's value
 descents: int = None  # of them, how many are also minimised from a random start
 draws: int = None  # random instances for each scale of the labels
@@ -38,29 +39,17 @@ proofs: int = None  # random instances on which the lines of the proof are evalu
 from mtlrepro.parameters import params
 
 p = params("transfer/prop5", globals(), positive=("instances", "descents", "draws", "proofs"))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import prop5_equal_covariances, prop5_equal_covariances_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(prop5_equal_covariances.measure, prop5_equal_covariances.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - The statement uses the letter $D$ twice: $\Sigma = VDV^\top$ and $X_i = U_iDV^\top$. We take $D$ from $\Sigma$, so that
-#   $X_i = U_iD^{1/2}V^\top$; the other reading is tried beside it.
-# - "The optimum of $f$ in equation 3" must be that of equation 2: equation 3 has no weights. The objective is the one
-#   above.
-# - $C^*$ has as columns the first $r$ left singular vectors of
-#   $Z = [\sqrt{\alpha_1}U_1^\top y_1, \dots, \sqrt{\alpha_k}U_k^\top y_k]$;
-#   $\sum_i \alpha_i U_i^\top y_iy_i^\top U_i = ZZ^\top$.
-# - The "difference" of the corollary is the least multi-task loss minus the sum of the weighted single-task minima.
-# - $\Sigma$ need not be invertible if $D^{-1/2}$ and $V$ are cut to its range; the case is among those tried.
-# :::
-#
 # ## The optimum on random instances
 #
 # Each task gets its own number of samples and its own $U_i$; $\Sigma$ is common. $d$ is 2 to 7, $k$ 2 to 6 (plus $d$ where
@@ -69,7 +58,7 @@ rows = runs.map(prop5_equal_covariances.measure, prop5_equal_covariances.setting
 # the end of L-BFGS from a random start, which knows nothing of the proposition.
 
 # %%
-report.worst_table(rows)
+page.table(report.worst_table, "Random instances of each case: B* against the closed form, other B, and descents.")
 
 # %% [markdown]
 # The optimum holds to rounding, and descent arrives at it.
@@ -82,7 +71,7 @@ report.worst_table(rows)
 # of $B^*$.
 
 # %%
-report.reading_table(rows)
+page.table(report.reading_table, "Readings of D: in how many instances B* is not optimal.")
 
 # %% [markdown]
 # (A wrong reading is right by accident where $r$ is the rank of $\Sigma$, so that any full $B$ will do.)
@@ -106,10 +95,14 @@ report.reading_table(rows)
 # change.
 
 # %%
-plots.show(report.draw(rows))
+page.figure(
+    report.draw,
+    "Cost of sharing for orthogonal tasks at three label scales (top; dots: descents, dashes: printed bound), and "
+    "bound over true cost against the scale of the labels (bottom).",
+)
 
 # %%
-report.bound_table(rows)
+page.table(report.bound_table, "Readings of the corollary: in how many instances the bound lies below the cost.")
 
 # %% [markdown]
 # Dropping the square is not enough if $D^{-1}$ stands on one side only, as in the printed matrix: $D^{-1}V^\top(\dots)V$
@@ -118,7 +111,7 @@ report.bound_table(rows)
 # labels $e_i/2$, and two inputs with $\Sigma = \mathrm{diag}(4, 1)$; $r = 1$ in both.
 
 # %%
-report.cost_table(rows)
+page.table(report.cost_table, "Two small cases, r = 1.")
 
 # %% [markdown]
 # ## The printed proof, line by line
@@ -135,33 +128,23 @@ report.cost_table(rows)
 # tasks; the outer one multiplies by $k$, and is gone again in the next line.
 
 # %%
-report.proof_table(rows)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The verdict judges the proposition with $D$ taken from $\Sigma$, the corollary as printed, and the example.
+# :::{dropdown} How we read the paper
+# - The statement uses the letter $D$ twice: $\Sigma = VDV^\top$ and $X_i = U_iDV^\top$. We take $D$ from $\Sigma$, so that
+#   $X_i = U_iD^{1/2}V^\top$; the other reading is tried beside it.
+# - "The optimum of $f$ in equation 3" must be that of equation 2: equation 3 has no weights. The objective is the one
+#   above.
+# - $C^*$ has as columns the first $r$ left singular vectors of
+#   $Z = [\sqrt{\alpha_1}U_1^\top y_1, \dots, \sqrt{\alpha_k}U_k^\top y_k]$;
+#   $\sum_i \alpha_i U_i^\top y_iy_i^\top U_i = ZZ^\top$.
+# - The "difference" of the corollary is the least multi-task loss minus the sum of the weighted single-task minima.
+# - $\Sigma$ need not be invertible if $D^{-1/2}$ and $V$ are cut to its range; the case is among those tried.
+# :::
 
 # %%
-parts = report.parts(rows, prop5_equal_covariances.TOLERANCE)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.worst_table(recorded.rows) if recorded else None
-
-# %%
-report.bound_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

@@ -31,6 +31,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 instances: int = None  # random instances of each case; None: the profile's value
 starts: int = None  # random starts of a descent where the optimum is not known
 proofs: int = None  # random instances on which the lines of the proof are evaluated
@@ -39,28 +40,17 @@ proofs: int = None  # random instances on which the lines of the proof are evalu
 from mtlrepro.parameters import params
 
 p = params("transfer/prop6", globals(), positive=("instances", "starts", "proofs"))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import prop6_bound, prop6_bound_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(prop6_bound.measure, prop6_bound.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - $h(B) = \sum_i \min_A \|X_iBA - y_i\|^2$, a loss, as in the proof of Proposition 4. (Equation 4 calls the explained part
-#   $h$, a gain to maximise; that reading is tried, too.)
-# - The definition $\lambda_j = \sum_{j=1}^k \langle X_jW_j/\|X_jW_j\|, y_j\rangle^2$ uses $j$ for two things. We sum over
-#   the tasks: $\lambda_j = \sum_{i=1}^k \langle X_iW_j/\|X_iW_j\|, y_i\rangle^2$, with the $X_i$ as they are at step $j$.
-# - In the same way step 2 deflates every task by its own $X_iW_j$, and the procedure runs for $d$ steps, because the bound
-#   needs $\lambda_{r+1}, \dots, \lambda_d$ (printed: $1 \le i \le k$). The matrix $W$ of single-task models plays no part
-#   in it.
-# - Every $X_i$ has full column rank; $W_j$ is sought where the deflated $X_i$ do not vanish.
-# :::
-#
 # ## What the procedure computes
 #
 # Let $P_i$ project onto the columns of $X_i[W_1 \dots W_r]$. Deflation makes $X_iW_j$ at step $j$ orthogonal to those
@@ -85,7 +75,7 @@ rows = runs.map(prop6_bound.measure, prop6_bound.settings(p))
 # $X_i$ the identity, $y_i = e_i$, with two tasks and $r = 1$. The loss is $k - r = 1$; the printed bound is negative.
 
 # %%
-report.smallest_table(rows)
+page.table(report.smallest_table, "The smallest counterexample: X_i the identity, y_i = e_i, r = 1.")
 
 # %% [markdown]
 # ## Loss and bounds against capacity
@@ -97,14 +87,18 @@ report.smallest_table(rows)
 # procedure takes the lure first and has one direction left for them.
 
 # %%
-plots.show(report.draw(rows))
+page.figure(
+    report.draw,
+    "Loss of the best shared module and its bounds against capacity, as shares of the labels; grey is below what any "
+    "model can reach.",
+)
 
 # %% [markdown]
 # For $r = 2$ in the trap, with more and more tasks in the plane, both bounds grow with the number of tasks while $h(B^*)$
 # stays at or below the plane's loss: no constant factor turns them into an estimate.
 
 # %%
-report.trap_table(rows)
+page.table(report.trap_table, "The trap at r = 2: both bounds grow with the number of tasks.")
 
 # %% [markdown]
 # ## On random instances
@@ -115,7 +109,7 @@ report.trap_table(rows)
 # exactly where the sum of the $\lambda_j$ beyond $r$ is not 0.
 
 # %%
-report.bound_table(rows)
+page.table(report.bound_table, "Random instances of each case: how often each bound fails.")
 
 # %% [markdown]
 # "Where equal": $r = 1$ or equal covariances, with an exact $h(B^*)$. "Random W": the identities behind the proof with
@@ -128,7 +122,7 @@ report.bound_table(rows)
 # stopped after $k$ steps, as printed, the sum would miss what $\lambda_{k+1}, \dots, \lambda_d$ explain.
 
 # %%
-report.reading_table(rows, prop6_bound.READINGS)
+page.table(report.reading_table, "Other readings of the bound.")
 
 # %% [markdown]
 # (errata-prop6-index)=
@@ -140,33 +134,22 @@ report.reading_table(rows, prop6_bound.READINGS)
 # $r$ directions, $d$ steps, the explained part for OPT and a plus they all do.
 
 # %%
-report.proof_table(rows)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The verdict judges the printed bound. The corrected one is in the tables above and in the errata.
+# :::{dropdown} How we read the paper
+# - $h(B) = \sum_i \min_A \|X_iBA - y_i\|^2$, a loss, as in the proof of Proposition 4. (Equation 4 calls the explained part
+#   $h$, a gain to maximise; that reading is tried, too.)
+# - The definition $\lambda_j = \sum_{j=1}^k \langle X_jW_j/\|X_jW_j\|, y_j\rangle^2$ uses $j$ for two things. We sum over
+#   the tasks: $\lambda_j = \sum_{i=1}^k \langle X_iW_j/\|X_iW_j\|, y_i\rangle^2$, with the $X_i$ as they are at step $j$.
+# - In the same way step 2 deflates every task by its own $X_iW_j$, and the procedure runs for $d$ steps, because the bound
+#   needs $\lambda_{r+1}, \dots, \lambda_d$ (printed: $1 \le i \le k$). The matrix $W$ of single-task models plays no part
+#   in it.
+# - Every $X_i$ has full column rank; $W_j$ is sought where the deflated $X_i$ do not vanish.
+# :::
 
 # %%
-parts = report.parts(rows, prop6_bound.TOLERANCE)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.bound_table(recorded.rows) if recorded else None
-
-# %%
-report.reading_table(recorded.rows, prop6_bound.READINGS) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

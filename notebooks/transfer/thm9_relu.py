@@ -32,6 +32,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 draws: int = None  # simulated pairs of tasks for each point; None: the profile's value
 restored: int = None  # simulated pairs for each setting of the restored condition, which has more samples
 proofs: int = None  # random instances on which the lines of the proof are evaluated
@@ -41,31 +42,17 @@ samples: int = None  # normal vectors for each angle of the kernel
 from mtlrepro.parameters import params
 
 p = params("transfer/thm9", globals(), positive=("draws", "restored", "proofs", "samples"))
-p
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer.theory import thm9_relu, thm9_relu_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(thm9_relu.measure, thm9_relu.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{dropdown} How we read the paper
-# - The first claim is about $\sin(B^*, \theta_2)$: that is what the proof ends with. The norm in the second is
-#   $\|\mathrm{ReLU}(X_2\theta_2)\|$, as in the proof. Both as printed are discussed below.
-# - In the simulations $c \ge \kappa(X_2)\sin(\theta_1, \theta_2)$, as in Theorem 2, and not
-#   $c \ge \sin(\theta_1, \theta_2)/\kappa(X_2)$: with the printed one the
-#   second claim is false (below).
-# - Constants: 1 in "on the order of" and in $O(c/\kappa(X_2))$; for $O(c)$ those of Theorem 2, $6c$ and $3c$. Where a claim
-#   fails for every
-#   constant, several are shown. $c = 0.3$, $d = 5$, $\delta = 0.1$.
-# - Equation 10 is not concave; $B^*$ is the best end of L-BFGS from both true models and random starts. It is not certified
-#   to be the
-#   global optimum, but explains at least as much as either true model, which is all that the proof uses.
-# :::
-#
 # ## The kernel identity
 #
 # For unit $u, v$ at angle $\varphi$ and standard normal $x$,
@@ -78,7 +65,7 @@ rows = runs.map(thm9_relu.measure, thm9_relu.settings(p))
 # five inputs.
 
 # %%
-report.kernel_table(rows)
+page.table(report.kernel_table, "The kernel as printed, by quadrature and by sampling.")
 
 # %% [markdown]
 # (errata-thm9-direction)=
@@ -104,10 +91,10 @@ report.kernel_table(rows)
 # constant serves the whole range; it is attained inside.
 
 # %%
-report.constant_table(rows)
+page.table(report.constant_table, "Sharp constants of the last step.")
 
 # %%
-plots.show(report.draw_chain(rows))
+page.figure(report.draw_chain, "1 − g over the angle, with what the proof compares it to.")
 
 # %% [markdown]
 # (errata-thm9-missing)=
@@ -123,10 +110,10 @@ plots.show(report.draw_chain(rows))
 # $\sigma_1 = 20\sqrt C$ and $\kappa(X_2) = 40\sqrt C$.
 
 # %%
-report.task_table(rows)
+page.table(report.task_table, "Simulated tasks: medians of both errors, and how often each bound fails.")
 
 # %%
-plots.show(report.draw(rows))
+page.figure(report.draw, "Share of simulated tasks in which the bound on the angle fails, with exact 95% intervals.")
 
 # %% [markdown]
 # From factor 1 to 10 the two failing lines have their $\sigma_1$ and $\kappa(X_2)$ raised by $\sqrt{10}$. With the factors
@@ -154,7 +141,7 @@ plots.show(report.draw(rows))
 #   noise on the first.
 
 # %%
-report.counter_table(rows)
+page.table(report.counter_table, "Three families in which the claimed bound vanishes and the error does not.")
 
 # %% [markdown]
 # What does hold, for any target: let $q = \|X_2(B^* - \theta_2)\| / \|\mathrm{ReLU}(X_2\theta_2)\| < 1$ ($B^*$ and
@@ -169,7 +156,7 @@ report.counter_table(rows)
 # $c/\rho$ for $c$. It is an assumption the theorem needs.
 
 # %%
-report.head_table(rows)
+page.table(report.head_table, "The deterministic form of the second claim.")
 
 # %% [markdown]
 # (errata-thm9-lines)=
@@ -188,32 +175,25 @@ report.head_table(rows)
 # constant times it.
 
 # %%
-report.proof_table(rows)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %%
-report.deviation_table(rows)
+page.table(report.deviation_table, "How often the deviation claimed by Hoeffding's bound is exceeded.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The identity; both claims at the printed condition on simulated tasks (effect: $\delta$ minus the share of failures); the
-# second claim
-# in the three families.
+# :::{dropdown} How we read the paper
+# - The first claim is about $\sin(B^*, \theta_2)$: that is what the proof ends with. The norm in the second is
+#   $\|\mathrm{ReLU}(X_2\theta_2)\|$, as in the proof. Both as printed are discussed below.
+# - In the simulations $c \ge \kappa(X_2)\sin(\theta_1, \theta_2)$, as in Theorem 2, and not
+#   $c \ge \sin(\theta_1, \theta_2)/\kappa(X_2)$: with the printed one the
+#   second claim is false (below).
+# - Constants: 1 in "on the order of" and in $O(c/\kappa(X_2))$; for $O(c)$ those of Theorem 2, $6c$ and $3c$. Where a claim
+#   fails for every
+#   constant, several are shown. $c = 0.3$, $d = 5$, $\delta = 0.1$.
+# - Equation 10 is not concave; $B^*$ is the best end of L-BFGS from both true models and random starts. It is not certified
+#   to be the
+#   global optimum, but explains at least as much as either true model, which is all that the proof uses.
+# :::
 
 # %%
-parts = report.parts(rows, thm9_relu.DELTA)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(report.draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-report.task_table(recorded.rows) if recorded else None
+page.this_run()

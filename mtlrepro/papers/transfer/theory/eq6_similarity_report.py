@@ -6,14 +6,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtlrepro import plots, results
+from mtlrepro import plots
+from mtlrepro.papers.transfer.theory.trials_report import trials
+from mtlrepro.results import Measured, StatementTrials
 
-# What "rotations of the columns of X_1 and X_2" can mean: a transformation's name -> in words.
-_MEANINGS = {
-    "each column of X1 and of X2 rotated as a vector of samples": "columns turned as vectors of samples",
-    "inputs of both tasks rotated alike": "one rotation for both tasks",
-    "inputs of each task rotated on its own": "a rotation for each task",
-}
+_COLUMNS, _COMMON = "each column of X1 and of X2 rotated as a vector of samples", "inputs of both tasks rotated alike"
+# What "rotations of the columns of X_1 and X_2" can mean, and what the corrected statement has.
+_ROTATIONS = (_COLUMNS, _COMMON, "inputs of each task rotated on its own")
+_INVARIANT = (_COLUMNS, _COMMON, "X1 and X2 each times its own number")
 
 
 def _of_kind(rows: pd.DataFrame, kind: str, names: dict[str, str]) -> pd.DataFrame:
@@ -99,13 +99,11 @@ def rank_table(rows: pd.DataFrame) -> pd.DataFrame:
     return _of_kind(rows, "reading", {"reading": "reading", "rank": "rank"}).set_index("reading")
 
 
-def parts(rows: pd.DataFrame, tolerance: float) -> list[results.Part]:
-    """The sentence on rotations, in its three meanings."""
-    moved = rows[rows["kind"] == "transformation"].set_index("name")
-    return [
-        results.check(
-            "invariant to rotations of the columns", worst=moved["worst"][name], n=int(moved["n"][name]), tolerance=tolerance,
-            violations=int(moved["changed"][name]), setting=setting, unit="change of the score",
-        )
-        for name, setting in _MEANINGS.items()
-    ]  # fmt: skip
+def measured(rows: pd.DataFrame) -> Measured:
+    """Invariance: as printed in every meaning of "rotations of the columns", corrected in those that are right. The range."""
+    moved = rows[rows["kind"] == "transformation"]
+    forms = [moved[moved["name"].isin(names)] for names in (_ROTATIONS, _INVARIANT)]
+    invariance = StatementTrials(*(trials(some, ["changed"], some["worst"].max()) for some in forms))
+    ranges = rows[rows["kind"] == "range"]
+    spans = StatementTrials(trials(ranges, ["violations"], ranges["worst"].max()))
+    return Measured(statements={"invariance": invariance, "range": spans})

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtlrepro import plots, results
+from mtlrepro import plots
 from mtlrepro.papers.transfer.theory.proof_lines_report import line_table
+from mtlrepro.papers.transfer.theory.trials_report import trials
+from mtlrepro.results import Measured, StatementTrials
 
 BLUE, ORANGE, GREEN = (plots.COLORS[name] for name in ("blue", "vermillion", "green"))
 
@@ -62,14 +64,8 @@ def proof_table(rows: pd.DataFrame) -> pd.DataFrame:
     return line_table(lines, "n", "worst_error", "left_over_right", "correction", holds=1e-6)
 
 
-def parts(rows: pd.DataFrame, tolerance: float) -> list[results.Part]:
-    """The printed bound, on random and on chosen directions."""
+def measured(rows: pd.DataFrame) -> Measured:
+    """The bound with the printed constant, and with the sharp one."""
     bound = rows[rows["kind"] == "bound"]
-    chosen = bound["case"].isin(["nearly parallel", "parallel", "worst directions"])
-    return [
-        results.check(
-            "sin(Xa, Xb) ≥ sin(a, b)/κ²", worst=some["printed_worst"].min(), n=int(some["n"].sum()), tolerance=tolerance,
-            violations=int(some["printed_violations"].sum()), setting=setting,
-        )
-        for some, setting in ((bound[~chosen], "random directions"), (bound[chosen], "chosen directions"))
-    ]  # fmt: skip
+    printed, sharp = (trials(bound, [f"{name}_violations"], bound[f"{name}_worst"].min()) for name in ("printed", "sharp"))
+    return Measured(statements={"angle-bound": StatementTrials(printed, sharp)})

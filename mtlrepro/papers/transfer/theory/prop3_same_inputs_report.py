@@ -6,8 +6,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtlrepro import plots, results
+from mtlrepro import plots
 from mtlrepro.papers.transfer.theory.proof_lines_report import line_table
+from mtlrepro.papers.transfer.theory.trials_report import trials
+from mtlrepro.results import Measured, StatementTrials, Trials
 
 COLORS = [plots.COLORS[name] for name in ("blue", "vermillion", "green", "purple")]
 
@@ -84,39 +86,18 @@ def proof_table(rows: pd.DataFrame) -> pd.DataFrame:
     return line_table(lines, "n", "broken", "worst_error", "left_over_right", "correction", holds=1e-9)
 
 
-def parts(rows: pd.DataFrame, tolerance: float) -> list[results.Part]:
-    """The proposition (the first four) and the remark after it."""
+def measured(rows: pd.DataFrame) -> Measured:
+    """The span, with and without the degenerate cases; the cosine of the remark, unsigned as printed and signed."""
     tried, remark = rows[rows["kind"] == "optimum"], rows[rows["kind"] == "remark"]
-    idle = rows[(rows["kind"] == "degenerate") & (rows["case"] == "labels of rank below r")].iloc[0]
-    n = int(remark["n"].sum())
-    optimum = [
-        results.check(
-            name, worst=tried[f"{column}_worst"].agg(worst), n=int(tried[count].sum()), tolerance=allowed,
-            violations=int(tried[f"{column}_violations"].sum()), setting=setting,
-        )
-        for name, column, worst, count, allowed, setting in (
-            ("the formula attains the least loss", "closed", "max", "n", tolerance, "all cases"),
-            ("any other span of X B loses more, by its angle", "margin", "min", "margin_n", tolerance, "all cases"),
-            ("alternating least squares ends in the same span", "angle", "max", "angle_n", 1e-6,
-             "full column rank, λ_r > λ_{r+1}"),
-        )
-    ]  # fmt: skip
-    return [
-        *optimum,
-        results.check(
-            "every optimal B has the span of the formula", worst=idle["sine_median"], n=int(idle["n"]),
-            violations=int(idle["broken"]), tolerance=tolerance, setting="labels of rank below r",
-        ),
-        results.check(
-            "the cosine tends to 1", worst=remark["limit"].min(), n=n, violations=int((remark["limit"] < 1 - 1e-6).sum()),
-            tolerance=1e-6, setting="α_1 = 1e10",
-        ),
-        results.check(
-            "cos(B* A_1*, θ) increases with α_1", worst=remark["worst"].max(), n=n,
-            violations=int(remark["falls_signed"].sum()), tolerance=tolerance, setting="signed",
-        ),
-        results.check(
-            "|cos(B*, θ)| increases with α_1", worst=remark["depth"].max(), n=n,
-            violations=int(remark["falls_absolute"].sum()), tolerance=tolerance, setting="unsigned",
-        ),
-    ]  # fmt: skip
+    degenerate = rows[(rows["kind"] == "degenerate") & (rows["case"] == "labels of rank below r")]
+    broken = ["closed_violations", "margin_violations", "angle_violations"]
+    corrected = trials(tried, broken, tried["closed_worst"].max())
+    idle = int(degenerate["broken"].sum())
+    printed = Trials(
+        corrected.n + int(degenerate["n"].sum()), corrected.violations + idle, float(degenerate["sine_median"].max()),
+        corrected.tolerance,
+    )  # fmt: skip
+    short = remark.assign(falls_signed=remark["falls_signed"] + (remark["limit"] < 1 - 1e-6))
+    unsigned = trials(remark, ["falls_absolute"], remark["depth"].max())
+    cosine = StatementTrials(unsigned, trials(short, ["falls_signed"], short["worst"].max()))
+    return Measured(statements={"span": StatementTrials(printed, corrected), "remark-cosine": cosine})

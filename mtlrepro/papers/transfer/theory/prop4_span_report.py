@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtlrepro import plots, results
+from mtlrepro import plots
 from mtlrepro.papers.transfer.theory.proof_lines_report import line_table
+from mtlrepro.papers.transfer.theory.trials_report import trials
+from mtlrepro.results import Measured, StatementTrials
 
 BLUE, RED, GREEN = (plots.COLORS[name] for name in ("blue", "vermillion", "green"))
 
@@ -30,7 +32,8 @@ def worst_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def approach_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Per ε: the loss at B = (ε, 1), and the head A_2 that it takes."""
-    return rows.loc[rows["kind"] == "approach", ["epsilon", "loss", "A_2"]].rename(columns={"epsilon": "ε"}).set_index("ε")
+    table = rows[rows["kind"] == "approach"].reindex(columns=["epsilon", "loss", "A_2"])
+    return table.rename(columns={"epsilon": "ε"}).set_index("ε")
 
 
 def draw(rows: pd.DataFrame) -> Figure:
@@ -69,24 +72,13 @@ def proof_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def display_table(rows: pd.DataFrame) -> pd.DataFrame:
     """The display of the proof on X = 2, y = 1, B = 1."""
-    row = rows[rows["kind"] == "display"].iloc[0]
-    return row[["with the pseudo-inverse", "as printed"]].to_frame("value at X = 2, y = 1, B = 1")
+    return rows[rows["kind"] == "display"].reindex(columns=["with the pseudo-inverse", "as printed"])
 
 
-def parts(rows: pd.DataFrame, tolerance: float) -> list[results.Part]:
-    """The three claims, in the comparisons that they consist of."""
+def measured(rows: pd.DataFrame) -> Measured:
+    """Heads, equation 7, orthonormal columns, the orbit B G and spans that hold all models: every comparison of the claim."""
     tried = rows[rows["kind"] == "span"]
-    return [
-        results.check(
-            name, worst=tried[f"{column}_worst"].agg(worst), n=int(tried[f"{column}_n"].sum()), tolerance=tolerance,
-            violations=int(tried[f"{column}_violations"].sum()), setting="linear, all cases",
-        )
-        for name, column, worst in (
-            ("the printed heads are least squares", "heads", "max"),
-            ("no other heads lose less", "other", "min"),
-            ("h(B) = Σ|y_i|² minus equation 7", "eq7", "max"),
-            ("orthonormal columns lose nothing", "rotation", "max"),
-            ("h(B G) = h(B) for invertible G", "orbit", "max"),
-            ("a span that holds all θ_i attains the single-task minima", "contains", "max"),
-        )
-    ]  # fmt: skip
+    names = ("heads", "other", "eq7", "rotation", "orbit", "contains")
+    counted = tried.assign(comparisons=tried[[f"{name}_n" for name in names]].sum(axis=1))
+    compared = trials(counted, [f"{name}_violations" for name in names], counted["eq7_worst"].max(), "comparisons")
+    return Measured(statements={"span-decides": StatementTrials(compared)})

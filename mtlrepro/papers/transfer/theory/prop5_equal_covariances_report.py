@@ -6,13 +6,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtlrepro import plots, results
+from mtlrepro import plots
 from mtlrepro.papers.transfer.theory.proof_lines_report import line_table
+from mtlrepro.papers.transfer.theory.trials_report import trials
+from mtlrepro.results import Measured, StatementTrials, Trials
 
 COLORS = [plots.COLORS[name] for name in ("blue", "vermillion", "green", "purple")]
-PRINTED = "printed: one side, D of Σ, λ²"
+PRINTED, CORRECTED = "printed: one side, D of Σ, λ²", "both sides, D of X, λ (corrected)"
 _SHOWN = {
-    "both sides, D of X, λ (corrected)": r"$\sum\lambda_i$ (corrected)",
+    CORRECTED: r"$\sum\lambda_i$ (corrected)",
     PRINTED: r"$\sum\lambda_i^2$, as printed",
     "one side, D of Σ, λ": r"$\sum\lambda_i$, $\lambda_i$ of the printed matrix",
 }
@@ -77,7 +79,7 @@ def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
 def cost_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Per small case: the true cost of r = 1 and three readings of the bound."""
     columns = ["true cost", "Σ λ_i², printed", "Σ λ_i, printed matrix", "Σ λ_i (corrected)"]
-    return rows[rows["kind"] == "costs"].set_index("name")[columns]
+    return rows[rows["kind"] == "costs"].reindex(columns=["name", *columns]).rename(columns={"name": "tasks"}).set_index("tasks")
 
 
 def proof_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -86,30 +88,16 @@ def proof_table(rows: pd.DataFrame) -> pd.DataFrame:
     return line_table(lines, "n", "broken", "worst_error", "left_over_right", "correction", holds=1e-6)
 
 
-def parts(rows: pd.DataFrame, tolerance: float) -> list[results.Part]:
-    """The proposition with D taken from Σ, the corollary as printed, and the example."""
-    tried = rows[rows["kind"] == "optimum"]
-    printed = rows[(rows["kind"] == "corollary") & (rows["reading"] == PRINTED)]
-    unit = rows[(rows["kind"] == "example") & (rows["scale"] == 1)]
+def measured(rows: pd.DataFrame) -> Measured:
+    """The optimum with D that of the X_i, as X_i = U_i D Vᵀ has it, and that of Σ; the corollary; the example."""
+    tried, unit = rows[rows["kind"] == "optimum"], rows[(rows["kind"] == "example") & (rows["scale"] == 1)]
+    of_inputs = "D of X, V D^(-1/2) C*"
+    printed = trials(tried, [f"{of_inputs}: broken"], tried[f"{of_inputs}: worst"].max())
+    corrected = trials(tried, [f"{name}_violations" for name in ("closed", "below", "descent")], tried["closed_worst"].max())
+    bounds = rows[rows["kind"] == "corollary"]
+    forms = [bounds[bounds["reading"] == reading] for reading in (PRINTED, CORRECTED)]
+    gap = [trials(some, ["broken"], some["least"].min()) for some in forms]
     error = unit[["loss", "descent"]].sub(unit["k"] - unit["r"], axis=0).abs().max(axis=1)
-    optimum = [
-        results.check(
-            name, worst=tried[f"{column}_worst"].agg(worst), n=int(tried[count].sum()), tolerance=tolerance,
-            violations=int(tried[f"{column}_violations"].sum()), setting="equal covariances, D of Σ",
-        )
-        for name, column, worst, count in (
-            ("B* is optimal: its loss is the closed-form minimum", "closed", "max", "n"),
-            ("B* is optimal: no other B lies below it", "below", "min", "below_n"),
-            ("B* is optimal: no descent ends below it", "descent", "min", "descent_n"),
-        )
-    ]  # fmt: skip
-    return [
-        *optimum,
-        results.check(
-            "cost of sharing ≤ Σ λ_i² (corollary as printed)", worst=printed["least"].min(), n=int(printed["n"].sum()),
-            violations=int(printed["broken"].sum()), tolerance=tolerance, setting="bound / cost, labels of all scales",
-        ),
-        results.check(
-            "k orthogonal tasks lose k − r", worst=error.max(), n=len(unit), violations=int((error > 1e-6).sum()), tolerance=1e-6
-        ),
-    ]  # fmt: skip
+    example = Trials(len(unit), int((error > 1e-6).sum()), float(error.max()), 1e-6)
+    statements = {"optimum": StatementTrials(printed, corrected), "gap": StatementTrials(*gap)}
+    return Measured(statements=statements | {"example": StatementTrials(example)})

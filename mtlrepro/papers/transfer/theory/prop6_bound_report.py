@@ -8,10 +8,21 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtlrepro import plots, results
+from mtlrepro import plots
 from mtlrepro.papers.transfer.theory.proof_lines_report import line_table
+from mtlrepro.papers.transfer.theory.trials_report import trials
+from mtlrepro.results import Measured, StatementTrials
 
 BLUE, ORANGE, GREEN = (plots.COLORS[name] for name in ("blue", "vermillion", "green"))
+# What can be meant by h, OPT and the sum: column -> text.
+READINGS = {
+    "printed": "loss(B*) ≤ OPT − Σ_{j>r} λ_j",
+    "gain": "gain(B*) ≤ OPT − Σ_{j>r} λ_j",
+    "gain_sum": "gain(B*) ≤ Σ_{j≤d} λ_j − Σ_{j>r} λ_j",
+    "short": "loss(B*) ≤ OPT + Σ_{r<j≤k} λ_j",
+    "corrected": "loss(B*) ≤ OPT + Σ_{r<j≤d} λ_j",
+    "largest": "loss(B*) ≤ OPT + k − r smallest |X_iθ_i|²",
+}
 _INSTANCES = {
     "equal covariances": "equal covariances, d = k = 6",
     "different covariances": "different covariances, d = k = 6",
@@ -21,8 +32,7 @@ _INSTANCES = {
 
 def smallest_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Loss, OPT, λ and both bounds on the smallest counterexample."""
-    row = rows[rows["kind"] == "smallest"].iloc[0]
-    return row[["OPT", "λ_1", "λ_2", "h(B*)", "printed", "corrected"]].to_frame("X_i = identity, y_i = e_i")
+    return rows[rows["kind"] == "smallest"].reindex(columns=["OPT", "λ_1", "λ_2", "h(B*)", "printed", "corrected"])
 
 
 def draw(rows: pd.DataFrame) -> Figure:
@@ -67,11 +77,11 @@ def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table.join(groups[list(worst)].max().rename(columns=worst))
 
 
-def reading_table(rows: pd.DataFrame, readings: dict[str, str]) -> pd.DataFrame:
-    """Per reading (column's name -> text): in how many instances it fails for certain, and by how much at most."""
+def reading_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Per reading of the bound: in how many instances it fails for certain, and by how much at most."""
     some = rows[rows["kind"] == "bound"]
     n = int(some["n"].sum())
-    lines = {text: (n, int(some[f"{name}_broken"].sum()), some[f"{name}_worst"].max()) for name, text in readings.items()}
+    lines = {text: (n, int(some[f"{name}_broken"].sum()), some[f"{name}_worst"].max()) for name, text in READINGS.items()}
     return pd.DataFrame.from_dict(lines, orient="index", columns=["instances", "fails in", "largest excess, share of |y|²"])
 
 
@@ -81,12 +91,8 @@ def proof_table(rows: pd.DataFrame) -> pd.DataFrame:
     return line_table(lines, "n", "broken", "worst_error", "left_over_right", "correction", holds=1e-9)
 
 
-def parts(rows: pd.DataFrame, tolerance: float) -> list[results.Part]:
-    """The printed bound."""
+def measured(rows: pd.DataFrame) -> Measured:
+    """The bound with the printed sign, and with a plus."""
     tried = rows[rows["kind"] == "bound"]
-    return [
-        results.check(
-            "h(B*) ≤ OPT − Σ_{j>r} λ_j", worst=tried["printed_worst"].max(), n=int(tried["n"].sum()), tolerance=tolerance,
-            violations=int(tried["printed_broken"].sum()), setting="all cases, r from 1 to d", unit="of |y|²",
-        )
-    ]  # fmt: skip
+    printed, corrected = (trials(tried, [f"{name}_broken"], tried[f"{name}_worst"].max()) for name in ("printed", "corrected"))
+    return Measured(statements={"bound": StatementTrials(printed, corrected)})
