@@ -12,10 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from mtlrepro import results
-from mtlrepro.papers.transfer import fig3_transfer_curves_report
+from mtlrepro.papers.transfer import fig3_transfer_curves_report, fig9_covariance_alignment_report
 from mtlrepro.results.tables import html_table
 
-REPORTS = {"fig3": "fig3_transfer_curves"}
+REPORTS = {"fig3": "fig3_transfer_curves", "fig9": "fig9_covariance_alignment"}
 
 
 @pytest.mark.parametrize("profile", ["quick", "full"])
@@ -89,3 +89,41 @@ def test_fig3_covariances_by_hand():
     assert fig3_transfer_curves_report.covariance_ratio(1.0, True) == pytest.approx(1)
     assert fig3_transfer_curves_report.covariance_ratio(1.0, False) == pytest.approx(1)
     assert fig3_transfer_curves_report.covariance_ratio(1e4, True) == pytest.approx(math.sqrt(0.1), rel=1e-4)
+
+
+# --- Figure 9
+
+
+def fig9_rows(**changes) -> pd.DataFrame:
+    """Three seeds, SGD: multi-task 0.1 below single-task up to 2,000 source samples; Algorithm 1 corrects it by 0.08."""
+    lines = [
+        {"model": model, "kind": "SGD", "size": size, "seed": seed, "plain": 0.5, "mtl": mtl, "fixed": fixed, "B moved": 0.0}
+        for model in ("linear", "ReLU")
+        for size, mtl, fixed in ((200, 0.4 + 0.0, 0.48), (2_000, 0.4, 0.48), (20_000, 0.6, 0.61))
+        for seed in (1000, 1001, 1002)
+    ]
+    return pd.DataFrame(lines).assign(**changes)
+
+
+def test_fig9_effects_have_the_estimands_signs():
+    effects = fig9_covariance_alignment_report.measured(fig9_rows()).effects
+    assert effects["corrects-negative-transfer"] == pytest.approx([0.08] * 3)
+    assert effects["corrects-negative-transfer-relu"] == pytest.approx([0.08] * 3)
+    assert effects["matches-when-large"] == pytest.approx([0.01] * 3)
+    assert effects["no-longer-negative"] == pytest.approx([-0.02] * 3)
+
+
+def test_fig9_gates():
+    passed = gates(fig9_covariance_alignment_report.measured(fig9_rows()))
+    assert [name for name, gate in passed.items() if not gate.passed] == ["converged"]
+    assert not gates(fig9_covariance_alignment_report.measured(fig9_rows(mtl=0.6)))["something-to-correct"].passed
+    assert not gates(fig9_covariance_alignment_report.measured(fig9_rows(**{"B moved": 1e-9})))["fixed-shared-module"].passed
+    old = fig9_rows().drop(columns="B moved")
+    assert not gates(fig9_covariance_alignment_report.measured(old))["fixed-shared-module"].passed
+
+
+def test_algorithm_1_is_shown_from_its_committed_rows():
+    checked = results.load("transfer/alg1", "full", committed=True).rows
+    table = fig9_covariance_alignment_report.algorithm_table(checked)
+    assert len(table) == 3
+    assert (table["violations"] == 0).all()
