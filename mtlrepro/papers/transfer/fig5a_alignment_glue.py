@@ -116,11 +116,11 @@ def embeddings(texts: Sequence[str], encoder: str, device: str = "cpu") -> Float
         raw = np.stack(means).astype(np.float32)
         scaled: Floats = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)
         return scaled
-    model, pieces = load_bert(folder)
-    made: Floats = embed(model.to(choose(device)), pieces, texts, _LONGEST).numpy()
+    model, tokenizer = load_bert(folder)
+    states: Floats = embed(model.to(choose(device)), tokenizer, texts, _LONGEST).numpy()
     with replacing(kept) as target, target.open("wb") as file:
-        np.save(file, made, allow_pickle=False)
-    return made
+        np.save(file, states, allow_pickle=False)
+    return states
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
