@@ -37,9 +37,9 @@ def list_exhibits(
 
     entries: list[dict[str, Any]] = []
     for exhibit in exhibits.everything(paper):
-        verdicts = {profile: results.verdict(exhibit.id, profile).status for profile in results.available(exhibit.id)}
+        verdicts = {profile: results.judgement(exhibit.id, profile).verdict for profile in results.available(exhibit.id)}
         notebook = f"notebooks/{exhibit.notebook}.ipynb" if exhibit.notebook else "planned"
-        shown = exhibit.model_dump(include={"id", "title", "kind", "tier"})
+        shown = {"id": exhibit.id, "title": exhibit.title, "kind": exhibit.kind, "tier": exhibit.tier}
         entries.append(shown | {"notebook": notebook, "verdicts": verdicts})
     if as_json:
         print(json.dumps(entries, indent=1, ensure_ascii=False))
@@ -85,17 +85,17 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 @app.command()
 def verdicts(as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
-    """The verdict of every recorded run, with effect, 95% interval, n, data tier and profile."""
+    """The verdict of every recorded run, with its claims: effect, interval, n, the paper's own size; and its gates."""
     from mtlrepro import results
 
-    found = [
-        results.verdict(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
+    judged = [
+        results.judgement(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
     ]
     if as_json:
-        print(json.dumps([results.verdict_record(verdict) for verdict in found], indent=1, ensure_ascii=False))
+        print(json.dumps([judgement.record() for judgement in judged], indent=1, ensure_ascii=False))
         return
-    for verdict in found:
-        print(verdict)
+    for judgement in judged:
+        print(judgement)
 
 
 @app.command()

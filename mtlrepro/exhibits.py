@@ -5,6 +5,7 @@ Each paper has a file of its own, ``mtlrepro/papers/<paper>/exhibits.yaml``; the
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,18 +15,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlrepro import paths
 from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.registered_claims import Claims, EffectClaim, NoClaim, StatementClaim, Statements, registered
 
 TIERS = ("paper's data", "public stand-in", "synthetic", "no data")
 
-Kind = Literal["figure", "table", "diagram", "claim", "theorem", "algorithm", "settings"]
+_ENTRY_FIELDS = {name for model in (NoClaim, Claims, Statements) for name in model.model_fields}
+_LABELS = {
+    "fig": "Figure", "tab": "Table", "alg": "Algorithm", "eq": "Equation", "prop": "Proposition", "thm": "Theorem",
+    "fact": "Fact", "lemma": "Lemma",
+}  # fmt: skip
+# The safe loader, in C where PyYAML was built with it.
+_SAFE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Paper(BaseModel):
-    """A paper. order: its place in the book. question: what it asks, in plain words."""
+    """A paper. order: its place in the book. name: how the book calls it. question: what it asks, in plain words."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     order: int
+    name: str
     title: str
     authors: str | None = None
     year: int
@@ -35,23 +44,38 @@ class Paper(BaseModel):
 
 
 class Exhibit(BaseModel):
-    """One exhibit. where: place in the paper. tier: the best data this project can run it on. values: the paper's own numbers.
-    notebook: path under notebooks/ without suffix, None while planned."""
+    """One exhibit. where: place in the paper. tier: the best data this project can run it on. notebook: path under notebooks/
+    without suffix, None while planned. values: the paper's own numbers. entry: claims and gates, written before the runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str = Field(pattern=r"^[a-z]+/[a-z0-9]+$")
     title: str
     where: str
-    kind: Kind
     tier: Literal["paper's data", "public stand-in", "synthetic", "no data"]
     notebook: str | None = None
-    claim: str = ""
     values: dict[str, Any] = Field(default_factory=dict)
+    entry: Claims | Statements | NoClaim
 
     @property
     def paper(self) -> str:
         return self.id.partition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """figure, table, diagram, theorem, algorithm or settings."""
+        return self.entry.kind
+
+    @property
+    def label(self) -> str:
+        """How the paper calls it, such as ``Figure 5a``; for what it gives no number, its name."""
+        match = re.fullmatch(r"([a-z]+)(\d+[a-z]?)", self.id.partition("/")[2])
+        return f"{_LABELS[match[1]]} {match[2]}" if match and match[1] in _LABELS else self.title
+
+    @property
+    def claims(self) -> tuple[EffectClaim | StatementClaim, ...]:
+        """What the paper claims, in its order; empty for a diagram or a table of settings."""
+        return getattr(self.entry, "claims", ())
 
     @property
     def planned(self) -> bool:
@@ -79,14 +103,17 @@ def read(file: Path) -> tuple[Paper, list[Exhibit]]:
     Raises BadValue, naming file, exhibit and field, for an entry that breaks the schema.
     """
     key = file.parent.name
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content = yaml.load(file.read_text(encoding="utf-8"), Loader=_SAFE)  # noqa: S506 (a safe loader)
     place = "paper"
     try:
         paper = Paper(**content["paper"])
         listed = []
-        for place, entry in content["exhibits"].items():
-            notebook = entry.get("notebook")
-            listed.append(Exhibit(**(entry | {"id": f"{key}/{place}", "notebook": notebook and f"{key}/{notebook}"})))
+        for place, fields in content["exhibits"].items():
+            own = {name: value for name, value in fields.items() if name not in _ENTRY_FIELDS}
+            claims = {name: value for name, value in fields.items() if name in _ENTRY_FIELDS}
+            own["notebook"] = own.get("notebook") and f"{key}/{own['notebook']}"
+            entry = registered({place: claims}, f"papers/{key}/exhibits.yaml")[place]
+            listed.append(Exhibit(**own, id=f"{key}/{place}", entry=entry))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

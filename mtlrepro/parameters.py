@@ -3,6 +3,7 @@
 A notebook declares its parameters with types in a cell tagged ``parameters``::
 
     profile: str = "quick"
+    show: str = "live"     # live: this run; recorded: the recorded run of the largest profile
     seeds: int = None      # None: the profile's value
 
 and its next cell reads them with ``p = params("transfer/fig3", globals())``. Papermill injects what the user passes
@@ -26,6 +27,7 @@ from mtlrepro import exhibits, paths
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 
 PROFILES = ("quick", "full", "paper")
+SHOW = ("live", "recorded")
 
 # What IPython itself puts into a notebook's namespace.
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -35,7 +37,8 @@ _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 class Params:
     """Checked parameters of one run; each is an attribute (``p.seeds``).
 
-    exhibit: id, such as ``transfer/fig3``. profile: quick, full or paper. values: every parameter but the profile.
+    exhibit: id, such as ``transfer/fig3``. profile: quick, full or paper. values: every parameter but profile and show.
+    show: which run the figures are drawn from, see `results.shown`.
     overrides: the parameters that differ from the profile's own value; empty for a standard run.
     """
 
@@ -43,6 +46,7 @@ class Params:
     profile: str
     values: dict[str, Any] = field(default_factory=dict)
     overrides: dict[str, Any] = field(default_factory=dict)
+    show: str = "live"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in self.__dict__.get("values", {}):
@@ -98,11 +102,14 @@ def check(exhibit: str, declared: Mapping[str, Any], given: Mapping[str, Any], p
     profile = given.get("profile", "quick")
     if not isinstance(profile, str):
         raise BadValue(f"{exhibit}: profile must be one of {', '.join(PROFILES)}, not {profile!r}.")
+    show = given.get("show", "live")
+    if show not in SHOW:
+        raise UnknownName("value of show", str(show), SHOW, advice=f"({exhibit})")
     standard = profile_values(exhibit, profile)
     for name in standard:
         if name not in declared:
             raise UnknownName("parameter", name, declared, advice=f"(in profile {profile} of {exhibit})")
-    names = [name for name in declared if name != "profile"]
+    names = [name for name in declared if name not in ("profile", "show")]
     merged = {name: standard.get(name) if given.get(name) is None else given[name] for name in names}
     unset = [name for name in names if merged[name] is None]
     if unset:
@@ -121,7 +128,7 @@ def check(exhibit: str, declared: Mapping[str, Any], given: Mapping[str, Any], p
             if isinstance(number, (int, float)) and not number > 0:
                 raise BadValue(f"{exhibit}: parameter {name!r} must be above 0 (got {number}).")
     overrides = {name: values[name] for name in names if name in standard and values[name] != standard[name]}
-    return Params(exhibit, profile, values, overrides)
+    return Params(exhibit, profile, values, overrides, show)
 
 
 def declared_in(notebook: Path) -> dict[str, Any]:

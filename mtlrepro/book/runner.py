@@ -122,7 +122,7 @@ def run_exhibits(
             failed.append(f"{notebook}: {statuses[notebook].error} (what ran is kept in {executed(notebook, profile)})")
     for exhibit in chosen:
         if statuses[str(exhibit.notebook)].state == "ok":
-            lines.append(str(store.latest(exhibit.id, profile).verdict))
+            lines.append(str(store.latest(exhibit.id, profile).judgement))
     if failed:
         for line in lines:
             print(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,8 +108,19 @@ def log_sizes(ax: Axes, sizes: Sequence[int], label: str = "") -> None:
     ax.set_xlabel(label)
 
 
-def show(fig: Figure) -> None:
-    """Show `fig` where there is a notebook or a window, and close it."""
+def described(fig: Figure, caption: str) -> str:
+    """What `fig` shows, for those who cannot see it: its caption, then axes, panels and names of what is drawn."""
+    words = [re.sub(r"[$`*\\{}]", "", caption).strip()]
+    for ax in fig.axes:
+        panel = [ax.get_title(), f"{ax.get_ylabel()} against {ax.get_xlabel()}" if ax.get_xlabel() and ax.get_ylabel() else ""]
+        words += [": ".join(part for part in panel if part)]
+    labels = [str(text) for ax in fig.axes for text in ax.get_legend_handles_labels()[1]]
+    words += [", ".join(dict.fromkeys(labels))]
+    return re.sub(r"[$\\{}]", "", ". ".join(dict.fromkeys(part.rstrip(".") for part in words if part)))[:600] + "."
+
+
+def show(fig: Figure, metadata: dict[str, Any] | None = None) -> None:
+    """Show `fig` where there is a notebook or a window, and close it. metadata: kept with the notebook's output."""
     try:
         from IPython import get_ipython
         from IPython.display import display
@@ -117,5 +129,5 @@ def show(fig: Figure) -> None:
     else:
         interactive = get_ipython() is not None  # type: ignore[no-untyped-call]
     if interactive:
-        display(fig)  # type: ignore[no-untyped-call]
+        display(fig, metadata=metadata)  # type: ignore[no-untyped-call]
     plt.close(fig)

@@ -1,13 +1,16 @@
-"""Results: store, verdicts, and the paper's numbers beside ours."""
+"""Results: finished runs, the store, claims and verdicts, and what a page shows of them."""
 
 from mtlrepro.results.claims import Part, check, combine, describe, interval, paired
 from mtlrepro.results.compare import paper_values, summary, told
+from mtlrepro.results.gates import Gate
+from mtlrepro.results.judgement import Judgement, Measured, StatementTrials
+from mtlrepro.results.outcomes import Trials
 from mtlrepro.results.runs import Runs
-from mtlrepro.results.store import Recorded, available, latest, load, other_run, publish, record, verdict
-from mtlrepro.results.verdict import Verdict, parts_table, verdict_html, verdict_record
+from mtlrepro.results.shown import Shown, shown
+from mtlrepro.results.store import Recorded, available, judgement, latest, load, other_run, publish, record, rejudge
 
 __all__ = [
-    "Part", "Recorded", "Runs", "Verdict", "available", "check", "combine", "describe", "interval", "latest",
-    "load", "other_run", "paired", "paper_values", "parts_table", "publish", "record", "summary", "told", "verdict",
-    "verdict_html", "verdict_record",
+    "Gate", "Judgement", "Measured", "Part", "Recorded", "Runs", "Shown", "StatementTrials", "Trials", "available", "check",
+    "combine", "describe", "interval", "judgement", "latest", "load", "other_run", "paired", "paper_values", "publish", "record",
+    "rejudge", "shown", "summary", "told",
 ]  # fmt: skip

@@ -127,11 +127,11 @@ def _timed(function: Callable[..., Any], key: str, setting: Row) -> Row:
     start = time.perf_counter()
     rows = function(**setting)
     # Through JSON once, so that a resumed table has exactly the types of an uninterrupted one.
-    rows = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=_plain))
+    rows = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=plain))
     return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """numpy and torch scalars and arrays as JSON."""
     if hasattr(value, "tolist"):
         return value.tolist()

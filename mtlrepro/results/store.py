@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,9 @@ from mtlrepro import exhibits, paths
 from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
 from mtlrepro.files import replacing, sha256_of, write_text
 from mtlrepro.parameters import Params
-from mtlrepro.results.claims import Part, combine
-from mtlrepro.results.runs import Row, _plain, code_digest
-from mtlrepro.results.verdict import Verdict
+from mtlrepro.results.judgement import Judgement, Measured, judge
+from mtlrepro.results.outcomes import Scope
+from mtlrepro.results.runs import Row, code_digest, plain
 
 _SOURCES = ("mtlrepro", "notebooks", "data_manifests")
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
@@ -40,15 +41,17 @@ class Recorded:
     profile: str
     tier: str
     rows: pd.DataFrame
-    parts: tuple[Part, ...]
-    reason: str
+    measured: Measured
+    scope: Scope | None
     parameters: dict[str, Any]
     provenance: dict[str, Any]
     origin: str
 
-    @property
-    def verdict(self) -> Verdict:
-        return Verdict(self.exhibit, self.profile, self.tier, combine(self.parts), self.parts, self.reason)
+    @cached_property
+    def judgement(self) -> Judgement:
+        """The verdict, from what was measured and from the claims as they are registered today."""
+        entry = exhibits.get(self.exhibit).entry
+        return judge(self.exhibit, entry, self.measured, profile=self.profile, tier=self.tier, scope=self.scope)
 
 
 def record(
@@ -56,22 +59,24 @@ def record(
     rows: pd.DataFrame | Sequence[Row],
     profile: str | Params,
     *,
-    parts: Sequence[Part] = (),
+    measured: Measured | None = None,
     tier: str,
+    scope: Scope | None = None,
     data: dict[str, str] | None = None,
     seconds: float | None = None,
     device: str = "cpu",
-    reason: str = "",
-) -> Verdict:
-    """Write rows, claims and provenance of a finished run and return its verdict.
+) -> Judgement:
+    """Write rows, measurements and provenance of a finished run and return its judgement.
 
-    exhibit: id; may differ from the notebook's own where one notebook serves several exhibits. rows: all seeds, one row a
-    run and measured point. profile: the notebook's `Params`, or a profile's name. parts: from `paired` and `check`; with
-    none, `reason` says why the exhibit is not testable. tier: "paper's data", "public stand-in" or "synthetic".
-    data: name -> sha256 of every data set used. A run with overridden parameters is kept apart and never shown as the
-    profile's. Raises UnknownName for an unknown exhibit and MtlreproError for an unknown tier.
+    exhibit: id; may differ from the notebook's own where one notebook serves several exhibits. rows: all seeds, one row per
+    run and measured point. profile: the notebook's `Params`, or a profile's name. measured: what the rows say of the
+    registered claims and gates; None for an exhibit that claims nothing. tier: "paper's data", "public stand-in",
+    "synthetic" or "no data". scope: as in `judge`. data: name -> sha256 of every data set used. A run with overridden
+    parameters is kept apart and never shown as the profile's. Raises UnknownName for an unknown exhibit, claim or gate, and
+    MtlreproError for an unknown tier.
     """
     exhibit = exhibits.get(exhibit).id
+    measured = measured or Measured()
     if tier not in exhibits.TIERS:
         raise MtlreproError(f"{exhibit}: data tier must be one of {', '.join(exhibits.TIERS)}, not {tier!r}.")
     p = profile if isinstance(profile, Params) else Params(exhibit, profile)
@@ -83,15 +88,16 @@ def record(
         "exhibit": exhibit,
         "profile": p.profile,
         "tier": tier,
-        "reason": reason,
-        "parts": [part.as_dict() for part in parts],
+        "scope": scope,
+        "measured": measured.as_dict(),
         "parameters": p.values,
         "overrides": p.overrides,
         "provenance": provenance(data or {}, seconds, device),
         "rows_sha256": sha256_of(target.with_suffix(".csv")),
     }
-    write_text(target, json.dumps(content, indent=1, default=_plain) + "\n")
-    return Verdict(exhibit, p.profile, tier, combine(parts), tuple(parts), reason)
+    judgement = judge(exhibit, exhibits.get(exhibit).entry, measured, profile=p.profile, tier=tier, scope=scope)
+    write_text(target, json.dumps(content, indent=1, default=plain) + "\n")
+    return judgement
 
 
 def _variant(p: Params) -> str:
@@ -129,24 +135,31 @@ def _places(exhibit: str, profile: str) -> list[tuple[Path, str]]:
     return [(paths.runs() / name, "this machine"), (paths.recorded() / name, "recorded")]
 
 
-def available(exhibit: str) -> list[str]:
-    """The profiles that have a run of `exhibit`, on this machine or recorded, smallest first."""
+def available(exhibit: str, committed: bool = False) -> list[str]:
+    """The profiles that have a run of `exhibit`, on this machine or recorded (`committed`: recorded), smallest first."""
     from mtlrepro.parameters import PROFILES
 
     exhibit = exhibits.get(exhibit).id
-    return [profile for profile in PROFILES if any(file.exists() for file, _ in _places(exhibit, profile))]
+    return [profile for profile in PROFILES if _existing(exhibit, profile, committed)]
 
 
-def load(exhibit: str, profile: str) -> Recorded:
+def _existing(exhibit: str, profile: str, committed: bool) -> list[tuple[Path, str]]:
+    return [
+        (file, origin) for file, origin in _places(exhibit, profile) if file.exists() and (origin == "recorded" or not committed)
+    ]
+
+
+def load(exhibit: str, profile: str, committed: bool = False) -> Recorded:
     """The recorded run of `exhibit` in `profile`: this machine's if there is one, else the committed one.
+
+    committed: the committed one, whatever this machine has.
 
     Raises UnknownName for an unknown exhibit, DataMissing where nothing was recorded, DataCorrupt where the rows are not
     those the claims were computed from.
     """
     exhibit = exhibits.get(exhibit).id
-    for file, origin in _places(exhibit, profile):
-        if file.exists():
-            return _read(file, origin)
+    for file, origin in _existing(exhibit, profile, committed):
+        return _read(file, origin)
     raise DataMissing(f"{exhibit} has no recorded {profile} run: run `mtlrepro run {exhibit} --profile {profile}`.")
 
 
@@ -160,9 +173,9 @@ def _read(file: Path, origin: str) -> Recorded:
                 f"{table.name}: expected sha256 {content['rows_sha256']}, found {found}: run {content['exhibit']} again."
             )
         rows = pd.read_csv(table, low_memory=False) if table.stat().st_size > 1 else pd.DataFrame()
-        parts = tuple(Part.from_dict(part) for part in content["parts"])
+        measured = Measured.from_dict(content["measured"]) if "measured" in content else Measured()
         return Recorded(
-            content["exhibit"], content["profile"], content["tier"], rows, parts, content["reason"],
+            content["exhibit"], content["profile"], content["tier"], rows, measured, content.get("scope"),
             content["parameters"], content["provenance"], origin,
         )  # fmt: skip
     except (ValueError, KeyError, FileNotFoundError) as error:
@@ -189,12 +202,27 @@ def latest(exhibit: str, profile: str) -> Recorded:
     return _read(max(files, key=lambda file: file.stat().st_mtime_ns), "this machine")
 
 
-def verdict(exhibit: str, profile: str | None = None) -> Verdict:
-    """The verdict of a recorded run; without `profile`, of the largest one recorded. Raises as `load` does."""
-    found = available(exhibit)
-    if profile is None and not found:
+def judgement(exhibit: str, profile: str | None = None) -> Judgement:
+    """The judgement of a recorded run; without `profile`, of the largest one recorded. Raises as `load` does."""
+    profiles = available(exhibit)
+    if profile is None and not profiles:
         raise DataMissing(f"{exhibit} has no recorded run: run `mtlrepro run {exhibit}`.")
-    return load(exhibit, profile or found[-1]).verdict
+    return load(exhibit, profile or profiles[-1]).judgement
+
+
+def rejudge(exhibit: str, profile: str, measured: Measured) -> Judgement:
+    """Replace what a committed record says was measured, after its claims changed: rows and provenance stay.
+
+    measured: computed again from the record's own rows. Raises DataMissing where nothing is committed, and as `judge` does.
+    """
+    exhibit = exhibits.get(exhibit).id
+    file = paths.recorded() / f"{exhibit}.{profile}.json"
+    if not file.exists():
+        raise DataMissing(f"{exhibit} has no committed {profile} run.")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    kept = {key: value for key, value in content.items() if key not in ("parts", "reason", "rows_sha256")}
+    write_text(file, json.dumps(kept | {"measured": measured.as_dict(), "rows_sha256": content["rows_sha256"]}, indent=1) + "\n")
+    return _read(file, "recorded").judgement
 
 
 def publish(exhibit: str, profile: str) -> list[Path]:

@@ -1,0 +1,120 @@
+"""What a page shows: figures and tables drawn from the recorded run, or from the run just made, each saying which.
+
+In the book the recorded run of the largest profile comes first (``show="recorded"``); a person who runs a notebook sees the
+own run (``show="live"``). `Shown` carries that choice, so that a notebook says it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mtlrepro import plots
+from mtlrepro.errors import DataMissing
+from mtlrepro.parameters import Params
+from mtlrepro.results.judgement import JudgedEffect, Judgement
+from mtlrepro.results.store import Recorded, available, latest, load
+from mtlrepro.results.tables import html_table
+from mtlrepro.results.verdict_box import numbers, verdict_box
+
+# The key under which a notebook's output says what it is to the page that is made of it.
+METADATA = "mtlrepro"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The run that a page shows. run: recorded or live. live: the run just made."""
+
+    run: Literal["recorded", "live"]
+    body: Recorded
+    live: Recorded
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The rows that figures and tables are drawn from."""
+        return self.body.rows
+
+    def figure(self, draw: Callable[[pd.DataFrame], Figure] | Figure, caption: str, alt: str = "") -> None:
+        """Show ``draw(rows)`` with its caption.
+
+        caption: markdown. alt: what is seen, for those who cannot see it; by default the caption, the axes and what is drawn.
+        """
+        figure = draw if isinstance(draw, Figure) else draw(self.rows)
+        note = {"kind": "figure", "run": self.run, "caption": caption, "alt": alt or plots.described(figure, caption)}
+        plots.show(figure, {METADATA: note})
+
+    def table(self, make: Callable[[pd.DataFrame], pd.DataFrame] | pd.DataFrame, caption: str = "", digits: int = 3) -> None:
+        """Show ``make(rows)`` as the book's tables are: see `html_table`."""
+        frame = make if isinstance(make, pd.DataFrame) else make(self.rows)
+        _display(html_table(frame, caption, digits=digits, run=self.run), {METADATA: {"kind": "table", "run": self.run}})
+
+    def text(self, write: Callable[[pd.DataFrame], str]) -> None:
+        """Show ``write(rows)``, markdown whose numbers are computed from the rows shown."""
+        _display(write(self.rows), {METADATA: {"kind": "text", "run": self.run}}, markdown=True)
+
+    def verdict(self) -> None:
+        """Show the verdict box of the run shown."""
+        _display(verdict_box(self.body.judgement, self.run), {METADATA: {"kind": "verdict", "run": self.run}})
+
+    def this_run(self) -> None:
+        """Show, folded, what the run just made says of each claim, beside the recorded one where there is one."""
+        title = f"This run, profile {self.live.profile}"
+        if self.run == "recorded":
+            title += f": {agreement(self.live.judgement, self.body.judgement)}"
+        table = html_table(
+            claims_beside(self.live.judgement, self.body.judgement if self.run == "recorded" else None), run="live"
+        )
+        html = f'<details class="this-run"><summary>{escape(title)}</summary>{table}</details>'
+        _display(html, {METADATA: {"kind": "this run", "run": "live"}})
+
+
+def shown(p: Params, exhibit: str = "") -> Shown:
+    """What the page of `exhibit` (default: the notebook's own) shows, after its run was recorded.
+
+    With ``p.show == "recorded"`` the recorded run of the largest profile, where one was published; else the run just made.
+    Raises DataMissing where nothing was recorded yet.
+    """
+    exhibit = exhibit or p.exhibit
+    live = latest(exhibit, p.profile)
+    if p.show == "recorded":
+        committed = [profile for profile in available(exhibit, committed=True) if profile != "quick" or p.profile == "quick"]
+        if committed:
+            return Shown("recorded", load(exhibit, committed[-1], committed=True), live)
+    return Shown("live", live, live)
+
+
+def agreement(live: Judgement, recorded: Judgement) -> str:
+    """In words, on how many primary claims two runs come to the same outcome."""
+    theirs = {judged.claim.id: judged.outcome for judged in recorded.claims if judged.claim.primary}
+    ours = {judged.claim.id: judged.outcome for judged in live.claims if judged.claim.primary}
+    if not theirs:
+        return "no claim to compare"
+    same = sum(ours.get(claim) == outcome for claim, outcome in theirs.items())
+    return f"{same} of {len(theirs)} primary claims come out as in the recorded run"
+
+
+def claims_beside(live: Judgement, recorded: Judgement | None) -> pd.DataFrame:
+    """One line per claim: outcome and numbers of the live run, and the outcome of the recorded one where it is given."""
+    outcomes = {judged.claim.id: judged.outcome for judged in recorded.claims} if recorded else {}
+    lines: list[dict[str, Any]] = []
+    for judged in live.claims:
+        measured = numbers(judged) if isinstance(judged, JudgedEffect) else str(judged)
+        line = {"claim": judged.claim.says, "this run": judged.outcome, "measured": measured}
+        lines.append(line | ({"recorded run": outcomes[judged.claim.id]} if judged.claim.id in outcomes else {}))
+    return pd.DataFrame(lines)
+
+
+def _display(text: str, metadata: dict[str, Any], markdown: bool = False) -> None:
+    """Show HTML or markdown where there is a notebook; elsewhere nothing, as there is nobody to see it."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import HTML, Markdown, display
+    except ImportError as error:
+        raise DataMissing("showing results needs IPython: install the book's packages.") from error
+    if get_ipython() is not None:  # type: ignore[no-untyped-call]
+        display(Markdown(text) if markdown else HTML(text), metadata=metadata)  # type: ignore[no-untyped-call]

@@ -1,0 +1,68 @@
+"""Tables as pages show them: three significant digits, no empty marks of missing numbers, no index names."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from mtlrepro.results.verdict_box import three_digits
+
+MISSING = "–"
+
+
+def html_table(
+    frame: pd.DataFrame, caption: str = "", *, digits: int = 3, run: str = "", bold: frozenset[tuple[int, str]] = frozenset()
+) -> str:
+    """The frame as HTML inside a box that scrolls on a narrow screen.
+
+    An index with a name becomes the first columns, a plain one is left out. Numbers have `digits` significant digits; what is
+    missing is a dash. caption: plain text. run: recorded or live, kept as ``data-run``. bold: (row, column) of cells that the
+    paper prints bold.
+    """
+    named = [name for name in frame.index.names if name is not None]
+    if named or not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index(names=named or [""])
+    if isinstance(frame.columns, pd.MultiIndex):
+        frame = frame.set_axis([", ".join(str(part) for part in column if str(part)) for column in frame.columns], axis=1)
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in frame.columns)
+    body = "".join(
+        "<tr>"
+        + "".join(_cell(value, digits, (row, str(name)) in bold) for name, value in zip(frame.columns, line, strict=True))
+        + "</tr>"
+        for row, line in enumerate(frame.itertuples(index=False, name=None))
+    )
+    marked = f' data-run="{run}"' if run else ""
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    label = escape(caption or "Table", quote=True)
+    return (
+        f'<div class="table-scroll" role="region" tabindex="0" aria-label="{label}"{marked}>'
+        f'<table class="book-table">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _cell(value: Any, digits: int, bold: bool) -> str:
+    text, kind = shown_value(value, digits), ' class="number"' if _is_number(value) else ""
+    return f"<td{kind}>{'<b>' if bold else ''}{escape(text)}{'</b>' if bold else ''}</td>"
+
+
+def shown_value(value: Any, digits: int = 3) -> str:
+    """A cell's text: whole numbers as they are, others with `digits` significant digits, a dash for what is missing."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if _is_number(value):
+        if not math.isfinite(value):
+            return MISSING
+        if isinstance(value, numbers.Integral) or (float(value).is_integer() and abs(value) >= 100):
+            return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
+        return three_digits(float(value), digits=digits)
+    return str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
