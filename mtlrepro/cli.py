@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from mtlrepro import __version__, doctor, exhibits
+from mtlrepro import __version__, exhibits
 from mtlrepro.book import runner
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 from mtlrepro.parameters import PROFILES
@@ -37,7 +37,7 @@ def list_exhibits(
 
     entries: list[dict[str, Any]] = []
     for exhibit in exhibits.everything(paper):
-        verdicts = {profile: results.judgement(exhibit.id, profile).verdict for profile in results.available(exhibit.id)}
+        verdicts = {profile: results.judged(exhibit.id, profile).verdict for profile in results.available(exhibit.id)}
         notebook = f"notebooks/{exhibit.notebook}.ipynb" if exhibit.notebook else "planned"
         shown = {"id": exhibit.id, "title": exhibit.title, "kind": exhibit.kind, "tier": exhibit.tier}
         entries.append(shown | {"notebook": notebook, "verdicts": verdicts})
@@ -89,13 +89,26 @@ def verdicts(as_json: Annotated[bool, typer.Option("--json", help="machine-reada
     from mtlrepro import results
 
     judged = [
-        results.judgement(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
+        results.judged(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
     ]
     if as_json:
         print(json.dumps([judgement.record() for judgement in judged], indent=1, ensure_ascii=False))
         return
     for judgement in judged:
         print(judgement)
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
+    """Each recorded result: current, stale (since which change), or never recorded."""
+    from mtlrepro.results.status import status as listed
+
+    entries = listed()
+    if as_json:
+        print(json.dumps([entry.as_dict() for entry in entries], indent=1, ensure_ascii=False))
+        return
+    for entry in entries:
+        print(entry)
 
 
 @app.command()
@@ -114,6 +127,8 @@ def publish(
 @app.command("doctor")
 def examine() -> None:
     """Look over this machine: versions, device, disk, data, browser; says what to do about what is missing."""
+    from mtlrepro import doctor  # imported late: it looks at what every other command can do without
+
     findings = doctor.examine()
     for finding in findings:
         print(f"{finding.state:4} {finding.what}: {finding.found}{' -> ' + finding.advice if finding.advice else ''}")
@@ -149,6 +164,17 @@ def data_fetch(names: Names = None, mirror: Mirror = None) -> None:
 
     chosen = names or [name for name, entry in schema.manifests().items() if entry.sources]
     _each_data_set(chosen, lambda name: manifest.fetch(name, mirror).where)
+
+
+@data_app.command("digest")
+def data_digest(name: Annotated[str, typer.Argument(help="a data set that is here")], mirror: Mirror = None) -> None:
+    """The sha256 that a manifest wants of each file of a data set that is here."""
+    from mtlrepro.data import places
+    from mtlrepro.files import sha256_of
+
+    place = places.locate(name, mirror)
+    for path in place.files:
+        print(f"{sha256_of(place.folder / path)}  {path}")
 
 
 @data_app.command("verify")

@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtlrepro import paths
 from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.files import read_yaml
 from mtlrepro.registered_claims import Claims, EffectClaim, NoClaim, StatementClaim, Statements, registered
 
 TIERS = ("paper's data", "public stand-in", "synthetic", "no data")
@@ -24,8 +24,6 @@ _LABELS = {
     "fig": "Figure", "tab": "Table", "alg": "Algorithm", "eq": "Equation", "prop": "Proposition", "thm": "Theorem",
     "fact": "Fact", "lemma": "Lemma",
 }  # fmt: skip
-# The safe loader, in C where PyYAML was built with it.
-_SAFE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Paper(BaseModel):
@@ -103,7 +101,7 @@ def read(file: Path) -> tuple[Paper, list[Exhibit]]:
     Raises BadValue, naming file, exhibit and field, for an entry that breaks the schema.
     """
     key = file.parent.name
-    content = yaml.load(file.read_text(encoding="utf-8"), Loader=_SAFE)  # noqa: S506 (a safe loader)
+    content = read_yaml(file)
     place = "paper"
     try:
         paper = Paper(**content["paper"])

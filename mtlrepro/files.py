@@ -11,8 +11,14 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mtlrepro.errors import DataCorrupt
+
+# The safe loader, in C where PyYAML was built with it: ten times faster.
+SAFE_YAML: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @contextlib.contextmanager
@@ -36,6 +42,15 @@ def write_text(target: Path, text: str) -> None:
     """Write `text` as UTF-8 to `target`, atomically."""
     with replacing(target) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def read_yaml(file: Path) -> Any:
+    """The content of a YAML file, plain data only. Raises yaml.YAMLError where it is none."""
+    loader = SAFE_YAML(file.read_text(encoding="utf-8"))
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def sha256_of(path: Path) -> str:

@@ -20,11 +20,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import ConfigDict, ValidationError, create_model
 
 from mtlrepro import exhibits, paths
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
+from mtlrepro.files import read_yaml
 
 PROFILES = ("quick", "full", "paper")
 SHOW = ("live", "recorded")
@@ -74,7 +74,7 @@ def profile_values(exhibit: str, profile: str) -> dict[str, Any]:
 def profiles(paper: str) -> dict[str, dict[str, dict[str, Any]]]:
     """Exhibit of `paper`, without the paper's key, -> profile -> values, from ``papers/<paper>/profiles.yaml``."""
     file = paths.paper(paper) / "profiles.yaml"
-    return yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
+    return read_yaml(file) or {} if file.exists() else {}
 
 
 def params(exhibit: str, namespace: Mapping[str, Any], positive: Iterable[str] = ("seeds",)) -> Params:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import re
 import subprocess
@@ -93,24 +92,6 @@ def test_lock_holds_every_dependency_and_no_download_address():
         for requirement in group:
             name = re.split(r"[<>=\[; ]", requirement)[0].lower()
             assert name in locked, f"{name} is missing: run uv pip compile again (CONTRIBUTING.md)"
-
-
-def test_data_flows_one_way():
-    """data -> models, methods -> training -> results: no module imports one that comes after it.
-
-    training/device.py (devices, seeded generators) is no station of that way; every module may use it.
-    """
-    order = ["data", "models", "methods", "training", "results"]
-    for number, place in enumerate(order):
-        later = {f"mtlrepro.{name}" for name in order[number + 1 :]} - ({"mtlrepro.methods"} if place == "models" else set())
-        for file in sorted((paths.PACKAGE / place).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text())):
-                module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-                found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [module]
-                for name in found:
-                    if name == "mtlrepro.device":
-                        continue
-                    assert not any(name == target or name.startswith(target + ".") for target in later), f"{file.name}: {name}"
 
 
 def test_nothing_committed_is_a_data_set_or_large():

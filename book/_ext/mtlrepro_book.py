@@ -1,8 +1,8 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
-Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``verdict ID``, ``data-sets``, ``errata``,
-``papers``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site
-self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
+Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``data-sets``, ``errata``,
+``papers``, ``lessons``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the
+site self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
@@ -28,12 +28,12 @@ from sphinx.util.docutils import SphinxDirective
 from mtlrepro import exhibits, paths, results
 from mtlrepro.book import errata, pages
 from mtlrepro.data import schema
-from mtlrepro.results import Verdict
+from mtlrepro.results import Judgement, Recorded, outcomes
+from mtlrepro.results.judgement import JudgedEffect, JudgedStatement
+from mtlrepro.results.verdict_box import numbers, verdict_box
 
 MATHJAX = "es5/tex-chtml-full.js"
-STATUSES = (
-    "reproduced", "partly", "not reproduced", "inconclusive", "not testable here", "run failed", "not run yet", "planned",
-)  # fmt: skip
+VERDICTS = (*get_args(outcomes.Verdict), "run failed", "not run yet", "planned")
 _ACCESS = {
     "open": "free download",
     "ask": "free, ask or register first",
@@ -44,13 +44,12 @@ _ACCESS = {
 
 @dataclass(frozen=True)
 class Standing:
-    """Where an exhibit stands: its status in a word, the verdict of its largest recorded run if there is one, and whether
-    its notebook failed in the run that this book is built from."""
+    """Where an exhibit stands: its verdict in words, the judgement of its largest recorded run if there is one, and whether its
+    notebook failed in the run that this book is built from."""
 
     exhibit: exhibits.Exhibit
-    status: str
-    verdict: Verdict | None
-    profiles: tuple[str, ...]
+    verdict: str
+    recorded: Recorded | None
     failed: bool = False
 
 
@@ -60,13 +59,13 @@ def failed_notebooks() -> frozenset[str]:
 
 
 def standing(exhibit: exhibits.Exhibit) -> Standing:
-    profiles = tuple(results.available(exhibit.id))
+    committed = results.available(exhibit.id, committed=True)
+    profiles = committed or results.available(exhibit.id)
     failed = exhibit.notebook in failed_notebooks()
     if profiles:
-        verdict = results.verdict(exhibit.id)
-        return Standing(exhibit, verdict.status, verdict, profiles, failed)
-    status = "planned" if exhibit.planned else "run failed" if failed else "not run yet"
-    return Standing(exhibit, status, None, (), failed)
+        recorded = results.load(exhibit.id, profiles[-1], committed=bool(committed))
+        return Standing(exhibit, recorded.judgement.verdict, recorded, failed)
+    return Standing(exhibit, "planned" if exhibit.planned else "run failed" if failed else "not run yet", None, failed)
 
 
 def badge(status: str, count: int | None = None) -> str:
@@ -75,16 +74,24 @@ def badge(status: str, count: int | None = None) -> str:
     return f'<span class="verdict {status.replace(" ", "-")}">{text}</span>'
 
 
-def effect(verdict: Verdict) -> str:
-    """The first claim's effect with its interval, and how many claims hold."""
-    if not verdict.parts:
-        return f'<span class="measured">{escape(verdict.reason)}</span>'
-    first = verdict.parts[0]
-    held = sum(part.outcome == "holds" for part in verdict.parts)
-    count = f'<span class="count">{held} of {len(verdict.parts)} claims hold</span>' if len(verdict.parts) > 1 else ""
-    where = f" ({escape(first.setting)})" if first.setting else ""
-    measured = escape(results.describe(first))
-    return f'<span class="measured">{measured}</span><span class="claim">{escape(first.name)}{where}</span>{count}'
+def claim_lines(judgement: Judgement) -> str:
+    """Each primary claim with its outcome and numbers."""
+    lines = [
+        f'<li><span class="claim">{subscripts(judged.claim.says)}</span> {outcome(judged.outcome)} '
+        f'<span class="measured">{escape(measured_in_words(judged))}</span></li>'
+        for judged in judgement.claims
+        if judged.claim.primary
+    ]
+    return f'<ul class="claims">{"".join(lines)}</ul>' if lines else f'<span class="measured">{escape(judgement.reason)}</span>'
+
+
+def outcome(word: str) -> str:
+    """The outcome of a claim as a word with its sign."""
+    return f'<span class="outcome {word.replace(" ", "-")}">{word}</span>'
+
+
+def measured_in_words(judged: JudgedEffect | JudgedStatement) -> str:
+    return numbers(judged) if isinstance(judged, JudgedEffect) else str(judged).partition(", ")[2]
 
 
 def subscripts(text: str) -> str:
@@ -92,14 +99,21 @@ def subscripts(text: str) -> str:
     return re.sub(r"\b([A-Za-z])_([a-z0-9])\b", r"<i>\1</i><sub>\2</sub>", escape(text))
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], label: str, kind: str = "") -> str:
-    """A table inside a box of its own that scrolls where the screen is narrow. Cells are HTML."""
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]], label: str, kind: str = "") -> str:
+    """A table in a box that scrolls where the screen is narrow. Cells are HTML; a mapping among them gives the row's marks."""
     columns = "".join(f'<th scope="col">{name}</th>' for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        f"<tr{_marks(row)}>" + "".join(f"<td>{cell}</td>" for cell in row if isinstance(cell, str)) + "</tr>" for row in rows
+    )
     return (
         f'<div class="table-scroll" role="region" tabindex="0" aria-label="{escape(label, quote=True)}">'
         f'<table class="book-table {kind}"><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _marks(row: Sequence[Any]) -> str:
+    pairs = [pair for cell in row if not isinstance(cell, str) for pair in cell.items()]
+    return "".join(f' data-{name}="{escape(value, quote=True)}"' for name, value in pairs)
 
 
 class BookDirective(SphinxDirective):
@@ -150,22 +164,21 @@ class Scoreboard(BookDirective):
         rows = []
         total: Counter[str] = Counter()
         for key in exhibits.papers():
-            count = Counter(standing(exhibit).status for exhibit in exhibits.everything(key))
+            count = Counter(standing(exhibit).verdict for exhibit in exhibits.everything(key))
             total += count
-            name = escape(paper_name(key).partition(":")[0])
+            name = escape(paper_name(key))
             rows.append([self.link(f"papers/{key}/index", name), _counts(count), str(count.total())])
-        rows.append(["all five papers", _counts(total), str(total.total())])
+        rows.append(["all papers", _counts(total), str(total.total())])
         return table(["paper", "verdicts", "exhibits"], rows, "Verdicts by paper", "summary")
 
 
 def _counts(count: Counter[str]) -> str:
-    return " ".join(badge(status, count[status]) for status in STATUSES if count[status])
+    return " ".join(badge(status, count[status]) for status in VERDICTS if count[status])
 
 
 def paper_name(key: str) -> str:
-    """What the book calls a paper: the heading of its page."""
-    with (paths.book() / "papers" / key / "index.md").open(encoding="utf-8") as page:
-        return page.readline().lstrip("# ").strip()
+    """What the book calls a paper."""
+    return exhibits.papers()[key].name
 
 
 def short_title(paper: exhibits.Paper) -> str:
@@ -179,14 +192,23 @@ def exhibit_table(directive: BookDirective, paper: str) -> str:
         now = standing(exhibit)
         name = f'<span class="title">{directive.exhibit_link(exhibit)}</span>'
         name += f'<span class="where">{escape(exhibit.where)}; {exhibit.kind}</span><code class="id">{exhibit.id}</code>'
-        tier = now.verdict.tier if now.verdict else exhibit.tier
-        words = [tier] if tier != "no data" else []
-        words += [f"profile {now.profiles[-1]}"] if now.profiles else []
-        words += ["its last run failed"] if now.failed and now.profiles else []
-        verdict = f'{badge(now.status)}<span class="run">{", ".join(words)}</span>'
-        claim = f'<span class="claim">The paper: {subscripts(exhibit.claim)}</span>' if exhibit.claim else ""
-        rows.append([name, verdict, effect(now.verdict) if now.verdict else claim])
-    head = ["exhibit", "verdict, data, profile", "measured, with 95% interval"]
+        words = ["its last run failed"] if now.failed and now.recorded else []
+        lines = "".join(f"<li>{subscripts(claim.says)}</li>" for claim in exhibit.claims if claim.primary)
+        measured = f'<ul class="claims">{lines}</ul>' if lines else ""
+        if now.recorded:
+            judgement = now.recorded.judgement
+            words = [judgement.scope] * (judgement.scope != "no data") + [f"profile {judgement.profile}"] + words
+            measured = claim_lines(judgement)
+        judged = now.recorded.judgement if now.recorded else None
+        failed = [gate.name for gate in judged.gates if not gate.passed] if judged else []
+        marks = {
+            "paper": paper,
+            "verdict": now.verdict,
+            "scope": judged.scope if judged else "",
+            "gates": "failed" if failed else "passed",
+        }
+        rows.append([name, f'{badge(now.verdict)}<span class="run">{", ".join(words)}</span>', measured, marks])
+    head = ["exhibit", "verdict, data, profile", "what the paper claims, and what we measured"]
     return table(head, rows, f"Exhibits of {exhibits.papers()[paper].title}", "exhibits")
 
 
@@ -195,11 +217,27 @@ class Papers(BookDirective):
 
     def run(self) -> list[nodes.Node]:
         rows = [
-            f"* - [{paper_name(key).partition(':')[0]}](/papers/{key}/index) ({paper.year})\n  - {paper.question}"
+            f"* - [{paper.name}](/papers/{key}/index) ({paper.year})\n  - {paper.question}"
             for key, paper in exhibits.papers().items()
         ]
         text = ["```{list-table}", ":header-rows: 1", "", "* - Paper", "  - Its question", *"\n".join(rows).splitlines(), "```"]
         return self.markdown(text)
+
+
+class Lessons(BookDirective):
+    """Where a lesson may start, paper by paper: its ``lesson.md``. A link to a page that was not run is text alone."""
+
+    def run(self) -> list[nodes.Node]:
+        lines: list[str] = []
+        for key, paper in exhibits.papers().items():
+            file = paths.book() / "papers" / key / "lesson.md"
+            if file.exists():
+                text = re.sub(r"\[([^\]]+)\]\(/(exhibits/[^)]+)\)", self.known_link, file.read_text(encoding="utf-8"))
+                lines += [f"**{paper.name}**", "", *text.splitlines(), ""]
+        return self.markdown(lines)
+
+    def known_link(self, match: re.Match[str]) -> str:
+        return match[0] if match[2] in self.env.found_docs else match[1]
 
 
 class Exhibits(BookDirective):
@@ -211,27 +249,31 @@ class Exhibits(BookDirective):
         return self.html(exhibit_table(self, self.arguments[0]))
 
 
-class VerdictBox(BookDirective):
-    """The verdicts of one exhibit, one line a recorded profile."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        exhibit = exhibits.get(self.arguments[0])
-        return self.html(f'<div class="exhibit-box"><p>{self.exhibit_link(exhibit)}</p>{verdict_lines(exhibit)}</div>')
-
-
-def verdict_lines(exhibit: exhibits.Exhibit) -> str:
+def verdict_lines(exhibit: exhibits.Exhibit, root: str) -> str:
+    """The verdict box of the largest recorded run, or the word for why there is none. root: from the page to the site's top."""
     now = standing(exhibit)
-    if not now.profiles:
-        return f"<p>{badge(now.status)}</p>"
-    lines = ""
-    for profile in now.profiles:
-        recorded = results.load(exhibit.id, profile)
-        seconds = recorded.provenance.get("seconds")
-        run = f"{profile} profile, {escape(recorded.tier)}" + (f", {duration(seconds)}" if seconds is not None else "")
-        lines += f"<li>{badge(recorded.verdict.status)} <span class='run'>{run}</span>{effect(recorded.verdict)}</li>"
-    return f'<ul class="verdict-lines">{lines}</ul>'
+    if not now.recorded:
+        return f"<p>{badge(now.verdict)}</p>"
+    run: Literal["recorded", "live"] = "recorded" if now.recorded.origin == "recorded" else "live"
+    rows = f"{exhibit.id}.{now.recorded.profile}.csv"
+    link = ""
+    if run == "recorded" and (paths.recorded() / rows).stat().st_size > 1:
+        link = f'<a href="{root}{_ROWS}/{rows}" download>rows as CSV</a>'
+    return verdict_box(now.recorded.judgement, run) + provenance_line(now.recorded, link)
+
+
+def provenance_line(recorded: Recorded, link: str) -> str:
+    """Where the numbers of a box are from: computing time, commit, day, device, and a link to the rows."""
+    came = recorded.provenance
+    seconds = came.get("seconds")
+    words = [
+        f"{duration(seconds)} of computing" if seconds is not None else "",
+        f"commit {str(came.get('commit', ''))[:7]}",
+        str(came.get("finished", ""))[:10],
+        str(came.get("device", "")),
+    ]
+    text = escape(", ".join(word for word in words if word))
+    return f'<p class="provenance">{text}{"; " if link else ""}{link}</p>'
 
 
 def duration(seconds: float) -> str:
@@ -242,25 +284,24 @@ def duration(seconds: float) -> str:
 
 
 class ExhibitHeader(BookDirective):
-    """Top of an exhibit's page: its places in the paper and the verdict of every recorded run."""
+    """Top of an exhibit's page: for each exhibit its place in the paper, its verdict box and its errata."""
 
     required_arguments = 1
     option_spec = {"profile": directives.unchanged, "state": directives.unchanged, "seconds": float}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
-        boxes = ""
-        for exhibit in exhibits.everything():
-            if exhibit.notebook == self.arguments[0]:
-                paper = self.link(f"papers/{exhibit.paper}/index", escape(short_title(exhibits.papers()[exhibit.paper])))
-                boxes += (
-                    f'<p class="place">{escape(exhibit.where)} of <cite>{paper}</cite> <code class="id">{exhibit.id}</code></p>'
-                )
-                boxes += verdict_lines(exhibit)
-        seconds = f" in {duration(self.options['seconds'])}" if "seconds" in self.options else ""
-        failed = self.options.get("state") == "failed"
-        ran = f"{'Failed' if failed else 'Run'} with the {self.options.get('profile', 'quick')} profile{seconds}."
-        help_page = self.link("reading", "How to read this")
-        return self.html(f'<div class="exhibit-box">{boxes}<p class="ran">{ran} {help_page}.</p></div>')
+        served = [exhibit for exhibit in exhibits.everything() if exhibit.notebook == self.arguments[0]]
+        boxes = "".join(self.box(exhibit, several=len(served) > 1) for exhibit in served)
+        return self.html(f'<div class="exhibit-box">{boxes}</div>')
+
+    def box(self, exhibit: exhibits.Exhibit, several: bool) -> str:
+        paper = self.link(f"papers/{exhibit.paper}/index", escape(short_title(exhibits.papers()[exhibit.paper])))
+        name = f"<b>{escape(exhibit.label)}</b>: {escape(exhibit.title)}. " if several else ""
+        place = f'<p class="place">{name}{escape(exhibit.where)} of <cite>{paper}</cite> <code class="id">{exhibit.id}</code></p>'
+        mistakes = [entry for entry in errata.entries(exhibit.paper) if entry.verified_by == exhibit.id]
+        links = ", ".join(f'<a href="#{entry.evidence.anchor}">{subscripts(entry.place)}</a>' for entry in mistakes)
+        note = f'<p class="errata-links">{self.link("errata", "Errata")} shown here: {links}.</p>' if mistakes else ""
+        return place + verdict_lines(exhibit, "../" * self.env.docname.count("/")) + note
 
 
 class DataSets(BookDirective):
@@ -373,10 +414,31 @@ def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed:
 
 
 def trim_page(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Leave out Thebe's files: it would ask a server for a kernel."""
+    """Leave out Thebe's files, which would ask a server for a kernel, and let the download button give the source notebook.
+
+    The theme would offer the page's own source, a notebook without its parameters that does not run.
+    """
+    notebook = page.removeprefix("exhibits/")
+    runs = page.startswith("exhibits/") and (paths.notebooks() / f"{notebook}.ipynb").exists()
+    for group in context.get("header_buttons", []):
+        buttons = [button for button in group.get("buttons", []) if button.get("label") not in _SOURCE_BUTTONS]
+        if runs and group.get("label") == "download-buttons":
+            root = context["pathto"](_NOTEBOOKS, 1)
+            buttons[:0] = [
+                {"type": "link", "url": f"{root}/{notebook}{suffix}", "text": suffix, "tooltip": f"Download the {kind}",
+                 "icon": icon, "label": f"download-{suffix[1:]}-button"}
+                for suffix, kind, icon in ((".ipynb", "notebook", "fas fa-code"), (".py", "script", "fas fa-file"))
+            ]  # fmt: skip
+        if "buttons" in group:
+            group["buttons"] = buttons
     for kind in ("script_files", "css_files"):
         context[kind] = [file for file in context.get(kind, []) if "thebe" not in str(getattr(file, "filename", file)).lower()]
 
+
+# Where the source notebooks lie in the site, and the theme's buttons that they replace.
+_NOTEBOOKS = "_downloads/notebooks"
+_ROWS = "_downloads/rows"
+_SOURCE_BUTTONS = {"download-notebook-button", "download-source-button"}
 
 # What is left of Thebe, and font preloads, which browsers refuse on file://.
 _LEFTOVERS = re.compile(
@@ -393,15 +455,38 @@ _BETTER = {
 }
 
 
+def marked_run(text: str) -> str:
+    """Figures say which run they are from, as tables do."""
+    return re.sub(r'<figure class="([^"]*\brun-(recorded|live)\b[^"]*)"', r'<figure data-run="\2" class="\1"', text)
+
+
 def tidy_site(app: Sphinx, error: Exception | None) -> None:
     """Mend in the written pages what the theme gives no option for."""
     if error is not None or app.builder.format != "html":
         return
     for file in Path(app.outdir).rglob("*.html"):
-        text = _LEFTOVERS.sub("", file.read_text(encoding="utf-8"))
+        text = marked_run(_LEFTOVERS.sub("", file.read_text(encoding="utf-8")))
         for before, after in _BETTER.items():
             text = text.replace(before, after)
         file.write_text(text, encoding="utf-8")
+
+
+def copy_sources(app: Sphinx, error: Exception | None) -> None:
+    """Put the source notebooks and the rows that the verdict boxes link to into the site, and take the pages' own sources out."""
+    if error is not None or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    shutil.rmtree(site / "_sources", ignore_errors=True)
+    notebooks = [file for suffix in ("ipynb", "py") for file in paths.notebooks().glob(f"*/*.{suffix}")]
+    wanted = [(file, site / _NOTEBOOKS / file.relative_to(paths.notebooks())) for file in notebooks]
+    for exhibit in exhibits.everything():
+        profiles = results.available(exhibit.id, committed=True)
+        file = paths.recorded() / f"{exhibit.id}.{profiles[-1]}.csv" if profiles else None
+        if file is not None and file.stat().st_size > 1:
+            wanted.append((file, site / _ROWS / file.relative_to(paths.recorded())))
+    for source, target in wanted:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -422,7 +507,7 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
-        "scoreboard": Scoreboard, "papers": Papers, "exhibits": Exhibits, "verdict": VerdictBox, "exhibit-header": ExhibitHeader,
+        "scoreboard": Scoreboard, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits, "exhibit-header": ExhibitHeader,
         "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
@@ -430,4 +515,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", trim_page, priority=900)
     app.connect("build-finished", tidy_site)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", copy_sources)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

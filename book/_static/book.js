@@ -2,7 +2,7 @@
 (() => {
   const mark = () => {
     for (const box of document.querySelectorAll(
-      ".bd-article :is(.table-scroll, .text_html, .pst-scrollable-table-container, pre, mjx-container[display='true'], .math)"
+      ".bd-article :is(.table-scroll, .text_html, .pst-scrollable-table-container, pre, mjx-container[display='true'], div.math)"
     )) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
       if (scrolls && !box.hasAttribute("tabindex")) {
@@ -18,3 +18,54 @@
   });
   window.addEventListener("resize", mark);
 })();
+
+// The scoreboard: choose by paper, verdict, scope and gates; sort by verdict. Without a script it is a plain table.
+(() => {
+  const chosen = {};
+  const options = (rows, key) => [...new Set(rows.map((row) => row.dataset[key]).filter(Boolean))].sort();
+  window.addEventListener("DOMContentLoaded", () => {
+    const tables = [...document.querySelectorAll("table.exhibits")];
+    const rows = tables.flatMap((table) => [...table.querySelectorAll("tbody tr[data-verdict]")]);
+    if (tables.length < 2 || !rows.length) return;
+    const bar = document.createElement("form");
+    bar.className = "scoreboard-filter";
+    const count = document.createElement("output");
+    const show = () => {
+      for (const row of rows) row.hidden = Object.entries(chosen).some(([key, value]) => value && row.dataset[key] !== value);
+      for (const table of tables) {
+        const section = table.closest("section");
+        if (section) section.hidden = ![...table.querySelectorAll("tbody tr")].some((row) => !row.hidden);
+      }
+      count.value = `${rows.filter((row) => !row.hidden).length} of ${rows.length} exhibits`;
+    };
+    for (const key of ["paper", "verdict", "scope", "gates"]) {
+      const label = document.createElement("label");
+      const select = document.createElement("select");
+      select.append(new Option(`any ${key}`, ""), ...options(rows, key).map((value) => new Option(value, value)));
+      select.name = key;
+      select.addEventListener("change", () => {
+        chosen[key] = select.value;
+        show();
+      });
+      label.append(`${key} `, select);
+      bar.append(label);
+    }
+    const sort = document.createElement("button");
+    sort.type = "button";
+    sort.textContent = "sort by verdict";
+    sort.addEventListener("click", () => {
+      for (const table of tables) {
+        const body = table.querySelector("tbody");
+        body.append(...[...body.rows].sort((a, b) => a.dataset.verdict.localeCompare(b.dataset.verdict)));
+      }
+    });
+    bar.append(sort, count);
+    tables[0].closest("section").before(bar);
+    show();
+  });
+})();
+
+// Printing opens every fold.
+window.addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll("details")) fold.open = true;
+});

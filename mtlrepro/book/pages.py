@@ -28,6 +28,7 @@ import yaml
 from mtlrepro import exhibits, parameters, paths
 from mtlrepro.errors import MtlreproError
 from mtlrepro.files import write_text
+from mtlrepro.results.page import METADATA
 
 # nbformat's NotebookNode, a dict with attributes: it carries no types.
 Cell = Any
@@ -124,9 +125,14 @@ def collect(folder: Path | None = None) -> list[Page]:
         text = nbformat.writes(notebook) + "\n"
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             write_text(target, text)
-    write_text(toc_file(), yaml.safe_dump(contents([page.name for page in pages]), sort_keys=False))
-    write_text(toc_file().with_name("references.bib"), bibliography())
+    write_contents([page.name for page in pages], toc_file().parent)
     return pages
+
+
+def write_contents(names: list[str], folder: Path) -> None:
+    """Write what is generated beside the pages `names`: the table of contents into `folder`, and the bibliography."""
+    write_text(folder / "_toc.yml", yaml.safe_dump(contents(names), sort_keys=False))
+    write_text(pages_folder() / "references.bib", bibliography())
 
 
 def contents(names: list[str]) -> dict[str, Any]:
@@ -150,11 +156,16 @@ def bibliography() -> str:
 
 
 def convert(page: Page) -> Notebook:
-    """The page of one executed notebook: what a reader needs, without the machinery of running it."""
+    """The page of one executed notebook: what a reader needs, without the machinery of running it.
+
+    Title, claim and verdict; then figures and tables, each a block of its own; the code that made them and the parameters are
+    folded at the end.
+    """
     notebook = nbformat.read(page.executed, as_version=4) if page.executed.exists() else nbformat.v4.new_notebook()
     given = dict(notebook.metadata.get("papermill", {}).get("parameters") or {"profile": page.profile})
     declared: list[Declared] = []
     cells: list[Cell] = []
+    code: list[str] = []
     for cell in notebook.cells:
         tags = set(cell.metadata.get("tags", []))
         if "parameters" in tags:
@@ -162,34 +173,19 @@ def convert(page: Page) -> Notebook:
         if tags & (_PAPERMILL | {"parameters"}):
             continue
         if cell.cell_type == "code":
-            source = without_params(cell.source)
-            shows_them = source != cell.source and re.fullmatch(r"\w*", source.strip())  # `p` alone: the list above says it
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr" and not shows_them]
-            cell.source = "" if shows_them else source
-            for output in cell.outputs:
-                if "text/html" in output.get("data", {}):
-                    output.data["text/html"] = marked_numbers(output.data["text/html"])
-            if not cell.source.strip() and not cell.outputs:
-                continue
-            if only_imports(cell.source) or len(cell.source.splitlines()) > _LONG:
-                tags.add("hide-input")
-            if any(output.output_type == "error" for output in cell.outputs):
-                tags.add("hide-output")  # the traceback, folded: the red box on top says what went wrong
-        if cell.cell_type == "markdown":
-            cell.source = titled_notes(cell.source)
-        cell.metadata = _clean_metadata(cell, tags)
-        cells.append(cell)
-        if "hide-output" in tags and page.state != "ok":
-            cells.append(nbformat.v4.new_markdown_cell(_STOPPED))
-    title, first = _split_title(cells, page)
-    body = [first, *cells[1:]] if cells and first is not None else cells
+            shown, folded = code_cells(cell, tags)
+            cells += shown
+            code += [folded] if folded else []
+            if page.state != "ok" and any("hide-output" in made.metadata.get("tags", []) for made in shown):
+                cells.append(nbformat.v4.new_markdown_cell(_STOPPED))
+        elif cell.cell_type == "markdown":
+            cells.append(nbformat.v4.new_markdown_cell(titled_notes(cell.source)))
+    title, claim, body = _split_title(cells, page)
+    head = [title, claim, header(page), *([failure(page)] if page.state != "ok" else [])]
     _describe_images(title, body)
-    head = [title, header(page)]
-    if page.state != "ok":
-        head.append(failure(page))
-    head.append(parameters_dropdown(page, declared, given))
-    markdown = nbformat.v4.new_markdown_cell("\n\n".join(head))
-    notebook.cells = [markdown, *(cell for cell in body if cell.cell_type != "markdown" or cell.source.strip())]
+    foot = [code_dropdown(code), parameters_dropdown(page, declared, given)]
+    first, last = (nbformat.v4.new_markdown_cell("\n\n".join(filter(None, part))) for part in (head, foot))
+    notebook.cells = [first, *(cell for cell in body if cell.cell_type != "markdown" or cell.source.strip()), last]
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -197,6 +193,54 @@ def convert(page: Page) -> Notebook:
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     return notebook
+
+
+def code_cells(cell: Cell, tags: set[str]) -> tuple[list[Cell], str]:
+    """What a page shows of a code cell, and the code of it that is folded at the page's end.
+
+    A figure or table that says which run it is from becomes a block of its own, without code. A cell with other outputs keeps
+    its code beside them; a cell without any output is folded away.
+    """
+    source = without_params(cell.source)
+    reads_parameters = source != cell.source and re.fullmatch(r"\w*", source.strip())  # `p` alone: the list below says it
+    outputs = [] if reads_parameters else [output for output in cell.outputs if output.get("name") != "stderr"]
+    blocks = [output for output in outputs if METADATA in output.get("metadata", {})]
+    others = [output for output in outputs if METADATA not in output.get("metadata", {})]
+    if reads_parameters:
+        return [], ""
+    if not others:
+        return [block(output) for output in blocks], source.strip()
+    for output in others:
+        if "text/html" in output.get("data", {}):
+            output.data["text/html"] = marked_numbers(output.data["text/html"])
+    if only_imports(source) or len(source.splitlines()) > _LONG:
+        tags.add("hide-input")
+    if any(output.output_type == "error" for output in others):
+        tags.add("hide-output")  # the traceback, folded: the red box on top says what went wrong
+    kept = nbformat.v4.new_code_cell(source, outputs=others, metadata=cell.metadata)
+    kept.metadata = _clean_metadata(cell, tags)
+    return [kept, *(block(output) for output in blocks)], ""
+
+
+def block(output: Any) -> Cell:
+    """A figure, table or text that says which run it is from, as a cell of its own. A figure has a caption and a description."""
+    note = output.metadata.pop(METADATA)
+    metadata: dict[str, Any] = {"tags": ["remove-input"]}
+    if note["kind"] == "figure":
+        metadata["mystnb"] = {
+            "image": {"alt": note["alt"]},
+            "figure": {"caption": note["caption"], "classes": f"exhibit-figure run-{note['run']}"},
+        }
+        output.data = nbformat.NotebookNode({kind: data for kind, data in output.data.items() if kind.startswith("image/")})
+    # Sphinx passes over a cell without any source; this one is not shown.
+    return nbformat.v4.new_code_cell(note["kind"], outputs=[output], metadata=metadata)
+
+
+def code_dropdown(code: list[str]) -> str:
+    """The code of the run, folded; empty where all of it stands beside its outputs."""
+    if not code:
+        return ""
+    return "\n".join([":::::{dropdown} The code of this page", "```python", *"\n\n".join(code).splitlines(), "```", ":::::"])
 
 
 def header(page: Page) -> str:
@@ -223,7 +267,7 @@ def parameters_dropdown(page: Page, declared: list[Declared], given: Mapping[str
         lines += ["", "In the code below, `p` holds these values, such as `p.profile`.", ""]
     lines += ["Run it again:", "", "```bash", command(page, given), "```", ""]
     first = page.exhibits[0].id if page.exhibits else page.name
-    extra = " ".join(f"-p {shlex.quote(f'{k}={json.dumps(v)}')}" for k, v in given.items() if k != "profile")
+    extra = " ".join(f"-p {shlex.quote(f'{k}={json.dumps(v)}')}" for k, v in given.items() if k not in ("profile", "show"))
     lines += ["or", "", "```bash", f"mtlrepro run {first} --profile {page.profile} {extra}".rstrip(), "```", ""]
     sources = [
         f"{{download}}`{label} <{'../' * 3}notebooks/{page.name}{suffix}>`"
@@ -345,15 +389,26 @@ def _in_table(text: str) -> str:
     return re.sub(r";?\s*None: the profile's value\.?", "", text).replace("|", "\\|")
 
 
-def _split_title(cells: list[Cell], page: Page) -> tuple[str, Cell | None]:
-    """The page's H1 line, and the first cell without it."""
-    if cells and cells[0].cell_type == "markdown":
-        match = re.match(r"\s*(#\s+[^\n]+)\n?", cells[0].source)
-        if match:
-            first = nbformat.v4.new_markdown_cell(cells[0].source[match.end() :].strip("\n"))
-            return match[1].strip(), first
-    title = page.exhibits[0].title if page.exhibits else page.name
-    return f"# {title}", None
+def _split_title(cells: list[Cell], page: Page) -> tuple[str, str, list[Cell]]:
+    """The page's H1 line, the rest of the first cell (what the paper claims), and the cells after it."""
+    text = cells[0].source if cells and cells[0].cell_type == "markdown" else ""
+    match = re.match(r"\s*#\s+([^\n]+)\n?", text)
+    if not match:
+        return f"# {page_title(page, page.exhibits[0].title if page.exhibits else page.name)}", "", cells
+    name = match[1].partition(": ")[2] or match[1]
+    return f"# {page_title(page, name[:1].upper() + name[1:])}", text[match.end() :].strip("\n"), cells[1:]
+
+
+def page_title(page: Page, name: str) -> str:
+    """The paper, the exhibits and the name of the page, such as ``HydaLearn · Figure 4 · Two toy problems``."""
+    if not page.exhibits:
+        return name
+    labels = list(dict.fromkeys(exhibit.label for exhibit in page.exhibits))
+    kinds = {label.partition(" ")[0] for label in labels}
+    if len(labels) > 1 and len(kinds) == 1:
+        labels = [f"{kinds.pop()}s {', '.join(label.partition(' ')[2] for label in labels)}"]
+    parts = [exhibits.papers()[page.exhibits[0].paper].name, ", ".join(labels), name]
+    return " · ".join(dict.fromkeys(parts))
 
 
 def _describe_images(title: str, cells: list[Cell]) -> None:
@@ -363,7 +418,7 @@ def _describe_images(title: str, cells: list[Cell]) -> None:
         if cell.cell_type == "markdown":
             headings = re.findall(r"^#{1,4}\s+(.+)$", cell.source, flags=re.MULTILINE)
             heading = headings[-1] if headings else heading
-        elif any("image/png" in output.get("data", {}) for output in cell.outputs):
+        elif any(kind.startswith("image/") for output in cell.outputs for kind in output.get("data", {})):
             rendering = cell.metadata.setdefault("mystnb", {})
             rendering.setdefault("image", {}).setdefault("alt", f"Figure: {re.sub(r'[$`*]', '', heading)}")
 

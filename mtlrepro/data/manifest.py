@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mtlrepro.data.places import _candidates, _made_by, cached, find, how_to_get, locate
+from mtlrepro.data.places import _candidates, cached, find, has_loader, how_to_get, locate
 from mtlrepro.data.schema import Access, Manifest, get, manifests
 from mtlrepro.errors import DataMissing
 
@@ -36,7 +36,7 @@ class Status:
 
 
 def _embedded_or_missing(manifest: Manifest) -> None:
-    if not _made_by(manifest):
+    if not has_loader(manifest):
         raise DataMissing(f"{manifest.name} ({manifest.title}) is not here: {how_to_get(manifest)}")
 
 
@@ -44,7 +44,7 @@ def status(name: str, mirror: Path | None = None) -> Status:
     """Where the data set is now; files are looked for, not read."""
     manifest = get(name)
     if manifest.access == "embedded":
-        if _made_by(manifest):
+        if has_loader(manifest):
             return Status(name, manifest.title, manifest.access, "embedded")
         return Status(name, manifest.title, manifest.access, "missing", note=how_to_get(manifest))
     place = find(name, mirror)

@@ -109,7 +109,7 @@ def find(name: str, mirror: Path | None = None) -> Located | None:
 def how_to_get(manifest: Manifest) -> str:
     """What to do to have the data set, in one line."""
     if manifest.access == "embedded":
-        return "it comes with the package, nothing to get." if _made_by(manifest) else "its generator comes with a later paper."
+        return "it comes with the package, nothing to get." if has_loader(manifest) else "its generator comes with a later paper."
     if manifest.access in ("open", "ask") and manifest.sources:
         return f"run `mtlrepro data fetch {manifest.name}`, or point MTLREPRO_MIRROR at a folder that has it."
     several = len(manifest.steps) > 1
@@ -160,6 +160,10 @@ def check_arrays(place: Located, arrays: Mapping[str, NDArray[Any]], prefix: str
     return arrays_sha256(arrays)
 
 
-def _made_by(manifest: Manifest) -> bool:
-    """Whether the module that makes embedded data is in this version of the package."""
-    return manifest.module is not None and importlib.util.find_spec(manifest.module) is not None
+def has_loader(manifest: Manifest) -> bool:
+    """Whether the module that reads or makes the data is in this version of the package."""
+    module = (manifest.loader or "").partition(":")[0]
+    try:
+        return bool(module) and importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # its paper is not here
+        return False

@@ -12,6 +12,7 @@ from yaml.constructor import SafeConstructor
 
 from mtlrepro import paths
 from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.files import SAFE_YAML
 
 
 def _relative(path: str) -> str:
@@ -109,7 +110,11 @@ class Array(_Strict):
 
 
 class Manifest(_Strict):
-    """One data set."""
+    """One data set.
+
+    loader: ``module:function`` that reads it, or makes it where it is embedded; arguments: what it is called with, besides the
+    mirror. stand_in: the set that is opened where this one is not here.
+    """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     title: Text
@@ -125,15 +130,16 @@ class Manifest(_Strict):
     sources: tuple[Source, ...] = ()
     layouts: dict[str, Layout] = Field(default_factory=dict)
     arrays: tuple[Array, ...] = ()
-    module: Annotated[str, StringConstraints(pattern=r"^mtlrepro\.[a-z_.]+$")] | None = None
-    stand_in: Text | None = None
+    loader: Annotated[str, StringConstraints(pattern=r"^mtlrepro\.[a-z_0-9.]+:[a-z_0-9]+$")] | None = None
+    arguments: dict[str, str | int | float] = Field(default_factory=dict)
+    stand_in: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.access == "gated" and not self.steps:
             raise ValueError("gated data need `steps`: what a person must do to get them")
-        if self.access == "embedded" and (self.sources or self.layouts or self.module is None):
-            raise ValueError("embedded data have no sources and no layouts, but the `module` that makes them")
+        if self.access == "embedded" and (self.sources or self.layouts or self.loader is None):
+            raise ValueError("embedded data have no sources and no layouts, but the `loader` that makes them")
         if self.access == "open" and not (self.sources or self.steps):
             raise ValueError("open data need `sources`, or `steps` where a download cannot be automatic")
         if self.sources and "official" not in self.layouts:
@@ -162,10 +168,6 @@ class Manifest(_Strict):
 
 
 # --- reading the YAML -------------------------------------------------------------------------------------------------
-
-
-# The safe loader, in C where PyYAML was built with it (ten times faster on the longest manifest).
-_SAFE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _line(node: yaml.Node, where: tuple[int | str, ...]) -> int:
@@ -201,7 +203,7 @@ def read_manifest(file: Path) -> Manifest:
     shown = f"{file.parent.name}/{file.name}"
     text = file.read_text(encoding="utf-8")
     try:
-        node = yaml.compose(text, Loader=_SAFE)
+        node = yaml.compose(text, Loader=SAFE_YAML)
         content = SafeConstructor().construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mtlrepro.errors import UnknownName
+from mtlrepro.methods.table import MethodTable
 from mtlrepro.training.weighting import Weighting
 
 
@@ -36,23 +37,25 @@ def _aggregation(rule: str, **recommended: Any) -> Method:
     return Method("torchjd_aggregation", "Aggregation", recommended, {"rule": rule}, extra="torchjd")
 
 
-METHODS: dict[str, Method] = {
-    "static": Method("static", "Static", {"weights": None}),
-    "hydalearn": Method("hydalearn", "HydaLearn", {"beta": 6.0}),
-    "uncertainty": Method("uncertainty", "Uncertainty", {"rate": 0.025}),
-    "gradnorm": Method("gradnorm", "GradNorm", {"alpha": 1.5, "rate": 0.025}),
-    "dwa": Method("dwa", "DynamicWeightAverage", {"temperature": 2.0}),
-    "dtp": Method("dtp", "DynamicTaskPriority", {"alpha": 0.75, "gamma": 1.0}),
-    "gradient_cosine": Method("gradient_cosine", "GradientCosine", {"scale": 1.0}, {"weighted": False}),
-    "gradient_cosine_weighted": Method("gradient_cosine", "GradientCosine", {"scale": 1.0}, {"weighted": True}),
-    "ol_aux": Method("ol_aux", "OLAux", {"step_size": 1.0, "every": 5}),
-    "random_weights": Method("random_weights", "RandomWeights", {"total": 1.0}),
-    "pcgrad": _aggregation("pcgrad"),
-    "mgda": _aggregation("mgda"),
-    "cagrad": _aggregation("cagrad", c=0.4),
-    "upgrad": _aggregation("upgrad"),
-    "pareto_mtl": Method("pareto_mtl", "ParetoMTL", {"vector": 2, "search": 100}),
-}
+METHODS: MethodTable[Method] = MethodTable(
+    {
+        "static": Method("static", "Static", {"weights": None}),
+        "hydalearn": Method("hydalearn", "HydaLearn", {"beta": 6.0}),
+        "uncertainty": Method("uncertainty", "Uncertainty", {"rate": 0.025}),
+        "gradnorm": Method("gradnorm", "GradNorm", {"alpha": 1.5, "rate": 0.025}),
+        "dwa": Method("dwa", "DynamicWeightAverage", {"temperature": 2.0}),
+        "dtp": Method("dtp", "DynamicTaskPriority", {"alpha": 0.75, "gamma": 1.0}),
+        "gradient_cosine": Method("gradient_cosine", "GradientCosine", {"scale": 1.0}, {"weighted": False}),
+        "gradient_cosine_weighted": Method("gradient_cosine", "GradientCosine", {"scale": 1.0}, {"weighted": True}),
+        "ol_aux": Method("ol_aux", "OLAux", {"step_size": 1.0, "every": 5}),
+        "random_weights": Method("random_weights", "RandomWeights", {"total": 1.0}),
+        "pcgrad": _aggregation("pcgrad"),
+        "mgda": _aggregation("mgda"),
+        "cagrad": _aggregation("cagrad", c=0.4),
+        "upgrad": _aggregation("upgrad"),
+        "pareto_mtl": Method("pareto_mtl", "ParetoMTL", {"vector": 2, "search": 100}),
+    }
+)
 
 
 def method(name: str) -> Method:

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtlrepro.data.tasks import Task
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.tasks import Task
 
 WeightFunction = Callable[[Tensor], Tensor]
 

@@ -90,6 +90,9 @@ def _with_needs(registered: RegisteredGate, computed: Gate | None) -> Gate:
 
 
 def failed_gates(gates: Sequence[Gate]) -> str:
-    """The failed gates in one phrase with what passing each would cost; empty where all passed."""
-    failed = [gate for gate in gates if not gate.passed]
-    return "; ".join(f"{gate.name}: {shown(gate.value)}, cost of passing it: {gate.cost or 'not estimated'}" for gate in failed)
+    """The failed gates in one phrase with their values and what passing would cost; empty where all passed."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for gate in gates:
+        if not gate.passed:
+            alike.setdefault((shown(gate.value), gate.cost or "not estimated"), []).append(gate.name)
+    return "; ".join(f"{', '.join(names)}: {value}, cost of passing: {cost}" for (value, cost), names in alike.items())

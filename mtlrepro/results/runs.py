@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import inspect
 import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import filelock
-import joblib
-import pandas as pd
 
 from mtlrepro import exhibits, paths
 from mtlrepro.errors import MtlreproError
+from mtlrepro.methods.table import reading_only
 from mtlrepro.parameters import Params
+from mtlrepro.results import digest
 from mtlrepro.results.progress import progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-
-# What a row depends on besides its own function and settings. Plots, pages and commands are left out on purpose.
-_COMPUTATION = ("data", "models", "methods", "training", "theorems", "theory.py")
-
-
-@cache
-def code_digest() -> str:
-    """sha256 over the package's computational sources: a row computed by other code is never reused."""
-    digest = hashlib.sha256()
-    for place in _COMPUTATION:
-        root = paths.PACKAGE / place
-        for file in sorted(root.rglob("*.py")) if root.is_dir() else [root] * root.exists():
-            digest.update(file.relative_to(paths.PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 class Runs:
@@ -46,29 +33,56 @@ class Runs:
 
     def __init__(self, p: Params) -> None:
         self.exhibit = exhibits.get(p.exhibit).id
-        self.profile = p.profile
+        self.params = p
         self.file = paths.runs() / f"{self.exhibit}.jsonl"
         self.lock = filelock.FileLock(str(self.file) + ".lock")
         self.seconds = 0.0
+        self.data: dict[str, str] = {}
+        self.code: dict[str, Any] = digest.code_record([])
+        self._mapped: list[tuple[Callable[..., Any], Row]] = []
 
     def map(
-        self, function: Callable[..., Row | Sequence[Row]], settings: Iterable[Row], what: str = "runs", jobs: int | None = None
+        self,
+        function: Callable[..., Row | Sequence[Row]],
+        settings: Iterable[Row],
+        what: str = "runs",
+        jobs: int | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> pd.DataFrame:
         """Call ``function(**setting)`` for each setting that has no finished run yet; return all rows in the order of `settings`.
 
         function: returns one row (dict of numbers and strings) or a list of rows; it seeds itself from its setting.
         settings: JSON-able keyword arguments; scalars among them become columns of the rows.
         jobs: processes (default: MTLREPRO_JOBS or 1). Where a process or the machine dies, finished settings are kept.
+        data: name -> sha256 of every data set that the runs read: other data are another run.
+        Raises BadValue for a function that is not at the top level of a module of the package.
         Raises MtlreproError where the disk is full, naming what is kept.
         """
+        import joblib  # imported late, as pandas: listing results needs neither
+        import pandas as pd
+
         settings = list(settings)
+        data = dict(data or {})
+        self.data |= data
+        graph = digest.graph()
+        codes = [digest.run_code(function, setting, graph) for setting in settings]
+        for code in codes:
+            digest.refuse_edited(code)
+        keys = [digest.run_key(function, setting, data, code) for setting, code in zip(settings, codes, strict=True)]
+        self._mapped += [(function, setting) for setting in settings]
+        self.code = digest.code_record(self._mapped, graph)
         known = self._finished()
-        keys = [self._key(function, setting) for setting in settings]
-        missing = [(key, setting) for key, setting in zip(keys, settings, strict=True) if key not in known]
-        jobs = min(jobs or int(os.environ.get("MTLREPRO_JOBS", "1")), max(1, len(missing)))
+        todo = {key: (setting, code) for key, setting, code in zip(keys, settings, codes, strict=True) if key not in known}
+        jobs = min(jobs or int(os.environ.get("MTLREPRO_JOBS", "1")), max(1, len(todo)))
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        finished = parallel(joblib.delayed(_timed)(function, key, setting) for key, setting in missing)
-        for entry in progress(finished, total=len(missing), what=f"{self.exhibit} {what}", done=len(settings) - len(missing)):
+        finished = parallel(
+            joblib.delayed(_timed)(function, key, setting, digest.rows_in(code)) for key, (setting, code) in todo.items()
+        )
+        for entry in progress(finished, total=len(todo), what=f"{self.exhibit} {what}", done=len(settings) - len(todo)):
+            if digest.run_key(function, todo[entry["key"]][0], data) != entry["key"]:
+                raise MtlreproError(
+                    f"{self.exhibit}: its code was edited during a run, which is not kept; give the same command again."
+                )
             self._append(entry)
             known[entry["key"]] = entry
         self.seconds += sum(known[key]["seconds"] for key in keys)
@@ -79,11 +93,6 @@ class Runs:
         """Delete every finished run of this exhibit (``mtlrepro run --fresh``)."""
         with self.lock:
             self.file.unlink(missing_ok=True)
-
-    def _key(self, function: Callable[..., Any], setting: Row) -> str:
-        source = inspect.getsource(function)
-        text = json.dumps([code_digest(), source, setting], sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def _finished(self) -> dict[str, Any]:
         """Key -> entry. A last line torn by a kill is cut off; any other unreadable line is passed over and recomputed."""
@@ -123,9 +132,10 @@ class Runs:
             raise
 
 
-def _timed(function: Callable[..., Any], key: str, setting: Row) -> Row:
+def _timed(function: Callable[..., Any], key: str, setting: Row, readable: frozenset[str]) -> Row:
     start = time.perf_counter()
-    rows = function(**setting)
+    with reading_only(readable):
+        rows = function(**setting)
     # Through JSON once, so that a resumed table has exactly the types of an uninterrupted one.
     rows = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=plain))
     return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}

@@ -17,17 +17,19 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from mtlrepro import exhibits, paths
 from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
 from mtlrepro.files import replacing, sha256_of, write_text
 from mtlrepro.parameters import Params
+from mtlrepro.results import digest
 from mtlrepro.results.judgement import Judgement, Measured, judge
 from mtlrepro.results.outcomes import Scope
-from mtlrepro.results.runs import Row, code_digest, plain
+from mtlrepro.results.runs import Row, Runs, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SOURCES = ("mtlrepro", "notebooks", "data_manifests")
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
@@ -35,17 +37,24 @@ _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
 
 @dataclass(frozen=True)
 class Recorded:
-    """One recorded run of an exhibit: rows, claims and provenance. origin: 'this machine' or 'recorded'."""
+    """One recorded run of an exhibit. table: the file of its rows. origin: 'this machine' or 'recorded'."""
 
     exhibit: str
     profile: str
     tier: str
-    rows: pd.DataFrame
+    table: Path
     measured: Measured
     scope: Scope | None
     parameters: dict[str, Any]
     provenance: dict[str, Any]
     origin: str
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """All rows, read when first asked for; empty for a diagram."""
+        import pandas as pd
+
+        return pd.read_csv(self.table, low_memory=False) if self.table.stat().st_size > 1 else pd.DataFrame()
 
     @cached_property
     def judgement(self) -> Judgement:
@@ -57,7 +66,7 @@ class Recorded:
 def record(
     exhibit: str,
     rows: pd.DataFrame | Sequence[Row],
-    profile: str | Params,
+    run: Runs | Params | str,
     *,
     measured: Measured | None = None,
     tier: str,
@@ -69,7 +78,8 @@ def record(
     """Write rows, measurements and provenance of a finished run and return its judgement.
 
     exhibit: id; may differ from the notebook's own where one notebook serves several exhibits. rows: all seeds, one row per
-    run and measured point. profile: the notebook's `Params`, or a profile's name. measured: what the rows say of the
+    run and measured point. run: the `Runs` that made them, whose code, seconds and data are recorded; where nothing was mapped,
+    the notebook's `Params` or a profile's name. measured: what the rows say of the
     registered claims and gates; None for an exhibit that claims nothing. tier: "paper's data", "public stand-in",
     "synthetic" or "no data". scope: as in `judge`. data: name -> sha256 of every data set used. A run with overridden
     parameters is kept apart and never shown as the profile's. Raises UnknownName for an unknown exhibit, claim or gate, and
@@ -79,7 +89,12 @@ def record(
     measured = measured or Measured()
     if tier not in exhibits.TIERS:
         raise MtlreproError(f"{exhibit}: data tier must be one of {', '.join(exhibits.TIERS)}, not {tier!r}.")
-    p = profile if isinstance(profile, Params) else Params(exhibit, profile)
+    p = run.params if isinstance(run, Runs) else run if isinstance(run, Params) else Params(exhibit, run)
+    code = run.code if isinstance(run, Runs) else None
+    if isinstance(run, Runs):
+        data, seconds = run.data | (data or {}), run.seconds if seconds is None else seconds
+    import pandas as pd
+
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     target = paths.runs() / f"{exhibit}.{_variant(p)}.json"
     with replacing(target.with_suffix(".csv")) as part:
@@ -92,7 +107,7 @@ def record(
         "measured": measured.as_dict(),
         "parameters": p.values,
         "overrides": p.overrides,
-        "provenance": provenance(data or {}, seconds, device),
+        "provenance": provenance(data or {}, seconds, device, code),
         "rows_sha256": sha256_of(target.with_suffix(".csv")),
     }
     judgement = judge(exhibit, exhibits.get(exhibit).entry, measured, profile=p.profile, tier=tier, scope=scope)
@@ -107,12 +122,12 @@ def _variant(p: Params) -> str:
     return f"{p.profile}-{hashlib.sha256(changed).hexdigest()[:8]}"
 
 
-def provenance(data: dict[str, str], seconds: float | None, device: str) -> dict[str, Any]:
+def provenance(data: dict[str, str], seconds: float | None, device: str, code: dict[str, Any] | None = None) -> dict[str, Any]:
     """What a result came from: commit, package versions, data hashes, device, seconds of computing, date."""
     return {
         "commit": _git("rev-parse", "HEAD") or "unknown",
         "changed_since_commit": bool(_git("status", "--porcelain", "--untracked-files=no", "--", *_SOURCES)),
-        "code": code_digest()[:16],
+        "code": code,
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "data": data,
@@ -172,10 +187,9 @@ def _read(file: Path, origin: str) -> Recorded:
             raise DataCorrupt(
                 f"{table.name}: expected sha256 {content['rows_sha256']}, found {found}: run {content['exhibit']} again."
             )
-        rows = pd.read_csv(table, low_memory=False) if table.stat().st_size > 1 else pd.DataFrame()
         measured = Measured.from_dict(content["measured"]) if "measured" in content else Measured()
         return Recorded(
-            content["exhibit"], content["profile"], content["tier"], rows, measured, content.get("scope"),
+            content["exhibit"], content["profile"], content["tier"], table, measured, content.get("scope"),
             content["parameters"], content["provenance"], origin,
         )  # fmt: skip
     except (ValueError, KeyError, FileNotFoundError) as error:
@@ -202,7 +216,7 @@ def latest(exhibit: str, profile: str) -> Recorded:
     return _read(max(files, key=lambda file: file.stat().st_mtime_ns), "this machine")
 
 
-def judgement(exhibit: str, profile: str | None = None) -> Judgement:
+def judged(exhibit: str, profile: str | None = None) -> Judgement:
     """The judgement of a recorded run; without `profile`, of the largest one recorded. Raises as `load` does."""
     profiles = available(exhibit)
     if profile is None and not profiles:
@@ -235,6 +249,10 @@ def publish(exhibit: str, profile: str) -> list[Path]:
         raise DataMissing(f"{exhibit} has no {profile} run of this machine to publish.")
     if found.provenance["changed_since_commit"]:
         raise MtlreproError(f"{exhibit}: computed from uncommitted changes; commit them and run it again before publishing.")
+    code = found.provenance.get("code")
+    changed = digest.changes(code) if isinstance(code, dict) else ["its code was not recorded"] if len(found.rows) else []
+    if changed:
+        raise MtlreproError(f"{exhibit}: its rows are not of today's code ({'; '.join(changed)}): run it again first.")
     written = []
     for suffix in (".csv", ".json"):
         source = paths.runs() / f"{found.exhibit}.{profile}{suffix}"

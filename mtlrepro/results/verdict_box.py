@@ -46,6 +46,7 @@ def verdict_box(judgement: Judgement, run: Literal["recorded", "live"] = "record
         f"<p>{head}</p>",
         f'<p class="reason">{escape(reason)}</p>' if reason else "",
         "<p>The largest recorded run is the quick one.</p>" if run == "recorded" and judgement.profile == "quick" else "",
+        '<p class="unjudged">Measured, but not judged:</p>' if judgement.verdict == "too small to judge" else "",
         _claims([claim for claim in judgement.claims if claim.claim.primary]),
         _gates(judgement.gates),
         _folded("Claims shown, not counted", _claims([claim for claim in judgement.claims if not claim.claim.primary])),
@@ -54,8 +55,8 @@ def verdict_box(judgement: Judgement, run: Literal["recorded", "live"] = "record
 
 
 def _ground(judgement: Judgement) -> str:
-    scope = "" if judgement.scope == "no data" else f"{judgement.scope}, "
-    return f"{scope}{judgement.tier}, profile {judgement.profile}"
+    tier = "" if judgement.tier in ("paper's data", judgement.scope) else f"{judgement.tier}, "
+    return f"{judgement.scope}, {tier}profile {judgement.profile}"
 
 
 def _class(word: str) -> str:
@@ -79,24 +80,24 @@ def _line(claim: JudgedEffect | JudgedStatement, axis: str, measured: str) -> st
 
 def _effect(judged: JudgedEffect) -> str:
     note = f"; {judged.note}" if judged.note else ""
-    return _line(judged, _axis(judged), f"{numbers(judged)}{note}")
+    axis = _axis(judged) if judged.n else ""
+    return _line(judged, axis, f"{numbers(judged)}{note}")
 
 
 def numbers(judged: JudgedEffect) -> str:
     """Ours with its interval, n, the paper's size and the unit, in one phrase; what is not known is left out."""
     seeds = f"n = {judged.n}"
     paper = judged.claim.paper_effect
-    printed = f"; paper {three_digits(paper, sign=True)}" if paper is not None else "; the paper prints no size"
-    unit = judged.claim.unit
+    printed = "the paper prints no size" if paper is None else f"paper {three_digits(paper, sign=True)}"
     if not math.isfinite(judged.effect):
-        return f"no value, {seeds}{printed} {unit}"
-    ours = three_digits(judged.effect, sign=True)
+        return f"no value, {seeds}; {printed}"
+    ours = f"ours {three_digits(judged.effect, sign=True)} {judged.claim.unit}"
     if judged.n >= FEWEST and judged.low == judged.high:
-        return f"ours {ours} in every seed, {seeds}{printed} {unit}"
+        return f"{ours} in every seed, {seeds}; {printed}"
     if not (math.isfinite(judged.low) and math.isfinite(judged.high)):
-        return f"ours {ours}, no interval, {seeds}{printed} {unit}"
+        return f"{ours}, no interval, {seeds}; {printed}"
     span = f"{three_digits(judged.low, sign=True)} to {three_digits(judged.high, sign=True)}"
-    return f"ours {ours} ({span} at {100 * judged.level:.3g}%), {seeds}{printed} {unit}"
+    return f"{ours} ({span} at {100 * judged.level:.3g}%), {seeds}; {printed}"
 
 
 def _statement(judged: JudgedStatement) -> str:
@@ -111,6 +112,13 @@ def _statement(judged: JudgedStatement) -> str:
     return _line(judged, "", "; ".join(phrases))
 
 
+def _shape(tag: str, part: str, **attributes: float | str) -> str:
+    """An element of the axis, drawn in the page's own colour."""
+    given = "" if tag == "rect" else ' stroke="currentColor"'
+    text = " ".join(f'{name.replace("_", "-")}="{value}"' for name, value in attributes.items())
+    return f'<{tag} class="claim-axis-{part}"{given} {text}/>'
+
+
 def _axis(judged: JudgedEffect) -> str:
     """An axis with zero, the band of effects too small to care about, the paper's size (hollow) and ours with its interval."""
     paper, smallest = judged.claim.paper_effect, judged.claim.smallest
@@ -123,28 +131,23 @@ def _axis(judged: JudgedEffect) -> str:
     def x(value: float) -> str:
         return f"{_MARGIN + (_WIDTH - 2 * _MARGIN) * (value / scale - least / scale) / width:.1f}"
 
-    middle = _HEIGHT / 2
+    middle, left, right = _HEIGHT / 2, _MARGIN / 2, _WIDTH - _MARGIN / 2
+    band = (_WIDTH - 2 * _MARGIN) * 2 * smallest / scale / width
     shapes = [
-        f'<rect class="band" x="{x(-smallest)}" y="5" width="{float(x(smallest)) - float(x(-smallest)):.1f}" height="{_HEIGHT - 10}" '
-        'fill="currentColor" fill-opacity="0.1"/>',
-        f'<line class="axis" x1="{_MARGIN / 2}" x2="{_WIDTH - _MARGIN / 2}" y1="{middle}" y2="{middle}" '
-        'stroke="currentColor" stroke-opacity="0.3"/>',
-        f'<line class="zero" x1="{x(0)}" x2="{x(0)}" y1="2" y2="{_HEIGHT - 2}" stroke="currentColor"/>',
+        _shape(
+            "rect", "band", x=x(-smallest), y=5, width=f"{band:.1f}", height=_HEIGHT - 10, fill="currentColor", fill_opacity=0.1
+        ),
+        _shape("line", "line", x1=left, x2=right, y1=middle, y2=middle, stroke_opacity=0.3),
+        _shape("line", "zero", x1=x(0), x2=x(0), y1=2, y2=_HEIGHT - 2),
     ]
     if math.isfinite(judged.effect):
         if math.isfinite(judged.low) and math.isfinite(judged.high):
-            shapes.append(
-                f'<line class="ours" x1="{x(judged.low)}" x2="{x(judged.high)}" y1="{middle}" y2="{middle}" '
-                'stroke="currentColor" stroke-width="5" stroke-opacity="0.65"/>'
-            )
+            low, high = x(judged.low), x(judged.high)
+            shapes.append(_shape("line", "ours", x1=low, x2=high, y1=middle, y2=middle, stroke_width=5, stroke_opacity=0.65))
         mean = x(judged.effect)
-        shapes.append(
-            f'<line class="mean" x1="{mean}" x2="{mean}" y1="8" y2="{_HEIGHT - 8}" stroke="currentColor" stroke-width="3"/>'
-        )
+        shapes.append(_shape("line", "mean", x1=mean, x2=mean, y1=8, y2=_HEIGHT - 8, stroke_width=3))
     if paper is not None:
-        shapes.append(
-            f'<circle class="paper" cx="{x(paper)}" cy="{middle}" r="6" fill="none" stroke="currentColor" stroke-width="1.8"/>'
-        )
+        shapes.append(_shape("circle", "paper", cx=x(paper), cy=middle, r=6, fill="none", stroke_width=1.8))
     label = escape(f"Axis with zero. {numbers(judged)}. Outcome: {judged.outcome}.", quote=True)
     return (
         f'<svg class="claim-axis" role="img" aria-label="{label}" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '

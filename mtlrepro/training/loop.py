@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.static import Static
-from mtlrepro.training.weighting import Batch, Call, LossFunction, Step, Weighting, as_prefix
+from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting, as_prefix
 
 T = TypeVar("T")
 
@@ -69,7 +68,7 @@ def fit(
     """
     if patience is not None and validate is None:
         raise BadValue("patience needs a validation function.")
-    weighting = weighting or Static()
+    weighting = weighting or Equal()
     rates = [group["lr"] for group in optimizer.param_groups]
     history: dict[str, list[Tensor]] = {"losses": [], "weights": [], "validation": []}
     keeper = _Keeper(model, patience)

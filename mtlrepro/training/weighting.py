@@ -209,6 +209,14 @@ class Weighting(ABC):
         """Told after each epoch: mean training losses (..., tasks) and validation metrics of the same shape or None."""
 
 
+class Equal(Weighting):
+    """Every task counts 1: plain multi-task learning."""
+
+    def __call__(self, step: Step) -> Tensor:
+        """Ones of the shape of the step's losses."""
+        return torch.ones_like(step.losses)
+
+
 def as_prefix(per_run: Tensor, like: Tensor) -> Tensor:
     """() or (runs,) with trailing dimensions of 1, so that it broadcasts along the runs of `like` (runs, ...)."""
     return per_run.reshape(per_run.shape + (1,) * (like.ndim - per_run.ndim))

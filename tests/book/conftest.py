@@ -10,10 +10,21 @@ from typing import Any
 import nbformat
 import pytest
 
-from mtlrepro import paths
+from mtlrepro import exhibits, paths
 from mtlrepro.book import pages
+from mtlrepro.results.page import METADATA
 
+# Any notebook that serves one exhibit will do.
+EXHIBIT = next(
+    exhibit
+    for exhibit in exhibits.everything()
+    if sum(other.notebook == exhibit.notebook for other in exhibits.everything()) == 1 and not exhibit.planned
+)
 PARAMETERS = 'profile: str = "quick"  # quick, full or paper\nseeds: int = None  # how many seeds; None: the profile\'s value'
+
+
+def note(kind: str) -> dict[str, Any]:
+    return {METADATA: {"kind": kind, "run": "recorded", "caption": "The curve, $n = 4$.", "alt": "A rising curve."}}
 
 
 @pytest.fixture
@@ -30,11 +41,17 @@ def executed(tmp_path: Path) -> Callable[..., nbformat.NotebookNode]:
                 cell(PARAMETERS, metadata={"tags": ["parameters"]}),
                 cell("\n".join(f"{k} = {v!r}" for k, v in given.items()), metadata={"tags": ["injected-parameters"]}),
                 cell(
-                    'from mtlrepro.parameters import params\n\np = params("transfer/prop1", globals())\np',
+                    f'from mtlrepro.parameters import params\n\np = params("{EXHIBIT.id}", globals())\np',
                     outputs=[out("execute_result", data={"text/html": "<table class='raw-parameters'></table>"})],
                 ),
                 cell("import numpy as np\nimport torch"),
-                cell("\n".join(f"long_{line} = {line}" for line in range(30))),
+                cell(
+                    "page.figure(draw, 'The curve.')",
+                    outputs=[
+                        out("display_data", data={"image/svg+xml": "<svg/>", "text/plain": "<Figure>"}, metadata=note("figure"))
+                    ],
+                ),
+                cell("page.table(rows)", outputs=[out("display_data", data={"text/html": "<table/>"}, metadata=note("table"))]),
                 text("## The curve\n\n:::{note} How we read the paper\nA reading.\n:::"),
                 cell(
                     "print(p.seeds)",
@@ -48,10 +65,10 @@ def executed(tmp_path: Path) -> Callable[..., nbformat.NotebookNode]:
             ]
         )
         notebook.metadata["papermill"] = {"parameters": given}
-        target = tmp_path / "transfer" / "prop1_capacity.ipynb"
+        target = tmp_path / f"{EXHIBIT.notebook}.ipynb"
         target.parent.mkdir(exist_ok=True)
         nbformat.write(notebook, target)
-        status = {"notebook": "transfer/prop1_capacity", "state": state, "profile": "quick", "seconds": 3.2, "error": error}
+        status = {"notebook": EXHIBIT.notebook, "state": state, "profile": "quick", "seconds": 3.2, "error": error}
         target.with_suffix(".status.json").write_text(json.dumps(status))
         return pages.find(tmp_path)[0]
 
@@ -65,4 +82,5 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (built / "index.html").exists():
         return built
     output = tmp_path_factory.mktemp("book")
-    return pages.render(paths.book() / "_toc.yml", output).parent
+    pages.write_contents([], output)
+    return pages.render(output / "_toc.yml", output).parent

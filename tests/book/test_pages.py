@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import EXHIBIT
 
 from mtlrepro import exhibits, paths
 from mtlrepro.book import pages
@@ -21,30 +22,48 @@ def everything(notebook: nbformat.NotebookNode) -> str:
     return nbformat.writes(notebook)
 
 
-def test_parameters_are_a_folded_list_and_no_raw_cell(executed: Write) -> None:
+def test_parameters_are_a_folded_list_at_the_end_and_no_raw_cell(executed: Write) -> None:
     notebook = pages.convert(executed())
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert not any("seeds:" in source or "seeds =" in source or "params(" in source for source in code)
     assert not any({"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])) for cell in notebook.cells)
     assert "raw-parameters" not in everything(notebook)
-    head = notebook.cells[0].source
-    assert ":::::{dropdown} Parameters of this run" in head
-    assert ":open:" not in head
-    assert "| `seeds` | `4` | how many seeds |" in head
-    assert "| `profile` | `quick` | quick, full or paper |" in head
+    foot = notebook.cells[-1].source
+    assert ":::::{dropdown} Parameters of this run" in foot
+    assert ":open:" not in foot
+    assert "| `seeds` | `4` | how many seeds |" in foot
+    assert "| `profile` | `quick` | quick, full or paper |" in foot
 
 
 def test_a_parameter_left_to_the_profile_shows_the_profiles_value(executed: Write) -> None:
     page = executed(given={"profile": "quick"})
-    expected = pages.parameters.profile_values("transfer/prop1", "quick").get("seeds")
-    assert f"| `seeds` | `{json.dumps(expected)}` |" in pages.convert(page).cells[0].source
+    expected = pages.parameters.profile_values(EXHIBIT.id, "quick").get("seeds")
+    assert f"| `seeds` | `{json.dumps(expected)}` |" in pages.convert(page).cells[-1].source
 
 
-def test_the_header_follows_the_title(executed: Write) -> None:
-    lines = pages.convert(executed()).cells[0].source.splitlines()
-    assert lines[0] == "# Proposition 1: a test"
-    assert lines[2] == "```{exhibit-header} transfer/prop1_capacity"
-    assert "The claim" in pages.convert(executed()).cells[1].source
+def test_title_claim_and_verdict_come_before_anything_else(executed: Write) -> None:
+    text = pages.convert(executed()).cells[0].source
+    paper = exhibits.papers()[EXHIBIT.paper].name
+    assert text.splitlines()[0] == f"# {paper} · {EXHIBIT.label} · A test"
+    assert text.index("The claim") < text.index(f"```{{exhibit-header}} {EXHIBIT.notebook}")
+
+
+def test_a_figure_is_a_block_with_its_run_caption_and_description_and_without_code(executed: Write) -> None:
+    cells = [cell for cell in pages.convert(executed()).cells if "figure" in cell.metadata.get("mystnb", {})]
+    (cell,) = cells
+    assert "remove-input" in cell.metadata["tags"]
+    assert cell.metadata["mystnb"]["image"]["alt"] == "A rising curve."
+    assert cell.metadata["mystnb"]["figure"] == {"caption": "The curve, $n = 4$.", "classes": "exhibit-figure run-recorded"}
+    assert list(cell.outputs[0].data) == ["image/svg+xml"]
+
+
+def test_code_without_outputs_of_its_own_is_folded_at_the_end(executed: Write) -> None:
+    notebook = pages.convert(executed())
+    foot = notebook.cells[-1].source
+    assert ":::::{dropdown} The code of this page" in foot
+    assert "import torch" in foot
+    assert "page.table(rows)" in foot
+    assert not any("import torch" in cell.source for cell in notebook.cells if cell.cell_type == "code")
 
 
 def test_progress_is_left_out_and_results_are_kept(executed: Write) -> None:
@@ -54,16 +73,9 @@ def test_progress_is_left_out_and_results_are_kept(executed: Write) -> None:
     assert "image/png" in text
 
 
-def test_pictures_have_a_text_for_those_who_cannot_see_them(executed: Write) -> None:
-    (cell,) = [cell for cell in pages.convert(executed()).cells if "mystnb" in cell.metadata]
-    assert cell.metadata["mystnb"]["image"]["alt"] == "Figure: The curve"
-
-
-def test_imports_and_long_code_are_folded_and_short_code_is_not(executed: Write) -> None:
-    code = [cell for cell in pages.convert(executed()).cells if cell.cell_type == "code"]
-    folded = {cell.source.split()[0] for cell in code if "hide-input" in cell.metadata.get("tags", [])}
-    assert folded == {"import", "long_0"}
-    assert len(code) > len(folded)
+def test_a_picture_without_a_description_gets_the_heading_above_it(executed: Write) -> None:
+    cells = [cell for cell in pages.convert(executed()).cells if "image" in cell.metadata.get("mystnb", {})]
+    assert [cell.metadata["mystnb"]["image"]["alt"] for cell in cells] == ["A rising curve.", "Figure: The curve"]
 
 
 def test_a_failed_notebook_says_so_with_its_error(executed: Write) -> None:
@@ -88,11 +100,11 @@ def test_collecting_twice_changes_nothing_and_drops_pages_without_notebook(
     monkeypatch.setattr(pages, "pages_folder", lambda: target)
     monkeypatch.setattr(pages, "toc_file", lambda: tmp_path / "_toc.yml")
     executed()
-    stale = target / "transfer" / "gone.ipynb"
+    stale = target / EXHIBIT.paper / "gone.ipynb"
     stale.parent.mkdir(parents=True)
     stale.write_text("{}")
     pages.collect(tmp_path)
-    page = target / "transfer" / "prop1_capacity.ipynb"
+    page = target / f"{EXHIBIT.notebook}.ipynb"
     before, stamp = page.read_bytes(), page.stat().st_mtime_ns
     toc = (tmp_path / "_toc.yml").read_bytes()
     pages.collect(tmp_path)
@@ -104,28 +116,29 @@ def test_collecting_twice_changes_nothing_and_drops_pages_without_notebook(
 def test_a_notebook_that_no_exhibit_names_is_refused(executed: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     executed()
     monkeypatch.setattr(pages.exhibits, "everything", lambda paper=None: [])
-    with pytest.raises(MtlreproError, match=r"transfer/prop1_capacity.ipynb belongs to no exhibit"):
+    with pytest.raises(MtlreproError, match="belongs to no exhibit"):
         pages.find(tmp_path)
 
 
 def test_a_damaged_status_names_the_file(executed: Write, tmp_path: Path) -> None:
     executed()
-    (tmp_path / "transfer" / "prop1_capacity.status.json").write_text("{")
-    with pytest.raises(MtlreproError, match=r"prop1_capacity.status.json is damaged"):
+    (tmp_path / f"{EXHIBIT.notebook}.status.json").write_text("{")
+    with pytest.raises(MtlreproError, match=r"status.json is damaged"):
         pages.find(tmp_path)
 
 
 def test_the_contents_list_only_pages_that_exist_below_their_paper() -> None:
-    toc = pages.contents(["transfer/prop1_capacity"])
+    toc = pages.contents([EXHIBIT.notebook])
     chapters = {chapter["file"]: chapter for part in toc["parts"] for chapter in part["chapters"]}
-    assert chapters["papers/transfer"]["sections"] == [{"file": "exhibits/transfer/prop1_capacity"}]
-    assert all("sections" not in chapter for name, chapter in chapters.items() if name != "papers/transfer")
+    mine = f"papers/{EXHIBIT.paper}/index"
+    assert chapters[mine]["sections"] == [{"file": f"exhibits/{EXHIBIT.notebook}"}]
+    assert all("sections" not in chapter for name, chapter in chapters.items() if name != mine)
 
 
 def test_every_paper_and_every_page_of_prose_is_in_the_contents() -> None:
     toc = pages.contents([])
     listed = {chapter["file"] for part in toc["parts"] for chapter in part["chapters"]} | {toc["root"]}
-    assert {f"papers/{key}" for key in exhibits.papers()} <= listed
+    assert {f"papers/{key}/index" for key in exhibits.papers()} <= listed
     written = {path.relative_to(paths.book()).with_suffix("").as_posix() for path in paths.book().glob("**/*.md")}
     assert {name for name in written if not name.startswith(("_", "exhibits", "results"))} == listed
 
@@ -135,7 +148,7 @@ def test_every_paper_and_every_page_of_prose_is_in_the_contents() -> None:
 )
 def test_the_command_names_every_given_value_once(executed: Write, given: dict[str, object]) -> None:
     words = shlex.split(pages.command(executed(), given))
-    assert words[:3] == ["papermill", "notebooks/transfer/prop1_capacity.ipynb", "out.ipynb"]
+    assert words[:3] == ["papermill", f"notebooks/{EXHIBIT.notebook}.ipynb", "out.ipynb"]
     found: dict[str, object] = {}
     rest = words[3:]
     while rest:

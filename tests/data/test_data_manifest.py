@@ -108,7 +108,8 @@ def test_gated_data_say_in_one_line_what_a_person_must_do(name: str, tmp_path: P
 
 
 def test_open_data_that_are_not_here_name_the_command_and_the_mirror(write_manifest: Callable[..., Path]) -> None:
-    write_manifest("one", sources=[{"url": "https://example.org/a", "file": "a", "sha256": "0" * 64}])
+    sources = [{"url": "https://example.org/a", "file": "a", "sha256": "0" * 64}]
+    write_manifest("one", sources=sources, layouts={"official": {"folders": ["."], "files": []}})
     with pytest.raises(DataMissing, match=r"`mtlrepro data fetch one`.*MTLREPRO_MIRROR"):
         manifest.verify("one")
     assert manifest.status("one").where == "missing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -14,132 +15,170 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtlrepro import paths, results
-from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError, UnknownName
+from mtlrepro import exhibits, paths, results
+from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, MtlreproError, UnknownName
 from mtlrepro.parameters import Params
+from mtlrepro.registered_claims import Claims
+from mtlrepro.results import digest
 
-P = Params("transfer/fig3", "quick", {"seeds": 3}, {})
-calls: list[int] = []
+# Any exhibit that claims effects will do.
+EXHIBIT = next(exhibit for exhibit in exhibits.everything() if isinstance(exhibit.entry, Claims))
+CLAIM = EXHIBIT.entry.claims[0].id
+P = Params(EXHIBIT.id, "quick", {"seeds": 3}, {})
+# Mapped functions stand in a module of the package: this one stands for ours.
+LABORATORY = """
+import json, os, sys, time
+import numpy as np
+
+calls = []
 
 
-def point(seed: int, scale: float = 1.0) -> dict[str, float]:
+def point(seed, scale=1.0):
     calls.append(seed)
     rng = np.random.default_rng(seed)
     return {"value": rng.normal() * scale, "count": rng.integers(10)}
 
 
-@pytest.fixture(autouse=True)
-def no_calls():
-    calls.clear()
+def other(seed):
+    calls.append(seed)
+    return {"value": 0.0}
+
+
+def slow(seed):
+    with open(os.environ["LOG"], "a") as log:
+        log.write(f"{seed}\\n")
+    time.sleep(0.15)
+    return {"value": float(np.random.default_rng(seed).normal())}
+"""
+
+
+@pytest.fixture
+def laboratory(tmp_path, monkeypatch):
+    """A package of one module, imported anew by each test."""
+    exhibits.everything()  # the registry is read before the package is another one
+    folder = tmp_path / "laboratory"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "study.py").write_text(LABORATORY)
+    monkeypatch.setattr(paths, "PACKAGE", folder)
+    monkeypatch.setattr(digest, "_STARTED", time.time_ns())
+    monkeypatch.setattr(digest, "_first_digests", {})
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "laboratory"]:
+        monkeypatch.delitem(sys.modules, name)
+    return importlib.import_module("laboratory.study")
 
 
 def settings(n=4):
     return [{"seed": seed} for seed in range(n)]
 
 
-def test_a_finished_run_is_not_done_again():
-    first = results.Runs(P).map(point, settings())
-    second = results.Runs(P).map(point, settings(6))
-    assert calls == [0, 1, 2, 3, 4, 5]
+def test_a_finished_run_is_not_done_again(laboratory):
+    first = results.Runs(P).map(laboratory.point, settings())
+    second = results.Runs(P).map(laboratory.point, settings(6))
+    assert laboratory.calls == [0, 1, 2, 3, 4, 5]
     pd.testing.assert_frame_equal(first, second.iloc[:4])
 
 
-def test_rows_come_in_the_order_of_the_settings():
+def test_rows_come_in_the_order_of_the_settings(laboratory):
     runs = results.Runs(P)
-    runs.map(point, settings()[2:])
-    assert runs.map(point, settings())["seed"].tolist() == [0, 1, 2, 3]
+    runs.map(laboratory.point, settings()[2:])
+    assert runs.map(laboratory.point, settings())["seed"].tolist() == [0, 1, 2, 3]
 
 
-def test_another_setting_or_another_function_is_another_run():
+def test_another_setting_or_another_function_is_another_run(laboratory):
     runs = results.Runs(P)
-    runs.map(point, settings(1))
-    runs.map(point, [{"seed": 0, "scale": 2.0}])
-
-    def other(seed: int) -> dict[str, float]:
-        calls.append(seed)
-        return {"value": 0.0}
-
-    runs.map(other, settings(1))
-    assert calls == [0, 0, 0]
+    runs.map(laboratory.point, settings(1))
+    runs.map(laboratory.point, [{"seed": 0, "scale": 2.0}])
+    runs.map(laboratory.other, settings(1))
+    assert laboratory.calls == [0, 0, 0]
 
 
-def test_changed_package_code_is_never_mixed_with_old_rows(monkeypatch):
-    results.Runs(P).map(point, settings(2))
-    monkeypatch.setattr(results.store, "code_digest", lambda: "other")
-    results.Runs(P).map(point, settings(2))
-    assert calls == [0, 1, 0, 1]
+def test_a_function_of_a_notebook_or_inside_another_is_refused():
+    def point(seed):
+        return {"value": seed}
+
+    with pytest.raises(BadValue, match="top level of mtlrepro/papers"):
+        results.Runs(P).map(point, settings(1))
 
 
-def test_a_torn_last_line_costs_that_run_alone():
+def test_other_data_are_another_run(laboratory):
     runs = results.Runs(P)
-    whole = runs.map(point, settings())
+    runs.map(laboratory.point, settings(1), data={"set": "a"})
+    runs.map(laboratory.point, settings(1), data={"set": "b"})
+    runs.map(laboratory.point, settings(1), data={"set": "a"})
+    assert laboratory.calls == [0, 0]
+
+
+def test_a_torn_last_line_costs_that_run_alone(laboratory):
+    runs = results.Runs(P)
+    whole = runs.map(laboratory.point, settings())
     content = runs.file.read_bytes()
     runs.file.write_bytes(content[:-20])
-    calls.clear()
-    pd.testing.assert_frame_equal(results.Runs(P).map(point, settings()), whole)
-    assert calls == [3]
+    laboratory.calls.clear()
+    pd.testing.assert_frame_equal(results.Runs(P).map(laboratory.point, settings()), whole)
+    assert laboratory.calls == [3]
 
 
-def test_a_flipped_byte_in_the_log_is_not_believed():
+def test_a_flipped_byte_in_the_log_is_not_believed(laboratory):
     runs = results.Runs(P)
-    whole = runs.map(point, settings())
+    whole = runs.map(laboratory.point, settings())
     lines = runs.file.read_text().splitlines(keepends=True)
     entry = json.loads(lines[1])
     entry["rows"][0]["value"] += 1
     lines[1] = json.dumps(entry) + "\n"
     runs.file.write_text("".join(lines))
-    calls.clear()
-    pd.testing.assert_frame_equal(results.Runs(P).map(point, settings()), whole)
-    assert calls == [1]
+    laboratory.calls.clear()
+    pd.testing.assert_frame_equal(results.Runs(P).map(laboratory.point, settings()), whole)
+    assert laboratory.calls == [1]
 
 
-def test_processes_give_the_table_of_one_process():
-    alone = results.Runs(P).map(point, settings(5))
+def test_processes_give_the_table_of_one_process(laboratory):
+    alone = results.Runs(P).map(laboratory.point, settings(5))
     results.Runs(P).forget()
-    together = results.Runs(P).map(point, settings(5), jobs=2)
+    together = results.Runs(P).map(laboratory.point, settings(5), jobs=2)
     pd.testing.assert_frame_equal(alone, together)
 
 
-def test_a_full_disk_is_one_clear_line_and_keeps_what_is_done(monkeypatch):
+def test_a_full_disk_is_one_clear_line_and_keeps_what_is_done(laboratory, monkeypatch):
     runs = results.Runs(P)
-    runs.map(point, settings(2))
+    runs.map(laboratory.point, settings(2))
 
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MtlreproError, match="disk full"):
-        runs.map(point, settings(3))
-    monkeypatch.undo()
-    monkeypatch.setenv("MTLREPRO_RUNS", str(runs.file.parents[1]))
-    calls.clear()
-    assert len(results.Runs(P).map(point, settings(2))) == 2
-    assert calls == []
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(MtlreproError, match="disk full"):
+            runs.map(laboratory.point, settings(3))
+    laboratory.calls.clear()
+    assert len(results.Runs(P).map(laboratory.point, settings(2))) == 2
+    assert laboratory.calls == []
 
 
 SCRIPT = """
-    import sys, time
-    from mtlrepro import results
+    import sys
+    from pathlib import Path
+    from mtlrepro import exhibits, paths, results
     from mtlrepro.parameters import Params
-    import numpy as np
 
-    def slow(seed):
-        with open(sys.argv[1], "a") as log:
-            log.write(f"{seed}\\n")
-        time.sleep(0.15)
-        return {"value": float(np.random.default_rng(seed).normal())}
+    exhibits.everything()
+    sys.path.insert(0, sys.argv[3])
+    paths.PACKAGE = Path(sys.argv[3]) / "laboratory"
+    from laboratory import study
 
-    table = results.Runs(Params("transfer/fig3", "quick")).map(slow, [{"seed": s} for s in range(12)])
-    table.to_csv(sys.argv[2], index=False)
+    table = results.Runs(Params(sys.argv[2], "quick")).map(study.slow, [{"seed": s} for s in range(12)])
+    table.to_csv(sys.argv[1], index=False)
 """
 
 
-def test_kill_9_in_the_middle_then_the_same_command(own_folders):
+def test_kill_9_in_the_middle_then_the_same_command(laboratory, own_folders, monkeypatch):
     """Finished runs are not computed again, and the table equals an uninterrupted one byte for byte."""
     script = own_folders / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     log, out = own_folders / "log", own_folders / "out.csv"
-    command = [sys.executable, str(script), str(log), str(out)]
+    monkeypatch.setenv("LOG", str(log))
+    command = [sys.executable, str(script), str(out), EXHIBIT.id, str(paths.PACKAGE.parent)]
     process = subprocess.Popen(command, start_new_session=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (not log.exists() or len(log.read_text().split()) < 5):
@@ -147,7 +186,7 @@ def test_kill_9_in_the_middle_then_the_same_command(own_folders):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    finished = len((paths.runs() / "transfer/fig3.jsonl").read_text().splitlines())
+    finished = len((paths.runs() / f"{EXHIBIT.id}.jsonl").read_text().splitlines())
     assert 1 <= finished < 12
     subprocess.run(command, check=True)
     started = [int(line) for line in log.read_text().split()]
@@ -159,69 +198,81 @@ def test_kill_9_in_the_middle_then_the_same_command(own_folders):
 
 def record(**changes):
     rows = pd.DataFrame({"seed": [0, 1, 2], "value": [0.1, 0.30000000000000004, 1 / 3]})
-    given = {"parts": [results.paired("gain", [0.1, 0.2, 0.3])], "tier": "paper's data", "data": {"none": "0" * 64}} | changes
-    return rows, results.record("transfer/fig3", rows, P, **given)
+    given = {"measured": results.Measured({CLAIM: [0.1, 0.2, 0.3]}), "tier": "paper's data", "data": {"none": "0" * 64}} | changes
+    return rows, results.record(EXHIBIT.id, rows, P, **given)
 
 
 def test_a_recorded_run_comes_back_whole():
-    rows, verdict = record()
-    found = results.load("transfer/fig3", "quick")
-    pd.testing.assert_frame_equal(found.rows, rows)
-    assert found.verdict == verdict
-    assert found.origin == "this machine"
-    assert {"commit", "versions", "data", "device", "seconds", "python"} <= set(found.provenance)
+    rows, judgement = record()
+    recorded = results.load(EXHIBIT.id, "quick")
+    pd.testing.assert_frame_equal(recorded.rows, rows)
+    assert recorded.judgement == judgement
+    assert recorded.measured.effects[CLAIM] == (0.1, 0.2, 0.3)
+    assert recorded.origin == "this machine"
+    assert {"commit", "versions", "data", "device", "seconds", "python"} <= set(recorded.provenance)
 
 
 def test_rows_changed_behind_the_claims_are_refused():
     record()
-    file = paths.runs() / "transfer/fig3.quick.csv"
+    file = paths.runs() / f"{EXHIBIT.id}.quick.csv"
     file.write_text(file.read_text().replace("0.1", "9.1"))
     with pytest.raises(DataCorrupt, match="expected sha256"):
-        results.load("transfer/fig3", "quick")
+        results.load(EXHIBIT.id, "quick")
 
 
 def test_a_truncated_record_is_refused_in_one_line():
     record()
-    file = paths.runs() / "transfer/fig3.quick.json"
+    file = paths.runs() / f"{EXHIBIT.id}.quick.json"
     file.write_text(file.read_text()[:200])
     with pytest.raises(DataCorrupt) as caught:
-        results.load("transfer/fig3", "quick")
+        results.load(EXHIBIT.id, "quick")
     assert "\n" not in str(caught.value)
 
 
 def test_a_run_with_changed_parameters_never_stands_for_its_profile(monkeypatch):
     monkeypatch.setattr(paths, "recorded", lambda: paths.runs() / "nothing")
-    changed = Params("transfer/fig3", "quick", {"seeds": 5}, {"seeds": 5})
-    results.record("transfer/fig3", [{"value": 1}], changed, tier="synthetic", reason="a trial")
-    assert results.available("transfer/fig3") == []
+    changed = Params(EXHIBIT.id, "quick", {"seeds": 5}, {"seeds": 5})
+    results.record(EXHIBIT.id, [{"value": 1}], changed, tier="synthetic")
+    assert results.available(EXHIBIT.id) == []
     with pytest.raises(DataMissing):
-        results.load("transfer/fig3", "quick")
-    assert results.latest("transfer/fig3", "quick").parameters == {"seeds": 5}
+        results.load(EXHIBIT.id, "quick")
+    assert results.latest(EXHIBIT.id, "quick").parameters == {"seeds": 5}
 
 
 def test_unknown_exhibit_and_tier_are_refused():
-    with pytest.raises(UnknownName, match="transfer/fig3"):
-        results.load("transfer/fig33", "quick")
+    with pytest.raises(UnknownName, match=EXHIBIT.id):
+        results.load(EXHIBIT.id + "3", "quick")
     with pytest.raises(MtlreproError, match="data tier"):
         record(tier="real")
 
 
-def test_only_committed_code_can_be_published(monkeypatch, own_folders):
+def test_only_committed_code_of_today_can_be_published(laboratory, monkeypatch, own_folders):
     monkeypatch.setattr(paths, "recorded", lambda: own_folders / "recorded")
-    monkeypatch.setattr(results.store, "_git", lambda *words: "M file" if words[0] == "status" else "abc")
-    record()
+    runs = results.Runs(P)
+    rows = runs.map(laboratory.point, settings(2), data={"set": "a" * 64})
+
+    def recorded(changes):
+        monkeypatch.setattr(results.store, "_git", lambda *words: changes if words[0] == "status" else "abc")
+        results.record(EXHIBIT.id, rows, runs, tier="synthetic")
+
+    recorded("M file")
     with pytest.raises(MtlreproError, match="uncommitted"):
-        results.publish("transfer/fig3", "quick")
-    monkeypatch.setattr(results.store, "_git", lambda *words: "" if words[0] == "status" else "abc")
-    record()
-    written = results.publish("transfer/fig3", "quick")
+        results.publish(EXHIBIT.id, "quick")
+    recorded("")
+    written = results.publish(EXHIBIT.id, "quick")
     assert sorted(file.suffix for file in written) == [".csv", ".json"]
+    assert results.load(EXHIBIT.id, "quick").provenance["data"] == {"set": "a" * 64}
+
+    study = paths.PACKAGE / "study.py"
+    study.write_text(study.read_text().replace("scale=1.0", "scale=2.0"))
+    with pytest.raises(MtlreproError, match=r"not of today's code \(laboratory/study.py changed\)"):
+        results.publish(EXHIBIT.id, "quick")
 
 
 def test_every_committed_result_is_intact_and_carries_provenance():
     for file in paths.recorded().glob("*/*.json"):
         content = json.loads(file.read_text())
-        found = results.store._read(file, "recorded")
-        assert len(found.provenance["commit"]) == 40, file.name
-        assert not found.provenance["changed_since_commit"], f"{file.name} was computed from uncommitted code"
-        assert found.verdict.exhibit == content["exhibit"]
+        recorded = results.store._read(file, "recorded")
+        assert len(recorded.provenance["commit"]) == 40, file.name
+        assert not recorded.provenance["changed_since_commit"], f"{file.name} was computed from uncommitted code"
+        assert recorded.judgement.exhibit == content["exhibit"]

@@ -15,9 +15,9 @@ from sklearn.metrics import silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mtlrepro.data.tasks import Ints
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.cotask import AuxiliaryTask, combine_tasks
-from mtlrepro.methods.tasks import Ints
 from mtlrepro.models.task_heads import MultiTaskNet
 from mtlrepro.papers.cotask.training import cifar_runs as training
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from mtlrepro.data.tasks import Task
 from mtlrepro.methods import cotask
 from mtlrepro.methods.cotask import AuxiliaryTask, combine_labels, combine_tasks
-from mtlrepro.methods.tasks import Task
 
 # The four sign patterns, with the one that is never made.
 SIGNS = {

@@ -12,7 +12,8 @@ from scipy import stats
 from mtlrepro import plots
 from mtlrepro.papers.hydalearn.compared_methods import METHODS
 from mtlrepro.papers.hydalearn.tab1_tab2_real_data import ABLATIONS, UPDATES
-from mtlrepro.results.claims import Part, interval, paired
+from mtlrepro.results.claims import Part, paired
+from mtlrepro.results.intervals import interval
 
 # The paper's names of what it compares -> methods.
 PAPERS = {

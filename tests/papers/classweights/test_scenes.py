@@ -113,4 +113,4 @@ def test_wrong_requests_are_refused_and_the_manifest_names_this_module():
     for wrong in ({"n": 0}, {"n": 1, "explained": 1.5}, {"n": 1, "size": (4, 64)}):
         with pytest.raises(BadValue):
             scenes("street", **wrong)
-    assert schema.get("synthetic_scenes").module == "mtlrepro.papers.classweights.data.scenes"
+    assert schema.get("synthetic_scenes").loader == "mtlrepro.papers.classweights.data.scenes:scenes"

@@ -16,11 +16,11 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from mtlrepro.data.tasks import Records, Task
 from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods import cotask
 from mtlrepro.methods.cotask import combine_labels, combine_tasks
-from mtlrepro.methods.tasks import Records, Task
 from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
 from mtlrepro.papers.cotask.data.small_table import small_tabular_set
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torchvision.models import resnet18 as torchvision_resnet18
 from torchvision.models import resnet34 as torchvision_resnet34
 
 from mtlrepro.device import generator, seeded
@@ -199,3 +200,61 @@ def test_what_cannot_be_is_refused():
         with pytest.raises(BadValue, match="at least one"):
             TaskHeads(4, classes)
     assert task_routing.SIGMA == 0.6
+
+
+@given(
+    st.tuples(st.integers(1, 5), st.integers(1, 5)), st.integers(1, 3), st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.integers(0, 1), st.booleans(),
+)  # fmt: skip
+def test_a_single_place_convolution_is_the_convolution(kernel, stride, sides, padding, bias):
+    """Law: outputs, and gradients in input, weight and bias, equal those of `nn.Conv2d` in float64."""
+    if any(side + 2 * padding < k for side, k in zip(sides, kernel, strict=True)):
+        return
+    with seeded(0):
+        plain = nn.Conv2d(3, 4, kernel, stride, padding, bias=bias).double()
+    ours = resnet.with_single_places(nn.Sequential(copy.deepcopy(plain)))[0]
+    assert isinstance(ours, resnet.SinglePlaceConv2d)
+    images = torch.randn(2, 3, *sides, generator=generator(0), dtype=torch.float64)
+    found = []
+    for conv in (plain, ours):
+        given_images = images.clone().requires_grad_()
+        out = conv(given_images)
+        out.sin().sum().backward()
+        found.append([out, given_images.grad, *(p.grad for p in conv.parameters())])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_imagenet_resnet18_is_torchvisions_with_its_state():
+    """Law: the same names and shapes of parameters, and on 32 x 32 images the same features, in float64."""
+    with seeded(0):
+        ours, theirs = resnet.imagenet_resnet18().double().eval(), torchvision_resnet18(weights=None).double().eval()
+    theirs.fc = nn.Identity()
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.randn(2, 3, 32, 32, generator=generator(1), dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images))
+    with seeded(0):
+        assert resnet.imagenet_resnet18(1)(torch.zeros(2, 1, 32, 32)).shape == (2, 512)
+
+
+def test_resnet18_with_the_small_stem_has_its_stages():
+    with seeded(0):
+        net = resnet.cifar_resnet18()
+    assert [len(stage) for stage in net.stages] == [2, 2, 2, 2]
+    assert net(_images(2)).shape == (2, 512)
+
+
+def test_group_norm_refuses_odd_widths():
+    with seeded(0), pytest.raises(BadValue):
+        CifarResNet((1,), (12,), norm=resnet.group_norm)
+
+
+def test_heads_answer_each_sample_of_a_mixed_batch_by_its_own_task():
+    """Law: the rows of one pass with every sample's task are those of a pass a task, absent classes included."""
+    with seeded(0):
+        net = shared_bottom(_tiny(), [5, 3, 4]).eval()
+    tasks, images = torch.tensor([0, 2, 1, 1]), _images()
+    found = net(images, tasks)
+    for i, task in enumerate(tasks.tolist()):
+        torch.testing.assert_close(found[i], net(images, task)[i])

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, pad
 
+from mtlrepro.data.tasks import Task
 from mtlrepro.device import NETWORK, choose, deterministic, generator, seeded
 from mtlrepro.errors import BadValue, DataMissing
 from mtlrepro.methods import registry
 from mtlrepro.methods.cotask import combine_tasks
-from mtlrepro.methods.tasks import Task
 from mtlrepro.models.resnet import CifarResNet, shared_bottom
 from mtlrepro.models.task_heads import MultiTaskNet
 from mtlrepro.papers.cotask.data.cifar_mtl import ImageTasks, cifar_mtl, digits_mtl

@@ -1,0 +1,103 @@
+"""Open a data set by name: the set itself where it is here, else the one that stands in for it, each with its tier."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mtlrepro.data.places import array_sha256, find, has_loader, how_to_get
+from mtlrepro.data.schema import Manifest, Tier, get
+from mtlrepro.errors import BadValue, DataMissing
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A data set that was read. asked, name: the set asked for, and the one that was read: it or a stand-in.
+
+    content: what the set's loader returns. tier: of what was read; a partial copy of the paper's data is a public stand-in.
+    digest: sha256 over every array of the content.
+    """
+
+    asked: str
+    name: str
+    content: Any
+    tier: Tier
+    digest: str
+
+    @property
+    def stands_in(self) -> bool:
+        return self.name != self.asked
+
+
+def open(name: str, mirror: Path | None = None, stand_in: bool = True, **arguments: Any) -> Opened:
+    """The data set `name`, or, where it is not here, the next in its chain of stand-ins.
+
+    stand_in: False refuses any other set. arguments: for the loader of the set that is read; those it does not know are left out.
+    Raises UnknownName for a set without a manifest, DataMissing with what to do where neither it nor a stand-in is here,
+    and what its loader raises (DataCorrupt, BadValue).
+    """
+    tried: list[str] = []
+    now: str | None = name
+    while now is not None:
+        if now in tried:
+            raise BadValue(f"the stand-ins of {name} go in a circle: {', '.join([*tried, now])}.")
+        tried.append(now)
+        manifest = get(now)
+        place = None if manifest.access == "embedded" else find(now, mirror)
+        if has_loader(manifest) and (manifest.access == "embedded" or place is not None):
+            content = _load(manifest, mirror, arguments)
+            partial = place is not None and place.partial
+            tier: Tier = "public stand-in" if partial and manifest.tier == "paper's data" else manifest.tier
+            return Opened(name, now, content, tier, content_sha256(content))
+        now = manifest.stand_in if stand_in else None
+    first = get(name)
+    raise DataMissing(f"{name} ({first.title}) is not here: {how_to_get(first)}")
+
+
+def _load(manifest: Manifest, mirror: Path | None, arguments: Mapping[str, Any]) -> Any:
+    module, _, function = (manifest.loader or "").partition(":")
+    load = getattr(importlib.import_module(module), function)
+    known = inspect.signature(load).parameters
+    given = {"mirror": mirror, **manifest.arguments, **arguments}
+    return load(**{key: value for key, value in given.items() if key in known})
+
+
+def content_sha256(content: Any) -> str:
+    """sha256 over all arrays, tensors, numbers and texts of a data set's content, with the names of its fields."""
+    digest = hashlib.sha256()
+    for line in _lines(content, ""):
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _lines(value: Any, where: str) -> list[str]:
+    if isinstance(value, torch.Tensor):
+        value = value.numpy(force=True)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "OUST":
+            return [f"{where} {hashlib.sha256(repr(value.tolist()).encode()).hexdigest()}"]
+        return [f"{where} {value.dtype.name} {list(value.shape)} {array_sha256(value)}"]
+    if hasattr(value, "to_numpy") and hasattr(value, "columns"):
+        return [line for name in value.columns for line in _lines(value[name].to_numpy(), f"{where}.{name}")]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return [line for key in sorted(value, key=str) for line in _lines(value[key], f"{where}.{key}")]
+    if isinstance(value, list | tuple):
+        if all(isinstance(item, str | int | float | bool | type(None)) for item in value):
+            return [f"{where} {hashlib.sha256(repr(list(value)).encode()).hexdigest()}"]
+        return [line for number, item in enumerate(value) for line in _lines(item, f"{where}.{number}")]
+    if isinstance(value, str | int | float | bool | type(None)):
+        return [f"{where} {value!r}"]
+    return []  # a place on this machine, a function: no content
