@@ -35,6 +35,4 @@ def run_in(project: Path, *words: str, timeout: int = 280) -> subprocess.Complet
         "MTLREPRO_RUNS": str(project / "runs"),
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
-    return subprocess.run(
-        [sys.executable, *words], cwd=project, env=environment, capture_output=True, text=True, timeout=timeout
-    )
+    return subprocess.run([sys.executable, *words], cwd=project, env=environment, capture_output=True, text=True, timeout=timeout)

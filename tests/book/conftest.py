@@ -9,7 +9,6 @@ from typing import Any
 
 import nbformat
 import pytest
-
 from registered import EXHIBIT
 
 from mtlrepro.book import pages
