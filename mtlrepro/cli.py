@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from mtlrepro import __version__, doctor, exhibits
+from mtlrepro import __version__, exhibits
 from mtlrepro.book import runner
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 from mtlrepro.parameters import PROFILES
@@ -127,6 +127,8 @@ def publish(
 @app.command("doctor")
 def examine() -> None:
     """Look over this machine: versions, device, disk, data, browser; says what to do about what is missing."""
+    from mtlrepro import doctor  # imported late: it looks at what every other command can do without
+
     findings = doctor.examine()
     for finding in findings:
         print(f"{finding.state:4} {finding.what}: {finding.found}{' -> ' + finding.advice if finding.advice else ''}")

@@ -16,6 +16,7 @@ from hypothesis import settings
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtlrepro import paths
+from mtlrepro.book import pages
 
 os.environ["MTLREPRO_PROGRESS"] = "0"
 torch.set_num_threads(1)
@@ -91,3 +92,14 @@ def write_manifest(manifest_folder: Path) -> Callable[..., Path]:
         return file
 
     return write
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built book; where there is none, its prose pages built here. Tests that use it are of the xdist group "site"."""
+    built = paths.book() / "_build" / "html"
+    if (built / "index.html").exists():
+        return built
+    output = tmp_path_factory.mktemp("book")
+    pages.write_contents([], output)
+    return pages.render(output / "_toc.yml", output).parent

@@ -1,8 +1,8 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
 Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``data-sets``, ``errata``,
-``papers``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the site
-self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
+``papers``, ``lessons``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the
+site self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
 """
 
 from __future__ import annotations
@@ -222,6 +222,22 @@ class Papers(BookDirective):
         ]
         text = ["```{list-table}", ":header-rows: 1", "", "* - Paper", "  - Its question", *"\n".join(rows).splitlines(), "```"]
         return self.markdown(text)
+
+
+class Lessons(BookDirective):
+    """Where a lesson may start, paper by paper: its ``lesson.md``. A link to a page that was not run is text alone."""
+
+    def run(self) -> list[nodes.Node]:
+        lines: list[str] = []
+        for key, paper in exhibits.papers().items():
+            file = paths.book() / "papers" / key / "lesson.md"
+            if file.exists():
+                text = re.sub(r"\[([^\]]+)\]\(/(exhibits/[^)]+)\)", self.known_link, file.read_text(encoding="utf-8"))
+                lines += [f"**{paper.name}**", "", *text.splitlines(), ""]
+        return self.markdown(lines)
+
+    def known_link(self, match: re.Match[str]) -> str:
+        return match[0] if match[2] in self.env.found_docs else match[1]
 
 
 class Exhibits(BookDirective):
@@ -491,7 +507,7 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
-        "scoreboard": Scoreboard, "papers": Papers, "exhibits": Exhibits, "exhibit-header": ExhibitHeader,
+        "scoreboard": Scoreboard, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits, "exhibit-header": ExhibitHeader,
         "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
     }.items():  # fmt: skip
         app.add_directive(name, directive)

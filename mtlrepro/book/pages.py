@@ -232,7 +232,8 @@ def block(output: Any) -> Cell:
             "figure": {"caption": note["caption"], "classes": f"exhibit-figure run-{note['run']}"},
         }
         output.data = nbformat.NotebookNode({kind: data for kind, data in output.data.items() if kind.startswith("image/")})
-    return nbformat.v4.new_code_cell("", outputs=[output], metadata=metadata)
+    # Sphinx passes over a cell without any source; this one is not shown.
+    return nbformat.v4.new_code_cell(note["kind"], outputs=[output], metadata=metadata)
 
 
 def code_dropdown(code: list[str]) -> str:

@@ -87,8 +87,8 @@ class Aligned(nn.Module):
 
     def forward(self, x: Tensor, task: int) -> Tensor:
         """x: (..., n, d), with the runs first where there are any -> what the model gives for X_i R_i."""
-        predicted: Tensor = self.model(x @ self.alignments[task], task)
-        return predicted
+        outputs: Tensor = self.model(x @ self.alignments[task], task)
+        return outputs
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """B."""

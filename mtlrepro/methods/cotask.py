@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from mtlrepro.data.tasks import Ints, Records, Task
 from mtlrepro.errors import BadValue, UnknownName
-from mtlrepro.methods.tasks import Ints, Records, Task
 
 # Which of the two labels is negated. Both together, (True, True), is the pattern that the paper removes.
 PATTERNS = ((False, False), (False, True), (True, False))

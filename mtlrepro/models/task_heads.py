@@ -34,9 +34,20 @@ class TaskHeads(nn.Module):
         self.register_buffer("absent", absent if bool(absent.any()) else None)
 
     def forward(self, features: Tensor, task: Tensor) -> Tensor:
-        """features (n, d), task () int64 -> logits (n, most classes)."""
-        logits = nn.functional.linear(features, self.weight[task], self.bias[task])
-        return logits if self.absent is None else logits.masked_fill(self.absent[task], -torch.inf)
+        """features (n, d), task int64, () of all samples or (n,) of each -> logits (n, most classes)."""
+        if task.ndim:
+            every = nn.functional.linear(features, self.weight.flatten(0, 1), self.bias.flatten())
+            logits: Tensor = every.unflatten(1, self.bias.shape)[torch.arange(len(task), device=task.device), task]
+        else:
+            logits = nn.functional.linear(features, _row(self.weight, task), _row(self.bias, task))
+        if self.absent is None:
+            return logits
+        return logits.masked_fill(self.absent[task] if task.ndim else _row(self.absent, task), -torch.inf)
+
+
+def _row(table: Tensor, number: Tensor) -> Tensor:
+    """table[number] for a number (), which plain indexing would read on the host, and so wait for the device."""
+    return table.index_select(0, number.view(1))[0]
 
 
 class MultiTaskNet(nn.Module):
@@ -47,7 +58,9 @@ class MultiTaskNet(nn.Module):
         self.bottom, self.heads, self.routed = bottom, heads, routed
 
     def forward(self, inputs: Any, task: int | Tensor) -> Tensor:
-        """Logits (n, classes) of one task. task: a number, or a tensor () on the inputs' device (compiled once for all tasks)."""
+        """Logits (n, classes) of one task. task: a number, or a tensor () on the inputs' device (compiled once for all tasks), or
+        (n,) with the task of each sample, where the bottom is not routed.
+        """
         which = task if isinstance(task, Tensor) else torch.tensor(task, device=self.heads.weight.device)
         features = self.bottom(inputs, which) if self.routed else self.bottom(inputs)
         logits: Tensor = self.heads(features, which)

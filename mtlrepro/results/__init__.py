@@ -5,9 +5,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtlrepro.results.claims import Part, check, combine, describe, interval, paired
+    from mtlrepro.results.claims import Part, check, combine, describe, paired
     from mtlrepro.results.compare import paper_values, summary, told
     from mtlrepro.results.gates import Gate
+    from mtlrepro.results.intervals import interval
     from mtlrepro.results.judgement import Judgement, Measured, StatementTrials
     from mtlrepro.results.outcomes import Trials
     from mtlrepro.results.page import Shown, shown
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from mtlrepro.results.store import Recorded, available, judged, latest, load, other_run, publish, record, rejudge
 
 _MODULE = {
-    "claims": ("Part", "check", "combine", "describe", "interval", "paired"),
+    "claims": ("Part", "check", "combine", "describe", "paired"),
+    "intervals": ("interval",),
     "compare": ("paper_values", "summary", "told"),
     "gates": ("Gate",),
     "judgement": ("Judgement", "Measured", "StatementTrials"),

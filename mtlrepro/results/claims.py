@@ -9,13 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
+from mtlrepro.results.intervals import LEVEL, interval
+
 Status = Literal["reproduced", "partly", "not reproduced", "inconclusive", "not testable here"]
 Outcome = Literal["holds", "fails", "unclear"]
-
-LEVEL = 0.95
-_RESAMPLES = 9999
-# Below this many seeds a bootstrap interval is known to be too short; the wider of it and Student's t is used.
-_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -69,33 +66,6 @@ def describe(part: Part) -> str:
         bound = f"violations {part.violations} of {part.n} (95% upper bound on their rate {part.high:.2g})"
         return f"worst {part.effect:.2g}{unit}, {bound}"
     return f"{part.effect:+.3g} [{part.low:+.3g}, {part.high:+.3g}]{unit}, n = {part.n}"
-
-
-def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> tuple[float, float, float]:
-    """Mean and `level` interval of the mean over seeds: bias-corrected bootstrap, seeded.
-
-    With fewer than 10 values the wider of the bootstrap's and Student's t interval, because a bootstrap of so few is too
-    short. One value, or none finite, gives an interval without bounds.
-    values: (n,). Raises ValueError when empty.
-    """
-    x = np.asarray(values, dtype=float)
-    if x.size == 0:
-        raise ValueError("an interval needs at least one value")
-    mean = float(x.mean())
-    if x.size == 1 or not np.isfinite(x).all():
-        return mean, -np.inf, np.inf
-    if np.ptp(x) == 0:
-        return mean, mean, mean
-    rng = np.random.default_rng(0)
-    found = stats.bootstrap((x,), np.mean, confidence_level=level, n_resamples=_RESAMPLES, rng=rng, method="BCa")
-    low, high = float(found.confidence_interval.low), float(found.confidence_interval.high)
-    if not (np.isfinite(low) and np.isfinite(high)):
-        means = rng.choice(x, (_RESAMPLES, x.size)).mean(1)
-        low, high = (float(bound) for bound in np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
-    if x.size < _FEW:
-        half = float(stats.t.ppf((1 + level) / 2, x.size - 1) * stats.sem(x))
-        low, high = min(low, mean - half), max(high, mean + half)
-    return mean, low, high
 
 
 def paired(

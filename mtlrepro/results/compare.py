@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mtlrepro import exhibits
-from mtlrepro.results.claims import interval
+from mtlrepro.results.intervals import interval
 
 
 def paper_values(exhibit: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import numpy as np
 
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.registered_claims import Claims, EffectClaim, NoClaim, StatementClaim, Statements
-from mtlrepro.results.claims import interval as bootstrap_interval
 from mtlrepro.results.gates import Gate, failed_gates, gate_results, plain
+from mtlrepro.results.intervals import remembered_interval
 from mtlrepro.results.outcomes import (
     ALPHA,
     FEWEST,
@@ -191,7 +191,7 @@ def judge(
     profile: str,
     tier: str,
     scope: Scope | None = None,
-    interval: Interval = bootstrap_interval,
+    interval: Interval = remembered_interval,
 ) -> Judgement:
     """The judgement of one run of `exhibit`.
 
@@ -247,7 +247,7 @@ def _judged_statement(claim: StatementClaim, tried: StatementTrials | None) -> J
 
 
 def judged_effects(
-    claims: Sequence[EffectClaim], effects: Mapping[str, Sequence[float]], interval: Interval = bootstrap_interval
+    claims: Sequence[EffectClaim], effects: Mapping[str, Sequence[float]], interval: Interval = remembered_interval
 ) -> tuple[JudgedEffect, ...]:
     """Each claim judged from its values: primary ones with intervals at Holm's levels, the others at 95%.
 

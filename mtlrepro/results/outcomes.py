@@ -50,7 +50,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from mtlrepro.errors import BadValue
 from mtlrepro.registered_claims import MOST_PRIMARY, Direction
@@ -108,11 +108,11 @@ def student_p(values: Sequence[float], *, direction: Direction, smallest: float)
     x = np.asarray(values, dtype=float)
     if x.size < FEWEST or not np.isfinite(x).all():
         return 1.0
-    error = float(stats.sem(x)) if np.ptp(x) > 0 else 0.0
+    error = float(x.std(ddof=1) / np.sqrt(x.size)) if np.ptp(x) > 0 else 0.0
     gap = smallest - abs(x.mean()) if direction == "equal" else abs(x.mean())
     if error == 0:
         return 0.0 if gap > 0 else 1.0
-    tail = float(stats.t.sf(gap / error, x.size - 1))
+    tail = float(special.stdtr(x.size - 1, -gap / error))
     return tail if direction == "equal" else 2 * tail
 
 
@@ -145,7 +145,7 @@ def _least_seeds(spread: float, half: float, level: float) -> int | None:
     """The least n of at least 3 at which Student's interval reaches at most `half` to either side of the mean."""
 
     def wide(n: int) -> bool:
-        return bool(stats.t.ppf((1 + level) / 2, n - 1) * spread > half * np.sqrt(n))
+        return bool(special.stdtrit(n - 1, (1 + level) / 2) * spread > half * np.sqrt(n))
 
     if wide(_MOST_SEEDS):
         return None
@@ -184,14 +184,14 @@ class Trials:
     @property
     def low(self) -> float:
         """Exact 95% lower bound (Clopper and Pearson 1934) on the rate of violations."""
-        return 0.0 if self.violations == 0 else float(stats.beta.ppf(ALPHA, self.violations, self.n - self.violations + 1))
+        return 0.0 if self.violations == 0 else float(special.betaincinv(self.violations, self.n - self.violations + 1, ALPHA))
 
     @property
     def high(self) -> float:
         """Exact 95% upper bound (Clopper and Pearson 1934) on the rate of violations."""
         if self.violations == self.n:
             return 1.0
-        return float(stats.beta.ppf(1 - ALPHA, self.violations + 1, self.n - self.violations))
+        return float(special.betaincinv(self.violations + 1, self.n - self.violations, 1 - ALPHA))
 
     @property
     def kept(self) -> bool | None:

@@ -9,11 +9,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
-import joblib
-import pandas as pd
 
 from mtlrepro import exhibits, paths
 from mtlrepro.errors import MtlreproError
@@ -21,6 +19,9 @@ from mtlrepro.methods.table import reading_only
 from mtlrepro.parameters import Params
 from mtlrepro.results import digest
 from mtlrepro.results.progress import progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,9 @@ class Runs:
         Raises BadValue for a function that is not at the top level of a module of the package.
         Raises MtlreproError where the disk is full, naming what is kept.
         """
+        import joblib  # imported late, as pandas: listing results needs neither
+        import pandas as pd
+
         settings = list(settings)
         data = dict(data or {})
         self.data |= data

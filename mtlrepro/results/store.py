@@ -17,9 +17,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from mtlrepro import exhibits, paths
 from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
@@ -30,23 +28,33 @@ from mtlrepro.results.judgement import Judgement, Measured, judge
 from mtlrepro.results.outcomes import Scope
 from mtlrepro.results.runs import Row, Runs, plain
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SOURCES = ("mtlrepro", "notebooks", "data_manifests")
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One recorded run of an exhibit: rows, claims and provenance. origin: 'this machine' or 'recorded'."""
+    """One recorded run of an exhibit. table: the file of its rows. origin: 'this machine' or 'recorded'."""
 
     exhibit: str
     profile: str
     tier: str
-    rows: pd.DataFrame
+    table: Path
     measured: Measured
     scope: Scope | None
     parameters: dict[str, Any]
     provenance: dict[str, Any]
     origin: str
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """All rows, read when first asked for; empty for a diagram."""
+        import pandas as pd
+
+        return pd.read_csv(self.table, low_memory=False) if self.table.stat().st_size > 1 else pd.DataFrame()
 
     @cached_property
     def judgement(self) -> Judgement:
@@ -85,6 +93,8 @@ def record(
     code = run.code if isinstance(run, Runs) else None
     if isinstance(run, Runs):
         data, seconds = run.data | (data or {}), run.seconds if seconds is None else seconds
+    import pandas as pd
+
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     target = paths.runs() / f"{exhibit}.{_variant(p)}.json"
     with replacing(target.with_suffix(".csv")) as part:
@@ -177,10 +187,9 @@ def _read(file: Path, origin: str) -> Recorded:
             raise DataCorrupt(
                 f"{table.name}: expected sha256 {content['rows_sha256']}, found {found}: run {content['exhibit']} again."
             )
-        rows = pd.read_csv(table, low_memory=False) if table.stat().st_size > 1 else pd.DataFrame()
         measured = Measured.from_dict(content["measured"]) if "measured" in content else Measured()
         return Recorded(
-            content["exhibit"], content["profile"], content["tier"], rows, measured, content.get("scope"),
+            content["exhibit"], content["profile"], content["tier"], table, measured, content.get("scope"),
             content["parameters"], content["provenance"], origin,
         )  # fmt: skip
     except (ValueError, KeyError, FileNotFoundError) as error:

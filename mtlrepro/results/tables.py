@@ -36,11 +36,11 @@ def html_table(
         for row, line in enumerate(frame.itertuples(index=False, name=None))
     )
     marked = f' data-run="{run}"' if run else ""
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    title = f'<p class="table-caption">{escape(caption)}</p>' if caption else ""
     label = escape(caption or "Table", quote=True)
     return (
-        f'<div class="table-scroll" role="region" tabindex="0" aria-label="{label}"{marked}>'
-        f'<table class="book-table">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="table-block"{marked}>{title}<div class="table-scroll" role="region" tabindex="0" aria-label="{label}">'
+        f'<table class="book-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>'
     )
 
 

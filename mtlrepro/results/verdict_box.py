@@ -80,7 +80,8 @@ def _line(claim: JudgedEffect | JudgedStatement, axis: str, measured: str) -> st
 
 def _effect(judged: JudgedEffect) -> str:
     note = f"; {judged.note}" if judged.note else ""
-    return _line(judged, _axis(judged), f"{numbers(judged)}{note}")
+    axis = _axis(judged) if judged.n else ""
+    return _line(judged, axis, f"{numbers(judged)}{note}")
 
 
 def numbers(judged: JudgedEffect) -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 from mtlrepro import plots
 from mtlrepro.papers.classweights.tab1_trade_off import BEST_PARETO
 from mtlrepro.papers.classweights.training.scene_tasks import METHODS, PARETO, TASKS
-from mtlrepro.results.claims import Part, interval, paired
+from mtlrepro.results.claims import Part, paired
+from mtlrepro.results.intervals import interval
 
 _LOOKS = {"linear": ("black", "s"), "uncertainty": ("grey", "D"), "mgda": ("purple", "v"), BEST_PARETO: ("blue", "P"),
           "classes": ("vermillion", "o"), "exact": ("orange", "^")}  # fmt: skip

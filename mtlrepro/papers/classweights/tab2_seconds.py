@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from mtlrepro.device import choose, generator
 from mtlrepro.methods.class_weights import ClassWeights
 from mtlrepro.methods.registry import build
-from mtlrepro.methods.static import Static
 from mtlrepro.papers.classweights.models.unet import DEPTH, UNet
 from mtlrepro.papers.classweights.training.scene_tasks import by_class, pixel_losses
 from mtlrepro.training.loop import train_step
-from mtlrepro.training.weighting import Batch, Call, LossFunction, Weighting
+from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Weighting
 
 STEPS = ("linear", "classes", "exact", "pareto")
 
@@ -41,7 +40,7 @@ def methods(classes: int) -> dict[str, tuple[Weighting, LossFunction]]:
         return torch.stack([values.mean() for values in pixel_losses(call, batch)])
 
     return {
-        "linear": (Static(), plain),
+        "linear": (Equal(), plain),
         "classes": (ClassWeights(), losses),
         "exact": (ClassWeights("exact", auxiliary=auxiliary), losses),
         "pareto": (build("pareto_mtl"), plain),

@@ -26,7 +26,6 @@ from mtlrepro.device import choose, generator
 from mtlrepro.errors import UnknownName
 from mtlrepro.methods.class_weights import DISTANCES, ClassWeights, class_sums, quantise
 from mtlrepro.methods.registry import build
-from mtlrepro.methods.static import Static
 from mtlrepro.papers.classweights.data.scenes import preset, scenes
 from mtlrepro.papers.classweights.models.unet import DEPTH, SEGMENTATION, UNet
 from mtlrepro.papers.classweights.training.dense_metrics import (
@@ -37,7 +36,7 @@ from mtlrepro.papers.classweights.training.dense_metrics import (
     segmentation_loss,
 )
 from mtlrepro.training.loop import fit, minibatches
-from mtlrepro.training.weighting import Batch, Call, LossFunction, Weighting
+from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Weighting
 
 TASKS = ("segmentation", "depth")
 RANGES = len(DISTANCES) + 1
@@ -201,7 +200,7 @@ def weighting_of(
         return build("pareto_mtl", vector=PARETO.index(method), count=VECTORS, search=setup.steps // 10), None
     if method == "uncertainty":
         return build("uncertainty", kinds=["classification", "regression"]), None
-    return (build("mgda") if method == "mgda" else Static()), None
+    return (build("mgda") if method == "mgda" else Equal()), None
 
 
 def train(

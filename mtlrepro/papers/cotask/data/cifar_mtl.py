@@ -18,8 +18,8 @@ from sklearn.model_selection import train_test_split
 from mtlrepro.data.cifar import Images, load_cifar
 from mtlrepro.data.digits import load_digits, split_digits
 from mtlrepro.data.schema import Tier
+from mtlrepro.data.tasks import Ints, Records, Task
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.tasks import Ints, Records, Task
 
 # Which classes a corrupted label is drawn from: all of the task, its own included, or the others alone.
 Noise = Literal["any class", "other class"]
