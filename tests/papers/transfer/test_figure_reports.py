@@ -12,10 +12,20 @@ import pytest
 from matplotlib.figure import Figure
 
 from mtlrepro import results
-from mtlrepro.papers.transfer import fig3_transfer_curves_report, fig9_covariance_alignment_report
+from mtlrepro.papers.transfer import (
+    fig2_same_boundary,
+    fig2_same_boundary_report,
+    fig3_transfer_curves_report,
+    fig7_model_similarity_report,
+    fig8_principal_angles_report,
+    fig9_covariance_alignment_report,
+)
 from mtlrepro.results.tables import html_table
 
-REPORTS = {"fig3": "fig3_transfer_curves", "fig9": "fig9_covariance_alignment"}
+REPORTS = {
+    "fig2": "fig2_same_boundary", "fig3": "fig3_transfer_curves", "fig7": "fig7_model_similarity",
+    "fig8": "fig8_principal_angles", "fig9": "fig9_covariance_alignment",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("profile", ["quick", "full"])
@@ -23,8 +33,8 @@ REPORTS = {"fig3": "fig3_transfer_curves", "fig9": "fig9_covariance_alignment"}
 def test_every_figure_and_table_is_made_of_the_committed_rows(exhibit, profile):
     report = importlib.import_module(f"mtlrepro.papers.transfer.{REPORTS[exhibit]}_report")
     rows = results.load(f"transfer/{exhibit}", profile, committed=True).rows
-    named = inspect.getmembers(report, inspect.isfunction)
-    functions = [f for name, f in named if f.__module__ == report.__name__ and list(inspect.signature(f).parameters) == ["rows"]]
+    own = [f for name, f in inspect.getmembers(report, inspect.isfunction) if f.__module__ == report.__name__ and name[0] != "_"]
+    functions = [f for f in own if list(inspect.signature(f).parameters) == ["rows"]]
     assert report.measured in functions
     for function in functions:
         shown = function(rows)
@@ -127,3 +137,100 @@ def test_algorithm_1_is_shown_from_its_committed_rows():
     table = fig9_covariance_alignment_report.algorithm_table(checked)
     assert len(table) == 3
     assert (table["violations"] == 0).all()
+
+
+# --- Figure 2
+
+
+def fig2_rows(**changes) -> pd.DataFrame:
+    """Two seeds: 0.9 alone, 0.02 more with task 2, 0.03 less with task 3; longer training and r = 2 change almost nothing."""
+    setting = {"m": 12, "angle": 5.0, "wedge": -80.0, "noise": 0.0, "off": 1.0}
+    accuracy = {"alone": 0.9, "with task 2": 0.92, "with task 3": 0.87}
+    lines = [
+        setting | {"changed": changed, "seed": seed, "partner": partner, "accuracy": 0.9 if changed == "rank = 2" else value}
+        for changed in ("as above", "steps = 800", "rank = 2")
+        for seed in (1000, 1001)
+        for partner, value in accuracy.items()
+    ]
+    return pd.DataFrame(lines).assign(**changes)
+
+
+def test_fig2_effects_and_gates():
+    measured = fig2_same_boundary_report.measured(fig2_rows())
+    assert measured.effects["one-source-helps"] == pytest.approx([0.02] * 2)
+    assert measured.effects["other-source-hurts"] == pytest.approx([-0.03] * 2)
+    assert measured.effects["data-not-model"] == pytest.approx([0.05] * 2)
+    assert all(gate.passed for gate in measured.gates)
+
+
+def test_fig2_gates_that_fail():
+    rows = fig2_rows()
+    rows.loc[rows["changed"] == "rank = 2", "accuracy"] += 0.01 * (rows["partner"] == "with task 2")
+    rows.loc[rows["changed"] == "steps = 800", "accuracy"] += 0.02
+    failed = [name for name, gate in gates(fig2_same_boundary_report.measured(rows)).items() if not gate.passed]
+    assert failed == ["converged", "control"]
+    picture = fig2_rows()[lambda table: table["changed"] == "as above"]
+    failed = [name for name, gate in gates(fig2_same_boundary_report.measured(picture)).items() if not gate.passed]
+    assert failed == ["converged", "control"]
+    assert not gates(fig2_same_boundary_report.measured(fig2_rows(accuracy=0.99)))["headroom"].passed
+
+
+def test_fig2_picture_is_drawn_with_the_typical_seeds_samples():
+    rows = results.load("transfer/fig2", "quick", committed=True).rows
+    seed = fig2_same_boundary_report.typical_seed(rows)
+    assert seed in set(rows["seed"])
+    plt.close(fig2_same_boundary_report.draw(rows, fig2_same_boundary.points(seed)))
+
+
+# --- Figure 7
+
+
+def fig7_rows(**changes) -> pd.DataFrame:
+    """Two seeds, literal setting: gain 0.1 for equal models, -0.2 for orthogonal ones; our reading has gains of 0.5."""
+    lines = [
+        {"setting": setting, "panel": panel, "seed": seed, "distance": distance, "single": 0.7, "multi": 0.7 + gain, "ridge": 0.6}
+        for setting, gains in (("literal", (0.1, -0.2)), ("our reading", (0.5, 0.5)))
+        for panel in "abcd"
+        for seed in (1000, 1001)
+        for distance, gain in zip((0.0, 1.0), gains, strict=True)
+    ]
+    return pd.DataFrame(lines).assign(**changes)
+
+
+def test_fig7_effects_have_the_estimands_signs_in_the_literal_setting():
+    measured = fig7_model_similarity_report.measured(fig7_rows())
+    for claim in ("rises-with-similarity-regression", "rises-with-similarity-classification", "relu-regression-similar"):
+        assert measured.effects[claim] == pytest.approx([0.3] * 2)
+    assert measured.effects["negative-when-dissimilar"] == pytest.approx([-0.2] * 2)
+    assert measured.effects["helps-when-similar"] == pytest.approx([0.1] * 2)
+
+
+def test_fig7_gates():
+    computed = gates(fig7_model_similarity_report.measured(fig7_rows()))
+    assert computed["headroom"].passed
+    assert computed["range"].passed
+    assert not gates(fig7_model_similarity_report.measured(fig7_rows(single=0.999)))["headroom"].passed
+
+
+# --- Figure 8
+
+
+def fig8_rows(**changes) -> pd.DataFrame:
+    """Three seeds: gain α at 100 source samples and 2 α at 5,000."""
+    lines = [
+        {"seed": seed, "alpha": alpha, "size": size, "single": 0.5, "ridge": 0.5, "multi": 0.5 + alpha * (1 + (size > 100))}
+        for seed in (1000, 1001, 1002)
+        for alpha in (0.0, 1.0)
+        for size in (100, 5_000)
+    ]
+    return pd.DataFrame(lines).assign(**changes)
+
+
+def test_fig8_effects_and_gates():
+    measured = fig8_principal_angles_report.measured(fig8_rows())
+    assert measured.effects["similarity"] == pytest.approx([1.5] * 3)
+    assert measured.effects["source-size"] == pytest.approx([1.0] * 3)
+    assert [name for name, gate in gates(measured).items() if not gate.passed] == ["converged"]
+    small = fig8_rows().replace({"size": {5_000: 3_000}})
+    assert not gates(fig8_principal_angles_report.measured(small))["range"].passed
+    assert not gates(fig8_principal_angles_report.measured(fig8_rows(multi=0.4)))["control"].passed
