@@ -6,12 +6,13 @@ import ast
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from project_copy import copy_project, listed, run_in
+from project_copy import copy_project, listed
 
 from mtlrepro import exhibits, paths
 
@@ -25,7 +26,7 @@ QUICK_TESTS = [
     "tests/book/test_pages.py", "tests/results/test_registered_claims.py", "tests/results/test_status.py",
     "tests/data/test_data_manifest.py",
 ]  # fmt: skip
-# One process for each paper, which imports torch once: every module, what a user gives, then the core's tests.
+# Every module, what a user gives, then the core's tests.
 CHECK = """
 import importlib, pkgutil, sys, pytest, mtlrepro
 from mtlrepro import cli
@@ -43,6 +44,27 @@ for words in (["list", "--json"], ["data", "list"]):
 assert pages.main([]) == 0
 options = ["-q", "-x", "-p", "no:cacheprovider", "-n0", "-m", "not slow and not browser"]
 sys.exit(pytest.main([*options, *QUICK_TESTS]))
+"""
+# A process that has imported what takes long, and checks each project named to it in a process forked off: only the project's
+# own modules differ.
+CHECKER = """
+import importlib.util, os, sys
+
+for name in ("torch", "torchvision", "torchmetrics", "torchjd", "pandas", "scipy.stats", "sklearn.cluster", "matplotlib.pyplot",
+             "jupytext", "papermill", "hypothesis", "pytest"):
+    if importlib.util.find_spec(name.partition(".")[0]):
+        importlib.import_module(name)
+for line in sys.stdin:
+    project = line.strip()
+    child = os.fork()
+    if not child:
+        os.chdir(project)
+        sys.path.insert(0, project)
+        os.environ["MTLREPRO_RUNS"] = project + "/runs"
+        said = os.open(project + ".txt", os.O_WRONLY | os.O_CREAT)
+        os.dup2(said, 1), os.dup2(said, 2)
+        exec(CHECK)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -85,17 +107,38 @@ def without_paper(key: str, target: Path) -> Path:
     return copy
 
 
+@pytest.fixture(scope="module")
+def check() -> Iterator[Callable[[Path], tuple[int, str]]]:
+    """Exit code and output of the checks of a copy of the project."""
+    words = [sys.executable, "-c", f"CHECK, QUICK_TESTS = {CHECK!r}, {QUICK_TESTS}{CHECKER}"]
+    with subprocess.Popen(words, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as checker:
+        assert checker.stdin
+        assert checker.stdout
+
+        def give(project: Path) -> tuple[int, str]:
+            checker.stdin.write(f"{project}\n")
+            checker.stdin.flush()
+            code = checker.stdout.readline()
+            assert code, "the checking process died"
+            return int(code), Path(f"{project}.txt").read_text()
+
+        yield give
+        checker.stdin.close()
+
+
 @pytest.mark.slow
+@pytest.mark.xdist_group("papers")
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("key", exhibits.papers())
-def test_deleting_a_paper_is_deleting_its_folders(key: str, tmp_path: Path) -> None:
+def test_deleting_a_paper_is_deleting_its_folders(key: str, tmp_path: Path, check: Callable[[Path], tuple[int, str]]) -> None:
     """What is left lists its exhibits and data, imports, makes its pages and passes the core's tests."""
-    copy = without_paper(key, tmp_path)
+    copy = without_paper(key, tmp_path / "project")
     assert not any((copy / folder / key).exists() for folder in FOLDERS)
 
-    done = run_in(copy, "-c", f"QUICK_TESTS = {QUICK_TESTS}{CHECK}")
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    code, said = check(copy)
+    assert code == 0, said[-6000:]
     left = [paper for paper in exhibits.papers() if paper != key]
-    assert [entry["id"] for entry in json.loads(done.stdout.partition("---")[0])] == [
+    assert [entry["id"] for entry in json.loads(said.partition("---")[0])] == [
         exhibit.id for paper in left for exhibit in exhibits.everything(paper)
     ]
     contents = yaml.safe_load((copy / "book/_build/_toc.yml").read_text())
