@@ -47,14 +47,14 @@ runs = results.Runs(p)
 mapped = runs.map(reweighting.compare, reweighting.settings(p), "map").assign(part="map")
 example = runs.map(reweighting.motivating_example, reweighting.example_settings(p), "example").assign(part="example")
 rows = pd.concat([mapped, example], ignore_index=True)
-results.record(p.exhibit, rows, p, measured=report.measured(rows, report.figure_12()), tier="paper's data", seconds=runs.seconds)
+results.record(p.exhibit, rows, runs, measured=report.measured(rows, report.figure_12()), tier="paper's data")
 page = results.shown(p)
 
 # %%
 page.figure(
     report.figure_one_model,
     "What each method gains over equal weights where all tasks have one model and one of them is noisy: correlation with the "
-    "clean labels on fresh inputs, for flipped signs accuracy. Means with 95% intervals over seeds. The paper draws no such figure.",
+    "clean labels on fresh inputs, for flipped signs accuracy. Means with 95% intervals over seeds; no figure of the paper's.",
 )
 
 # %% [markdown]
