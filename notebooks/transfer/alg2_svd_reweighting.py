@@ -54,7 +54,7 @@ page = results.shown(p)
 page.figure(
     report.figure_one_model,
     "What each method gains over equal weights where all tasks have one model and one of them is noisy: correlation with the "
-    "clean labels on fresh inputs, for flipped signs accuracy. Means with 95% intervals over seeds; no figure of the paper's.",
+    "clean labels on fresh inputs, for flipped signs accuracy. Means with 95% intervals over seeds. The paper draws none.",
 )
 
 # %% [markdown]

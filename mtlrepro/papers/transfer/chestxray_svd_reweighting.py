@@ -27,7 +27,7 @@ from mtlrepro.parameters import Params
 from mtlrepro.results import Runs
 from mtlrepro.training.loop import fit, minibatches
 from mtlrepro.training.metrics import auroc
-from mtlrepro.training.weighting import Batch, Weighting
+from mtlrepro.training.weighting import Batch, Equal, Weighting
 
 # Ranks of Algorithm 2; 0 stands for the number of tasks.
 RANKS = [1, 5, 0]
@@ -79,7 +79,7 @@ def compare(
     for method, rank in methods(labels.shape[1], ranks):
         weighting: Weighting = Uncertainty("classification", rate=rate)
         if method == "unweighted":
-            weighting = Static()
+            weighting = Equal()
         elif method != "Kendall":
             alpha = sums.weights(rank, centre=True, normalise=method != "SVD").float()
             weighting = Static(alpha * (len(alpha) / alpha.sum()))
