@@ -149,6 +149,19 @@ def error_table(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
     return table.reset_index().rename_axis(columns=None)
 
 
+def excess_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How far each method's test MSE is above HydaLearn's, in Exp1 and Exp2 at the paper's settings, beside the paper's words."""
+    printed = results.paper_values("hydalearn/fig4")["excess"]
+    lines = []
+    for name in BASELINES:
+        line: dict[str, Any] = {"method": METHODS[name].title.removesuffix(", tuned"), "paper": printed.get(name)}
+        for problem in TOY_PROBLEMS:
+            losses = scores(rows, problem)
+            line[f"ours, {problem}"] = _excess(losses[name], losses["hydalearn"]).mean() if name in losses else None
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def findings(rows: pd.DataFrame) -> str:
     """What the figure shows, in words."""
     lines = []

@@ -47,6 +47,7 @@ SHOWN = {
         lambda rows: fig4_toys_report.draw_errors(rows, "tuned"),
         lambda rows: fig4_toys_report.error_table(rows, "tuned"),
         lambda rows: fig4_toys_report.draw_weights(rows, "paper's"),
+        fig4_toys_report.excess_table,
         fig4_toys_report.findings,
     ],
     "alg1": [
