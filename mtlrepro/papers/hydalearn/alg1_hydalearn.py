@@ -27,7 +27,7 @@ from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES, GridRuns, Tra
 from mtlrepro.parameters import Params
 from mtlrepro.training.loop import fit, task_losses, train_step
 from mtlrepro.training.metrics import mean_absolute_error, mean_squared_error
-from mtlrepro.training.weighting import Batch, Call, Weighting
+from mtlrepro.training.weighting import Batch, Call, Equal, Weighting
 
 BATCH = 16
 # Variants of HydaLearn that are trained, and the single task.
@@ -153,7 +153,7 @@ def costs(rounds: int, points: int) -> dict[str, float]:
         return mean_absolute_error(call(held, 0), targets)
 
     kinds: dict[str, tuple[Weighting, int]] = {
-        "static": (Static(), 1),
+        "static": (Equal(), 1),
         "HydaLearn": (HydaLearn(metric, maximise=False), 1),
         "first order": (HydaLearn(metric, maximise=False, first_order=True), 1),
         f"first order, renewed every {REFRESH} steps": (
@@ -190,7 +190,7 @@ def several(method: str, seeds: Sequence[int], steps: int) -> list[dict[str, Any
 
     inner = {
         "HydaLearn": HydaLearn(lambda call: error(call, validation), maximise=False, beta=3.0, total=3.0),
-        "equal weights": Static(),
+        "equal weights": Equal(),
         "single task": Static([1.0, 0.0, 0.0]),
     }[method]
     weighting = Traced(inner)
