@@ -45,8 +45,8 @@ def quantise(depth: Tensor, thresholds: Sequence[float], valid: Tensor | None = 
     """
     if any(a >= b for a, b in pairwise(thresholds)):
         raise BadValue("thresholds must rise.")
-    found = torch.bucketize(depth.contiguous(), torch.tensor(thresholds, dtype=depth.dtype, device=depth.device), right=True)
-    return found if valid is None else found.where(valid, -1)
+    classes = torch.bucketize(depth.contiguous(), torch.tensor(thresholds, dtype=depth.dtype, device=depth.device), right=True)
+    return classes if valid is None else classes.where(valid, -1)
 
 
 def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:
@@ -64,7 +64,7 @@ class ClassWeightState(NamedTuple):
 
     weights: w_c. main_start, auxiliary_start: (), L_m(0) and L_a(0). main, auxiliary: mean L^m_c and l_c of the last whole window
     of batches; main_sum, auxiliary_sum: summed over the window now running. first, second: Adam's moments. batches: (), seen.
-    updates: (), made.
+    updates: (), their number so far.
     """
 
     weights: Tensor
@@ -207,7 +207,7 @@ class ClassWeights(Weighting):
         if self.state is None:
             self.state = class_weight_start(classes, main.sum(), auxiliary[:-1].sum())
         state = self.state
-        found = torch.cat([
+        weights = torch.cat([
             (1 / state.main_start).expand(classes + 1), state.weights / state.auxiliary_start, torch.zeros_like(main[:1])
         ])  # fmt: skip
         if self.form == "exact":
@@ -217,7 +217,7 @@ class ClassWeights(Weighting):
             form: Form = "class" if self.form == "class" else "scalar"
             self.gradient = difference_gradient(state, main[:-1], auxiliary[:-1], form, self.options["eps"])
             self.state = class_weight_step(state, main[:-1], auxiliary[:-1], form=form, **self.options)
-        return found
+        return weights
 
     def _exact(self, step: Step, state: ClassWeightState) -> Tensor:
         """d L_m / d w_c over L_m(0), of this batch's L_m and the last step's weights; zeros at the first step."""
@@ -243,8 +243,8 @@ class ClassWeights(Weighting):
             def call(*inputs: Any) -> Any:
                 return functional_call(step.model, {**before, **buffers, **shared}, inputs)
 
-            found = step.loss_function(call, batch).chunk(2)[1] if self.auxiliary is None else self.auxiliary(call, batch)
-            return found[:-1] / state.auxiliary_start
+            sums = step.loss_function(call, batch).chunk(2)[1] if self.auxiliary is None else self.auxiliary(call, batch)
+            return sums[:-1] / state.auxiliary_start
 
         shared = {name: before[name] for name in step.shared}
         return exact(auxiliary, shared, main_gradient, step.rate)

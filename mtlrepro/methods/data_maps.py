@@ -151,8 +151,8 @@ def load(source: Path) -> dict[int, Snapshot]:
         raise
     except Exception as error:  # whatever a broken zip or header leads to
         raise DataCorrupt(f"{source} is no readable file of data maps ({error}): delete it and record them again.") from None
-    if (found := arrays_sha256(arrays)) != stated:
-        raise DataCorrupt(f"{source}: expected sha256 {stated}, found {found}: delete it and record the maps again.")
+    if (actual := arrays_sha256(arrays)) != stated:
+        raise DataCorrupt(f"{source}: expected sha256 {stated}, got {actual}: delete it and record the maps again.")
     maps, count = torch.from_numpy(arrays["maps"]), torch.from_numpy(arrays["count"])
     return {
         int(epoch): Snapshot(maps[:, i, :, 0].contiguous(), maps[:, i, :, 1].contiguous(), count[i])

@@ -39,10 +39,10 @@ class DynamicWeightAverage(Weighting):
 
     def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
         """Take the epoch's losses (..., tasks) into account."""
-        found = losses if self.of == "training" else validation
-        if found is None:
+        latest = losses if self.of == "training" else validation
+        if latest is None:
             raise BadValue("dwa of validation losses needs a validation function.")
         if self.last is not None:
-            shares = torch.softmax(found / self.last / self.temperature.along(found), dim=-1)
-            self.weights = found.shape[-1] * shares
-        self.last = found.clone()
+            shares = torch.softmax(latest / self.last / self.temperature.along(latest), dim=-1)
+            self.weights = latest.shape[-1] * shares
+        self.last = latest.clone()

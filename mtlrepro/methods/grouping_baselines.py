@@ -125,8 +125,8 @@ class TagAffinity(Weighting):
         if step.task is not None or step.rate is None:
             raise BadValue("TAG needs batches that hold every task, and an optimizer with a learning rate.")
         if self._steps % self.every == 0:
-            found = self._affinities(step, step.rate)
-            self._sum = found if self._sum is None else self._sum + found
+            affinities = self._affinities(step, step.rate)
+            self._sum = affinities if self._sum is None else self._sum + affinities
             self._measured += 1
         self._steps += 1
         return torch.ones_like(step.losses)

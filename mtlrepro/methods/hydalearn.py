@@ -157,11 +157,11 @@ class HydaLearn(Weighting):
 
     def _measured(self, step: Step, sizes: Tensor) -> Tensor:
         """Changes of the metric (..., tasks) by the fake updates."""
-        each = sizes.movedim(-1, 0)
-        updates = {name: -as_prefix(each, g) * g for name, g in step.gradients.items()}
+        by_task = sizes.movedim(-1, 0)
+        updates = {name: -as_prefix(by_task, g) * g for name, g in step.gradients.items()}
         if not self.carried:
-            reference, *found = step.look_ahead(updates, self.metric, self._moved(step), reference=True).unbind(0)
-            return torch.stack(found, -1) - reference[..., None]
+            reference, *each = step.look_ahead(updates, self.metric, self._moved(step), reference=True).unbind(0)
+            return torch.stack(each, -1) - reference[..., None]
         if self._reference is None:
             self._reference = step.look_ahead({}, self.metric, reference=True)[0]
         values = step.look_ahead(updates, self.metric, self._moved(step)).movedim(0, -1)

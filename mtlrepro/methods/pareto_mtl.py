@@ -25,7 +25,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.training.per_run import all_losses
+from mtlrepro.training.per_run import RunValue, all_losses
 from mtlrepro.training.weighting import Step, Weighting
 
 
@@ -45,16 +45,16 @@ def smallest_combination(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     size = np.abs(rows).max(initial=0.0)
     if size == 0:
         return np.full(len(rows), 1 / len(rows))
-    found, _ = nnls(np.vstack([rows.T / size, np.ones(len(rows))]), np.append(np.zeros(rows.shape[1]), 1.0))
-    weights: NDArray[np.float64] = found / found.sum()
+    scaled, _ = nnls(np.vstack([rows.T / size, np.ones(len(rows))]), np.append(np.zeros(rows.shape[1]), 1.0))
+    weights: NDArray[np.float64] = scaled / scaled.sum()
     return weights
 
 
 class ParetoMTL(Weighting):
     """The weights alpha of the shared parameters, scaled to sum_i |alpha_i| = k as in the paper's code; a weight can be negative.
 
-    vector: which of the `count` preference vectors (see `preferences`), counted from 0. search: at most so many steps for the
-    first phase; the paper takes two epochs. tasks: only two are supported.
+    vector: which of the `count` preference vectors (see `preferences`), counted from 0, a number or (runs,). search: at most so
+    many steps for the first phase; the paper takes two epochs. Only two tasks are supported.
 
     Our reading: as for the other rules on gradients here, the weights are of the shared parameters, and every head follows its
     own loss: a negative weight on a head would drive its loss up without bound. The problem is solved on the host, run by run. A
@@ -64,11 +64,11 @@ class ParetoMTL(Weighting):
 
     weight_heads = False
 
-    def __init__(self, vector: int = 2, count: int = 5, search: int = 100) -> None:
+    def __init__(self, vector: int | Tensor = 2, count: int = 5, search: int = 100) -> None:
         self.vectors = preferences(count).numpy()
-        if not 0 <= vector < count or search < 0:
-            raise BadValue(f"vector must be in 0 .. {count - 1} and search must not be negative.")
-        self.vector, self.search = vector, search
+        if search < 0:
+            raise BadValue("search must not be negative.")
+        self.vector, self.search = RunValue("vector", vector, 0, count - 1), search
         self.steps = 0
         self.inside: set[int] = set()  # runs that have left the first phase
 
@@ -79,14 +79,15 @@ class ParetoMTL(Weighting):
             raise BadValue(f"pareto_mtl has preference vectors of two tasks, not of {losses.shape[-1]}.")
         gramians = (step.jacobian @ step.jacobian.mT).detach().double().cpu()
         every = zip(losses.double().cpu().reshape(-1, 2).numpy(), gramians.reshape(-1, 2, 2).numpy(), strict=True)
-        found = np.stack([self._weights(run, *each) for run, each in enumerate(every)])
+        own = (losses.new_zeros((*losses.shape[:-1], 1)) + self.vector.along(losses)).int().reshape(-1).tolist()
+        weights = np.stack([self._weights(run, own[run], *each) for run, each in enumerate(every)])
         self.steps += 1
-        return torch.from_numpy(found).to(losses).reshape(losses.shape)
+        return torch.from_numpy(weights).to(losses).reshape(losses.shape)
 
-    def _weights(self, run: int, losses: NDArray[np.float64], gramian: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _weights(self, run: int, vector: int, losses: NDArray[np.float64], gramian: NDArray[np.float64]) -> NDArray[np.float64]:
         if not (np.isfinite(losses).all() and np.isfinite(gramian).all()):
             return np.full(2, np.nan)
-        sides = np.delete(self.vectors - self.vectors[self.vector], self.vector, axis=0)
+        sides = np.delete(self.vectors - self.vectors[vector], vector, axis=0)
         active = sides[sides @ losses > 0]
         if not len(active) or self.steps >= self.search:
             self.inside.add(run)

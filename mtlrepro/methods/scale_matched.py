@@ -7,14 +7,16 @@ the shared parameters, each run its own), so that weights compare directions and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.training.weighting import Step, Weighting
+from mtlrepro.training.weighting import Step, Weighting, WeightingWrapper
 
 
-class ScaleMatched(Weighting):
+class ScaleMatched(WeightingWrapper):
     """Any weighting, shown losses and gradients at the main task's scale.
 
     inner: the weighting; its `weight_heads` holds here too, and where that is true a head gets c_i w_i times its own gradient,
@@ -24,8 +26,8 @@ class ScaleMatched(Weighting):
     """
 
     def __init__(self, inner: Weighting, main: int = 0) -> None:
-        self.inner, self.main = inner, main
-        self.weight_heads = inner.weight_heads
+        super().__init__(inner)
+        self.main = main
         self.factors: Tensor | None = None
 
     def __call__(self, step: Step) -> Tensor:
@@ -39,6 +41,7 @@ class ScaleMatched(Weighting):
         self.factors = torch.where(nonzero, reference / norms.where(nonzero, 1.0), 1.0)
         return self.inner(step.scaled(self.factors)) * self.factors
 
-    def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
-        """Passed on."""
-        self.inner.end_epoch(losses, validation)
+    def after_update(self, new_losses: Callable[[], Tensor]) -> None:
+        """Passed on, at the scale of the losses before the update."""
+        factors = self.factors
+        self.inner.after_update(new_losses if factors is None else lambda: new_losses() * factors)

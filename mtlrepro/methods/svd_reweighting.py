@@ -44,8 +44,8 @@ def projected_lengths(thetas: Tensor, rank: int, normalise: bool = False) -> Ten
         thetas = torch.where(lengths > 0, thetas / lengths, 0)
     left, values, _ = torch.linalg.svd(thetas, full_matrices=False)
     # theta_i^T U_r are the coordinates of row i in the leading right singular vectors: row i of left times the singular values.
-    found: Tensor = (left[..., :rank] * values[..., None, :rank]).norm(dim=-1)
-    return found
+    alpha: Tensor = (left[..., :rank] * values[..., None, :rank]).norm(dim=-1)
+    return alpha
 
 
 class StreamedWeights:

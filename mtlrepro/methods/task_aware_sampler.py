@@ -83,14 +83,14 @@ class TaskAwareSampler:
         if not len(each) == len(numbers) == len(picked):
             raise BadValue(f"{len(each)} tasks, but rows of {len(numbers)} and task weights of {len(picked)}.")
         self.task_shares = _shares(picked.double(), "task weights").to(self.device)
-        found = [_grouped(own, number, weight, task) for task, (own, number) in enumerate(zip(each, numbers, strict=True))]
+        groups = [_grouped(own, number, weight, task) for task, (own, number) in enumerate(zip(each, numbers, strict=True))]
         # All tasks' records in one row, those of a class of a task side by side; padded where a task has fewer classes.
-        self._order = torch.cat([order for order, _, _, _ in found])
-        offsets = torch.tensor([0] + [len(order) for order, _, _, _ in found], device=self.device).cumsum(0)
-        self._classes = _padded([classes for _, classes, _, _ in found], 0)
-        self._counts = _padded([counts for _, _, counts, _ in found], 1)
-        self._starts = _padded([counts.cumsum(0) - counts for _, _, counts, _ in found], 0) + offsets[:-1, None]
-        self._edges = _padded([edges for _, _, _, edges in found], 2.0)
+        self._order = torch.cat([order for order, _, _, _ in groups])
+        offsets = torch.tensor([0] + [len(order) for order, _, _, _ in groups], device=self.device).cumsum(0)
+        self._classes = _padded([classes for _, classes, _, _ in groups], 0)
+        self._counts = _padded([counts for _, _, counts, _ in groups], 1)
+        self._starts = _padded([counts.cumsum(0) - counts for _, _, counts, _ in groups], 0) + offsets[:-1, None]
+        self._edges = _padded([edges for _, _, _, edges in groups], 2.0)
 
     @classmethod
     def of_tasks(
@@ -113,8 +113,8 @@ class TaskAwareSampler:
     def draw(self, tasks: Tensor) -> tuple[Tensor, Tensor]:
         """Record numbers and their labels, both (steps, batch): a batch for each of `tasks` (steps,), all in one go."""
         first, second = torch.rand(2, len(tasks), self.batch, generator=self.generator, dtype=torch.float64, device=self.device)
-        found = torch.searchsorted(self._edges[tasks], first, right=True)
-        classes, counts, starts = (table[tasks].gather(1, found) for table in (self._classes, self._counts, self._starts))
+        drawn = torch.searchsorted(self._edges[tasks], first, right=True)
+        classes, counts, starts = (table[tasks].gather(1, drawn) for table in (self._classes, self._counts, self._starts))
         return self._order[starts + (second * counts).long()], classes
 
     def batches(self, steps: int, at_once: int = 256) -> Iterator[tuple[int, Tensor, Tensor]]:

@@ -52,13 +52,13 @@ def task_vectors(maps: Tensor) -> Tensor:
 
 def gram(chunks: Iterable[Tensor]) -> Tensor:
     """(n, n) float64 inner products of n vectors that come as chunks of their columns, each (n, some columns)."""
-    found: Tensor | None = None
+    total: Tensor | None = None
     for chunk in chunks:
         part = chunk.double()
-        found = part @ part.T if found is None else found.addmm_(part, part.T)
-    if found is None:
+        total = part @ part.T if total is None else total.addmm_(part, part.T)
+    if total is None:
         raise BadValue("no chunk to take inner products of.")
-    return found
+    return total
 
 
 def map_chunks(maps: Tensor, columns: int = 100_000) -> Iterable[Tensor]:
@@ -109,16 +109,16 @@ def iterated(
     points: Tensor, clusters: int, seed: int, fuzziness: float = 2.0, iterations: int = 1000, tolerance: float = 1e-10
 ) -> Grouping:
     """Fuzzy c-means, started at k-means' centres, until no membership moves by more than `tolerance`. points: (n, d)."""
-    x, found = points.double(), soft(points, clusters, seed, fuzziness)
+    x, grouping = points.double(), soft(points, clusters, seed, fuzziness)
     for _ in range(iterations):
-        weights = found.memberships**fuzziness
+        weights = grouping.memberships**fuzziness
         centers = weights.T @ x / weights.sum(0)[:, None]
         moved = Grouping(fuzzy_memberships(x, centers, fuzziness), centers)
-        change = (moved.memberships - found.memberships).abs().max()
-        found = moved
+        change = (moved.memberships - grouping.memberships).abs().max()
+        grouping = moved
         if change <= tolerance:
             break
-    return found
+    return grouping
 
 
 def point_based(maps: Tensor, clusters: int, seed: int, sample: int | None = 200_000, restarts: int = RESTARTS) -> Grouping:

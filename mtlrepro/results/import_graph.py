@@ -38,7 +38,7 @@ from mtlrepro.files import write_text
 # results.claims counts. The package's own __init__ holds its version.
 NEUTRAL = (
     "", "errors", "exhibits", "files", "parameters", "paths", "registered_claims", "plots", "plots.*",
-    "data.download", "data.manifest", "data.places", "data.schema",
+    "data", "data.download", "data.manifest", "data.opening", "data.places", "data.schema",
     "results", "results.compare", "results.digest", "results.gates", "results.import_graph", "results.judgement",
     "results.outcomes", "results.page", "results.progress", "results.runs", "results.status", "results.store",
     "results.tables", "results.verdict_box", "book", "book.*", "cli", "doctor",

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from mtlrepro.errors import BadValue
 from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting, as_prefix
@@ -58,7 +59,8 @@ def fit(
     losses: (model, batch) -> (k,) or (runs, k) losses; calls the model only as ``model(...)``, so that a look-ahead can
         put trial parameters in. k is the number of tasks, or 1 where the batch names its one task.
     optimizer: over the model's parameters; `RunwiseSGD` where each run has its own learning rate.
-    weighting: task weights a step, default 1 each. It needs ``model.shared_parameters()`` only where it asks for gradients.
+    weighting: task weights of each step, by default equal. It needs ``model.shared_parameters()`` only where it asks for
+        gradients.
     validate: model -> (tasks,) or (runs, tasks), larger is better; called after each epoch in eval mode without gradients.
     select: metrics (..., tasks) -> (...), the value whose largest epoch is kept; default the mean over tasks.
     patience: a run takes no further improvement after this many epochs without one; training ends when no run does.
@@ -107,21 +109,36 @@ def train_step(
     weighting: Weighting,
     look_ahead: Callable[[Call], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One update by the weighted sum of losses; returns (losses, weights), detached. Holds no host synchronisation."""
-    found = losses(model, batch)
+    """One update by the weighted sum of losses; returns (losses, weights), detached. Holds no host synchronisation.
+
+    Arguments as of `fit`. The weighting may then ask for the losses after the update (`Weighting.after_update`).
+    """
+    batch_losses = losses(model, batch)
     wanted = {id(p) for p in getattr(model, "shared_parameters", list)()}
     shared = {name: p for name, p in model.named_parameters() if id(p) in wanted and p.requires_grad}
-    step = Step(found, model, shared, batch, losses, look_ahead, optimizer.param_groups[0]["lr"])
+    step = Step(batch_losses, model, shared, batch, losses, look_ahead, optimizer.param_groups[0]["lr"])
     weights = weighting(step).detach()
     optimizer.zero_grad(set_to_none=True)
     if weighting.weight_heads and not step.differentiated:
-        (weights * found).sum().backward()
+        (weights * batch_losses).sum().backward()
     else:
         parameters = shared | step.heads
         for name, gradient in step.weighted_gradients(weights, weighting.weight_heads).items():
             parameters[name].grad = gradient
     optimizer.step()
-    return found.detach(), weights
+    weighting.after_update(lambda: _losses_without_trace(model, batch, losses))
+    return batch_losses.detach(), weights
+
+
+def _losses_without_trace(model: nn.Module, batch: Batch, losses: LossFunction) -> Tensor:
+    """The losses in the mode that the model is in, without a gradient; running means stay as they are, dropout draws afresh."""
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+    def call(*inputs: Any, **options: Any) -> Any:
+        return functional_call(model, buffers, inputs, options)
+
+    with torch.no_grad():
+        return losses(call if buffers else model, batch)
 
 
 class RunwiseSGD(torch.optim.Optimizer):
@@ -164,7 +181,7 @@ def task_losses(*functions: Callable[[Any, Any], Tensor]) -> LossFunction:
 
     def losses(call: Call, batch: Batch) -> Tensor:
         triples = zip(functions, call(batch.inputs), batch.targets, strict=True)
-        return torch.stack([function(found, wanted) for function, found, wanted in triples], -1)
+        return torch.stack([function(output, target) for function, output, target in triples], -1)
 
     return losses
 

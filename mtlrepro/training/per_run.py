@@ -1,4 +1,4 @@
-"""What every task weighting needs to serve one run or a batch of runs: parameters that may differ a run, and tasks by index."""
+"""What every task weighting needs to serve one run or a batch of runs: parameters with one value per run, and tasks by index."""
 
 from __future__ import annotations
 

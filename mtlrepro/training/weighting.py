@@ -1,7 +1,9 @@
 """The protocol of task weighting: a `Step` goes in, a tensor of task weights comes out.
 
-A weighting reads tensors and returns tensors: no ``.item()``, no Python branch on data, so that a training step holds no
-host synchronisation and can be captured in a CUDA graph. State that it keeps lives in tensors on the losses' device.
+For each batch the training loop calls the weighting with the `Step`, updates the model by the weighted losses, and calls
+`Weighting.after_update`; after each epoch it calls `Weighting.end_epoch`. A weighting reads tensors and returns tensors: no
+``.item()``, no Python branch on data, so that a training step holds no host synchronisation and can be captured in a CUDA
+graph. State that it keeps lives in tensors on the losses' device.
 """
 
 from __future__ import annotations
@@ -71,8 +73,8 @@ class Step:
             torch.autograd.grad(loss.sum(), list(wanted.values()), retain_graph=True, allow_unused=True)
             for loss in self.losses.unbind(-1)
         ]
-        found = dict(zip(wanted, zip(*each, strict=True), strict=True))
-        return {name: found[name] for name in self.shared}, {name: found[name] for name in self.heads}
+        per_task = dict(zip(wanted, zip(*each, strict=True), strict=True))
+        return {name: per_task[name] for name in self.shared}, {name: per_task[name] for name in self.heads}
 
     @property
     def differentiated(self) -> bool:
@@ -115,9 +117,9 @@ class Step:
         Its gradients are those of this step times the factors, and its look-aheads on the batch give the scaled losses.
         """
         factors, function = factors.detach(), self.loss_function
-        made = replace(self, losses=self.losses * factors, loss_function=lambda call, batch: function(call, batch) * factors)
-        made.__dict__["_backward"] = tuple(_times(rows, factors) for rows in self._backward)
-        return made
+        scaled = replace(self, losses=self.losses * factors, loss_function=lambda call, batch: function(call, batch) * factors)
+        scaled.__dict__["_backward"] = tuple(_times(rows, factors) for rows in self._backward)
+        return scaled
 
     def look_ahead(
         self,
@@ -154,8 +156,8 @@ class Step:
             value = self._evaluate(point | there, evaluate)
         if not value.requires_grad:
             raise BadValue("a first-order gain needs a metric that has a gradient, such as the loss on validation data.")
-        found = torch.autograd.grad(value.sum(), list(there.values()), materialize_grads=True)
-        return dict(zip(there, found, strict=True))
+        gradients = torch.autograd.grad(value.sum(), list(there.values()), materialize_grads=True)
+        return dict(zip(there, gradients, strict=True))
 
     def _after(self, moved: Mapping[str, Tensor]) -> dict[str, Tensor]:
         now = {name: p.detach() for name, p in (self.shared | self.heads).items()}
@@ -205,16 +207,40 @@ class Weighting(ABC):
     def __call__(self, step: Step) -> Tensor:
         """Weights of the shape of ``step.losses``, without a gradient of their own."""
 
+    def after_update(self, new_losses: Callable[[], Tensor]) -> None:  # noqa: B027 (most methods need not know)
+        """Called after each update. new_losses() gives the losses of the same batch after it, of the shape of ``step.losses``
+        and without a gradient; they cost a forward pass, which is made only where they are asked for."""
+
     def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:  # noqa: B027 (most methods need not know)
-        """Told after each epoch: mean training losses (..., tasks) and validation metrics of the same shape or None."""
+        """Called after each epoch with mean training losses (..., tasks), and validation metrics of that shape or None."""
 
 
 class Equal(Weighting):
-    """Every task counts 1: plain multi-task learning."""
+    """Equal weights: every task counts 1. What the training loop does where no weighting is given."""
 
     def __call__(self, step: Step) -> Tensor:
         """Ones of the shape of the step's losses."""
         return torch.ones_like(step.losses)
+
+
+class WeightingWrapper(Weighting):
+    """Another weighting, `inner`, to which every call is passed on; a subclass changes or watches some of them."""
+
+    def __init__(self, inner: Weighting) -> None:
+        self.inner = inner
+        self.weight_heads = inner.weight_heads
+
+    def __call__(self, step: Step) -> Tensor:
+        """What the inner weighting gives."""
+        return self.inner(step)
+
+    def after_update(self, new_losses: Callable[[], Tensor]) -> None:
+        """Passed on."""
+        self.inner.after_update(new_losses)
+
+    def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
+        """Passed on."""
+        self.inner.end_epoch(losses, validation)
 
 
 def as_prefix(per_run: Tensor, like: Tensor) -> Tensor:

@@ -189,36 +189,42 @@ def torchjd():
 CONFLICT = [[1.0, 0.0], [-1.0, 1.0]]
 
 
+def _radius(rule):
+    return {"c": 0.4} if rule == "CAGrad" else {}
+
+
 @pytest.mark.parametrize(
     ("rule", "gradients", "wanted"),
     [
         # g_0 + g_1 / 2 and g_1 + g_0: each without its part along the other.
-        ("pcgrad", CONFLICT, [2.0, 1.5]),
+        ("PCGrad", CONFLICT, [2.0, 1.5]),
         # |a g_0 + (1 - a) g_1|² = 5 a² - 6 a + 2 is least at a = 0.6.
-        ("mgda", CONFLICT, [0.6, 0.4]),
+        ("MGDA", CONFLICT, [0.6, 0.4]),
         # The mean of the two projections, which for two tasks are PCGrad's.
-        ("upgrad", CONFLICT, [1.0, 0.75]),
+        ("UPGrad", CONFLICT, [1.0, 0.75]),
         # Orthogonal units: d = g_0 + c |g_0| g_w / |g_w| with mean gradient and g_w both (1/2, 1/2): 1/2 + 0.4 / 2 each.
-        ("cagrad", [[1.0, 0.0], [0.0, 1.0]], [0.7, 0.7]),
+        ("CAGrad", [[1.0, 0.0], [0.0, 1.0]], [0.7, 0.7]),
+        # Equal projections on (1, 0) and (0, 1): w_0 = 2 w_1, and they sum to 1.
+        ("IMTLG", [[1.0, 0.0], [0.0, 2.0]], [2 / 3, 1 / 3]),
     ],
 )
 def test_aggregations_worked_by_hand(torchjd, step_of, rule, gradients, wanted):
     # TorchJD regularises the Gramian of upgrad by 1e-4 of its trace.
-    _close(Aggregation(rule)(step_of(gradients)), wanted, 1e-3)
+    _close(Aggregation(rule, **_radius(rule))(step_of(gradients)), wanted, 1e-3)
     assert not Aggregation.weight_heads
 
 
 @given(seeds)
 def test_pcgrad_and_upgrad_of_two_tasks_conflict_with_neither(torchjd, step_of, seed):
     gradients = _random(seed, 2, 4)
-    for rule in ("pcgrad", "upgrad"):
+    for rule in ("PCGrad", "UPGrad"):
         assert (gradients @ _combined(Aggregation(rule)(step_of(gradients)), gradients) >= -2e-3).all()
 
 
 @given(seeds)
 def test_upgrad_of_four_tasks_conflicts_with_none(torchjd, step_of, seed):
     gradients = _random(seed, 4, 6)
-    combined = _combined(Aggregation("upgrad")(step_of(gradients)), gradients)
+    combined = _combined(Aggregation("UPGrad")(step_of(gradients)), gradients)
     assert (gradients @ combined >= -1e-2 * gradients.norm(dim=-1).square().max()).all()
 
 
@@ -228,13 +234,13 @@ def test_mgda_is_the_shortest_convex_combination(torchjd, step_of, seed):
     gradients = _random(seed, 2, 4)
     difference = gradients[1] - gradients[0]
     a = float((difference @ gradients[1] / (difference @ difference)).clamp(0, 1))
-    _close(Aggregation("mgda")(step_of(gradients)), [a, 1 - a], 1e-9)
+    _close(Aggregation("MGDA")(step_of(gradients)), [a, 1 - a], 1e-9)
 
 
 @given(seeds)
 def test_mgda_of_three_tasks_is_shorter_than_any_combination_drawn(torchjd, step_of, seed):
     gradients = _random(seed, 3, 4)
-    weights = Aggregation("mgda")(step_of(gradients))
+    weights = Aggregation("MGDA")(step_of(gradients))
     _close(weights.sum(), 1.0, 1e-9)
     others = _random(seed + 1, 200, 3).softmax(-1)
     length = _combined(weights, gradients).norm()
@@ -245,32 +251,51 @@ def test_mgda_of_three_tasks_is_shorter_than_any_combination_drawn(torchjd, step
 def test_cagrad_stays_in_its_ball_and_raises_the_worst_task(torchjd, step_of, seed, c):
     gradients = _random(seed, 3, 5)
     mean = gradients.mean(0)
-    combined = _combined(Aggregation("cagrad", c=c)(step_of(gradients)), gradients)
+    combined = _combined(Aggregation("CAGrad", c=c)(step_of(gradients)), gradients)
     assert (combined - mean).norm() <= c * mean.norm() + 1e-2
     assert (gradients @ combined).min() >= (gradients @ mean).min() - 1e-2
 
 
 def test_pcgrad_of_three_tasks_draws_its_order_from_the_generator_alone(torchjd, step_of):
     steps = [step_of(_random(s, 3, 3)) for s in range(12)]
-    first, again, other = ([Aggregation("pcgrad", generators=generator(s))(step) for step in steps] for s in (0, 0, 1))
+    first, again, other = ([Aggregation("PCGrad", generators=generator(s))(step) for step in steps] for s in (0, 0, 1))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(first, other, strict=True))
-    with pytest.raises(BadValue, match="one generator a run: got 0 for 1 runs"):
-        Aggregation("pcgrad")(steps[0])
+    with pytest.raises(BadValue, match="one generator per run: got 0 for 1 runs"):
+        Aggregation("PCGrad")(steps[0])
 
 
 def test_a_diverged_run_leaves_the_aggregation_of_the_others_alone(torchjd, step_of):
-    for rule in ("pcgrad", "mgda", "cagrad", "upgrad"):
+    for rule in ("PCGrad", "MGDA", "CAGrad", "UPGrad", "IMTLG"):
         gradients = torch.tensor([CONFLICT, [[math.nan, 1.0], [0.0, 1.0]]])
-        weights = Aggregation(rule)(step_of(gradients))
+        weights = Aggregation(rule, **_radius(rule))(step_of(gradients))
         assert weights[1].isnan().all()
-        _close(weights[0], Aggregation(rule)(step_of(CONFLICT)), 1e-9)
+        _close(weights[0], Aggregation(rule, **_radius(rule))(step_of(CONFLICT)), 1e-9)
 
 
 def test_without_torchjd_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchjd.aggregation", None)
-    with pytest.raises(MtlreproError, match=r'mgda needs TorchJD: python -m pip install -e "\.\[torchjd\]"') as caught:
-        Aggregation("mgda")
+    with pytest.raises(
+        MtlreproError, match=r'MGDAWeighting needs TorchJD and its solvers: python -m pip install -e "\.\[torchjd\]"'
+    ) as caught:
+        Aggregation("MGDA")
     assert "\n" not in str(caught.value)
-    with pytest.raises(UnknownName, match="did you mean 'pcgrad'"):
-        Aggregation("pcgard")
+
+
+def test_an_unknown_rule_and_a_radius_in_the_wrong_place_are_refused(torchjd):
+    with pytest.raises(UnknownName, match="did you mean 'PCGradWeighting'"):
+        Aggregation("PCGard")
+    for rule, options in (("CAGrad", {}), ("MGDA", {"c": 0.4})):
+        with pytest.raises(BadValue, match="c is the radius of CAGrad"):
+            Aggregation(rule, **options)
+    with pytest.raises(BadValue, match="c must be between 0 and inf"):
+        Aggregation("CAGrad", c=-1.0)
+
+
+@given(seeds)
+def test_imtl_g_projects_equally_on_every_task(torchjd, step_of, seed):
+    gradients = _random(seed, 3, 5)
+    weights = Aggregation("IMTLG")(step_of(gradients))
+    _close(weights.sum(), 1.0, 1e-9)
+    along = gradients @ _combined(weights, gradients) / gradients.norm(dim=-1)
+    _close(along / along.mean(), [1.0, 1.0, 1.0], 1e-6)

@@ -25,7 +25,7 @@ from mtlrepro.models.stacked_mlp import StackedMLP
 from mtlrepro.training import Batch, RunwiseSGD
 from mtlrepro.training.loop import train_step
 from mtlrepro.training.metrics import Auroc, accuracy, auroc, mean_absolute_error, mean_squared_error, measured_on
-from mtlrepro.training.weighting import Step, Weighting
+from mtlrepro.training.weighting import Equal, Step, Weighting
 
 RUNS, D, N, POINTS, RATE = 3, 4, 8, 40, 0.05
 
@@ -487,7 +487,7 @@ def test_a_task_without_gradient_makes_no_nan(dead):
         keep[dead] = 0
         return _squared(call, batch) * keep
 
-    for weighting in (ScaleMatched(Static()), ScaleMatched(HydaLearn(_metric(seeds))), HydaLearn(_metric(seeds))):
+    for weighting in (ScaleMatched(Equal()), ScaleMatched(HydaLearn(_metric(seeds))), HydaLearn(_metric(seeds))):
         model = _model(seeds)
         rates = torch.full((2,), RATE, dtype=torch.float64)
         train_step(model, _samples(seeds, N, "b"), partly, RunwiseSGD(model.parameters(), lr=rates), weighting)
@@ -598,7 +598,7 @@ def test_what_cannot_be_is_refused():
         with pytest.raises(BadValue, match=match):
             HydaLearn(**settings)
     step = Step(torch.zeros(1), _model([0]), {}, Batch(None, None, task=1), _squared)
-    for weighting in (HydaLearn(), ScaleMatched(Static())):
+    for weighting in (HydaLearn(), ScaleMatched(Equal())):
         with pytest.raises(BadValue, match="every task"):
             weighting(step)
     with pytest.raises(BadValue, match="learning rate"):

@@ -15,7 +15,7 @@ from mtlrepro.errors import BadValue
 from mtlrepro.methods.dtp import DynamicTaskPriority
 from mtlrepro.methods.dwa import DynamicWeightAverage
 from mtlrepro.methods.random_weights import RandomWeights
-from mtlrepro.methods.static import Static
+from mtlrepro.methods.static import MainShare, Static
 from mtlrepro.methods.uncertainty import Uncertainty
 
 positive = st.floats(0.05, 20.0)
@@ -29,7 +29,27 @@ def _close(found, wanted, tolerance=1e-5):
 
 def test_static_weights_are_what_was_given(step_of):
     _close(Static([3.0, 1.0])(step_of(UNUSED)), [3.0, 1.0], 0)
-    _close(Static()(step_of(UNUSED)), [1.0, 1.0], 0)
+    _close(Static([3.0, 1.0])(step_of(UNUSED[:1], [2.0], task=1)), [1.0], 0)
+
+
+def test_main_share_worked_by_hand(step_of):
+    """Of total k = 3 the main task gets 0.8 · 3, the two others (1 - 0.8) · 3 / 2 each; of total 2, 1.6 and 0.2 each."""
+    three = torch.zeros(3, 2)
+    _close(MainShare(0.8)(step_of(three)), [2.4, 0.3, 0.3], 1e-6)
+    _close(MainShare(0.8, total=2.0, main=1)(step_of(three)), [0.2, 1.6, 0.2], 1e-6)
+    _close(MainShare(1.0, total=1.0)(step_of(three)), [1.0, 0.0, 0.0], 0)
+    _close(MainShare(0.5)(step_of(UNUSED)), [1.0, 1.0], 0)
+    _close(MainShare(0.8, tasks=3)(step_of(UNUSED[:1], [2.0], task=2)), [0.3], 1e-6)
+    with pytest.raises(BadValue, match="pass tasks"):
+        MainShare(0.8)(step_of(UNUSED[:1], [2.0], task=2))
+
+
+@given(st.floats(0.0, 1.0), st.integers(2, 5), st.floats(0.0, 10.0))
+def test_main_share_sums_to_its_total_and_gives_the_main_task_its_share(step_of, share, tasks, total):
+    weights = MainShare(share, total)(step_of(torch.zeros(tasks, 2)))
+    _close(weights.sum(), total, 1e-5)
+    _close(weights[0], share * total, 1e-5)
+    assert len(set(weights[1:].tolist())) == 1
 
 
 # --- uncertainty --------------------------------------------------------------------------------------------------------

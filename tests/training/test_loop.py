@@ -10,11 +10,12 @@ from torch import nn
 
 from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue
+from mtlrepro.methods.scale_matched import ScaleMatched
 from mtlrepro.methods.static import Static
 from mtlrepro.models.shared_bottom import SharedBottom, StackedSharedBottom
 from mtlrepro.training import Batch, RunwiseSGD, fit, minibatches, mixed
 from mtlrepro.training.loop import train_step
-from mtlrepro.training.weighting import Step, Weighting
+from mtlrepro.training.weighting import Equal, Step, Weighting, WeightingWrapper
 
 RUNS, TASKS, N, D, R = 4, 2, 24, 5, 3
 SEEDS = range(RUNS)
@@ -189,7 +190,7 @@ def test_a_step_offers_task_gradients_and_look_aheads_and_leaves_the_model_alone
                 torch.testing.assert_close(probe.ahead[task, run], _squared(moved, data)[0])
 
 
-@pytest.mark.parametrize("weighting", [Static(), Static([1.0, 2.0]), _Probe()])
+@pytest.mark.parametrize("weighting", [Equal(), Static([1.0, 2.0]), _Probe()])
 def test_a_step_reads_no_tensor_on_the_host(weighting, no_host_reads):
     model, batch = _stack(SEEDS), Batch(*_data(SEEDS))
     optimizer = RunwiseSGD(model.parameters(), lr=torch.full((RUNS,), 0.1))
@@ -197,6 +198,82 @@ def test_a_step_reads_no_tensor_on_the_host(weighting, no_host_reads):
         float(batch.targets.sum())
     with no_host_reads():
         train_step(model, batch, _squared, optimizer, weighting)
+
+
+class _After(Weighting):
+    """Equal weights; keeps the losses before and after every update."""
+
+    def __init__(self):
+        self.before, self.after = [], []
+
+    def __call__(self, step: Step) -> torch.Tensor:
+        self.before.append(step.losses.detach().clone())
+        return torch.ones_like(step.losses)
+
+    def after_update(self, new_losses):
+        self.after.append(new_losses())
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: inner, WeightingWrapper, lambda inner: WeightingWrapper(WeightingWrapper(inner))])
+def test_after_an_update_a_weighting_gets_the_losses_of_the_same_batch(wrap):
+    """On one batch they are the losses before the next update; nothing of them is differentiated."""
+    inner, batch, model = _After(), Batch(*_data(SEEDS)), _stack(SEEDS)
+    fit(
+        model,
+        lambda _: [batch] * 4,
+        _squared,
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        epochs=1,
+        weighting=wrap(inner),
+    )
+    assert len(inner.before) == len(inner.after) == 4
+    assert all(torch.equal(after, before) for after, before in zip(inner.after, inner.before[1:], strict=False))
+    assert not any(after.requires_grad for after in inner.after)
+    assert not torch.equal(inner.after[0], inner.before[0])
+
+
+def test_losses_after_the_update_are_computed_only_where_they_are_asked_for():
+    batch, calls = Batch(*_data(SEEDS)), []
+
+    def losses(call, batch):
+        calls.append(torch.is_grad_enabled())
+        return _squared(call, batch)
+
+    for weighting, expected in ((Equal(), [True]), (WeightingWrapper(Equal()), [True]), (_After(), [True, False])):
+        calls.clear()
+        model = _stack(SEEDS)
+        train_step(model, batch, losses, torch.optim.SGD(model.parameters(), lr=0.1), weighting)
+        assert calls == expected
+
+
+def test_a_scale_matched_weighting_sees_both_losses_of_a_step_at_one_scale():
+    inner, batch, model = _After(), Batch(*_data(SEEDS)), _stack(SEEDS)
+    matched, plain = ScaleMatched(inner), _After()
+    both = torch.optim.SGD(model.parameters(), lr=0.0)
+    for weighting in (matched, plain):
+        train_step(model, batch, _squared, both, weighting)
+    torch.testing.assert_close(inner.after[0], inner.before[0])
+    torch.testing.assert_close(inner.after[0], plain.after[0] * matched.factors)
+    assert not torch.allclose(matched.factors, torch.ones_like(matched.factors))
+
+
+def test_losses_after_the_update_are_those_of_training_mode_and_leave_running_means_alone():
+    with seeded(0):
+        twins = [SharedBottom(nn.Sequential(nn.Linear(D, R), nn.BatchNorm1d(R)), [nn.Linear(R, 1)]) for _ in range(2)]
+    twins[1].load_state_dict(twins[0].state_dict())
+    inputs, targets = (torch.randn(8, size, generator=generator(size)) for size in (D, 1))
+
+    def losses(call, batch):
+        return (call(batch.inputs, 0) - batch.targets).square().mean(0)
+
+    after = _After()
+    for model, weighting in zip(twins, (after, Equal()), strict=True):
+        train_step(model, Batch(inputs, targets), losses, torch.optim.SGD(model.parameters(), lr=0.1), weighting)
+    for (name, kept), plain in zip(twins[0].state_dict().items(), twins[1].state_dict().values(), strict=True):
+        assert torch.equal(kept, plain), name
+    assert all(model.training for model in twins)
+    with torch.no_grad():
+        torch.testing.assert_close(losses(twins[1], Batch(inputs, targets)), after.after[0])
 
 
 def test_one_task_a_batch_moves_the_shared_part_and_that_head_only():

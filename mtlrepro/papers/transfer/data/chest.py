@@ -114,7 +114,8 @@ def official_test(entries: pd.DataFrame, train_list: Path, test_list: Path) -> N
     both = set(entries["patient"][part == 1]) & set(entries["patient"][part == 2])
     if both:
         raise DataCorrupt(f"{test_list}: images of patient {min(both)} stand in both lists.")
-    return part == 2
+    tested: NDArray[np.bool_] = part == 2
+    return tested
 
 
 def _names(file: Path) -> list[tuple[int, str]]:

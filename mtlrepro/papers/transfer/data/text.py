@@ -33,6 +33,8 @@ Ints = NDArray[np.int64]
 SPLITS = ("train", "valid", "test")
 TASKS = ("mr", "subj", "cr", "mpqa", "trec", "sst")
 ALIASES = {"sst": "sst_binary"}
+# The tasks in the order of Table 1, by the names that the paper prints.
+TITLES = {"sst": "SST", "mr": "MR", "cr": "CR", "subj": "SUBJ", "mpqa": "MPQA", "trec": "TREC"}
 CLASSES: dict[str, tuple[str, ...]] = {
     "mr": ("negative", "positive"),
     "subj": ("subjective", "objective"),

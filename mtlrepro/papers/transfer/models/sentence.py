@@ -81,14 +81,14 @@ class CNNEncoder(_WordEncoder):
         """Word vectors x (n, longest, dim), lengths (n,) >= 1 -> (n, capacity). What stands past a length is ignored."""
         x = self.dropout(x) * _inside(x, lengths)[..., None]
         x = nn.functional.pad(x.transpose(1, 2), (0, self.WIDTHS[-1] - 1))
-        found = []
+        largest = []
         for width, convolve in zip(self.WIDTHS, self.windows, strict=True):
             responses = convolve(x)
             # A sentence shorter than a window is read once, with zeros behind it.
             starts = (lengths - width + 1).clamp(min=1)
             outside = torch.arange(responses.shape[2], device=x.device) >= starts[:, None]
-            found.append(responses.masked_fill(outside[:, None], -torch.inf).amax(2))
-        return self.dropout(torch.cat(found, 1).relu())  # type: ignore[no-any-return]
+            largest.append(responses.masked_fill(outside[:, None], -torch.inf).amax(2))
+        return self.dropout(torch.cat(largest, 1).relu())  # type: ignore[no-any-return]
 
 
 class MLPEncoder(_WordEncoder):

@@ -1,0 +1,112 @@
+"""Laws of every exhibit's page in the built site: the recorded run first, pictures described, a notebook that runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from mtlrepro import exhibits, paths, results
+from mtlrepro.book import runner
+
+pytestmark = pytest.mark.xdist_group("site")
+
+
+class Blocks(HTMLParser):
+    """What a page shows: figures and tables with the run they are from, pictures, and the words in tables."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.runs: list[str | None] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.cells: list[str] = []
+        self.links: list[str] = []
+        self._in_cell = 0
+        self.feed(page.read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        classes = (given.get("class") or "").split()
+        if tag == "figure" or "table-block" in classes:
+            self.runs.append(given.get("data-run"))
+        if tag == "img":
+            self.pictures.append(given)
+        if tag == "a" and given.get("href"):
+            self.links.append(str(given["href"]))
+        self._in_cell += tag in ("td", "th")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_cell -= tag in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_cell:
+            self.cells.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[str, Blocks]:
+    found = {page.relative_to(site / "exhibits").with_suffix("").as_posix(): page for page in site.glob("exhibits/*/*.html")}
+    if not found:
+        pytest.skip("no exhibit was run: run `make book` first")
+    return {name: Blocks(page) for name, page in found.items()}
+
+
+def recorded(notebook: str) -> bool:
+    return any(results.available(exhibit.id, committed=True) for exhibit in exhibits.everything() if exhibit.notebook == notebook)
+
+
+def test_the_first_figure_or_table_is_of_the_recorded_run(pages: dict[str, Blocks]) -> None:
+    first = {name: page.runs[0] for name, page in pages.items() if page.runs}
+    assert {name: run for name, run in first.items() if run != ("recorded" if recorded(name) else "live")} == {}
+
+
+def test_every_figure_and_table_says_which_run_it_is_of(pages: dict[str, Blocks]) -> None:
+    assert [name for name, page in pages.items() if not set(page.runs) <= {"recorded", "live"}] == []
+
+
+def test_every_picture_says_what_is_seen(pages: dict[str, Blocks]) -> None:
+    for name, page in pages.items():
+        for picture in page.pictures:
+            text = picture.get("alt") or ""
+            assert len(text) > 20, name
+            assert not re.search(r"\.(svg|png)|/|[0-9a-f]{20}", text.replace(" / ", " ")) or " " in text, (name, text)
+            assert Path(unquote(str(picture["src"]))).stem != text, name
+
+
+def test_no_table_shows_what_is_not_a_number(pages: dict[str, Blocks]) -> None:
+    wrong = re.compile(r"^[-+\[\s]*(nan|inf|NaN|None|NaT)\b")
+    assert {name: cell for name, page in pages.items() for cell in page.cells if wrong.match(cell)} == {}
+
+
+def test_the_download_button_gives_the_source_notebook(site: Path, pages: dict[str, Blocks]) -> None:
+    for name in pages:
+        text = (site / "exhibits" / f"{name}.html").read_text(encoding="utf-8")
+        assert f"_downloads/notebooks/{name}.ipynb" in text, name
+        served = json.loads((site / "_downloads" / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        assert any("parameters" in cell["metadata"].get("tags", []) for cell in served["cells"]), name
+
+
+@pytest.mark.slow
+def test_a_downloaded_notebook_runs(
+    site: Path, pages: dict[str, Blocks], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The three quickest, as a reader gets them."""
+
+    def seconds(name: str) -> float:
+        return float(json.loads((paths.project() / "runs" / "book" / f"{name}.status.json").read_text())["seconds"])
+
+    if not (paths.project() / "runs" / "book").is_dir():
+        pytest.skip("the site was not built from notebooks run here")
+    monkeypatch.setattr(paths, "notebooks", lambda: site / "_downloads" / "notebooks")
+    for name in sorted(pages, key=seconds)[:3]:
+        status = runner.run(site / "_downloads" / "notebooks" / f"{name}.ipynb", tmp_path / "out.ipynb", "quick")
+        assert status.state == "ok", status
+
+
+def test_the_site_is_small_and_holds_no_sources_of_pages(site: Path) -> None:
+    assert not (site / "_sources").exists()
+    assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < 25_000_000
