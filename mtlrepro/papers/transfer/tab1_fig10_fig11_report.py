@@ -292,7 +292,7 @@ def measured_fig11(rows: pd.DataFrame) -> Measured:
         Gate("whole-sets", whole, f"{int(search.train_sentences.max())} training sentences a task", cost=cost),
         Gate.every("baseline-level", levels, cost=cost),
         _converged_everywhere(search, "about 5 core hours: all sentences and twice the epochs"),
-        Gate.within("enough-seeds", float(span), most=2, cost="about 1 core hour a seed on all sentences"),
+        Gate.within("enough-seeds", float(span), most=2, cost="about 1 core hour per seed on all sentences"),
     ]
     return Measured(ratios, gates=gates)
 

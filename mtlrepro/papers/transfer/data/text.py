@@ -176,8 +176,8 @@ def tokenize(text: str, vocabulary: Mapping[str, int] | frozenset[str] | None = 
         if vocabulary is not None and word in vocabulary:
             words.append(word)
             continue
-        found = _CLITIC.match(word)
-        parts = [found[1], found[2]] if found else [word]
+        clitic = _CLITIC.match(word)
+        parts = [clitic[1], clitic[2]] if clitic else [word]
         for part in parts:
             pieces = _PIECES.findall(part) if vocabulary is not None and part not in vocabulary else [part]
             whole = vocabulary is None or not pieces or not all(piece in vocabulary for piece in pieces)
@@ -427,7 +427,7 @@ def _polar(label: int, levels: int, generator: np.random.Generator) -> list[str]
 def synthetic_sentences(seed: int, names: Sequence[str] = TASKS, rows: Mapping[str, int] | None = None) -> dict[str, SentenceSet]:
     """Small synthetic sets with the names and numbers of classes of the real ones, for use where no data are at hand.
 
-    Sentiment tasks share planted positive and negative words, with one in eight turned around; SUBJ is told by words
+    Sentiment tasks share planted positive and negative words, with one in eight turned around; SUBJ is known by words
     of opinion against words of plot, TREC by words of question; all share the same neutral words. A third of MR's
     sentences stand again in SST, with MR's label, as the real ones do. `rows`: how many, by set.
     """
