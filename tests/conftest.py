@@ -16,11 +16,24 @@ from hypothesis import settings
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtlrepro import paths
+from mtlrepro.book import pages
 
 os.environ["MTLREPRO_PROGRESS"] = "0"
 torch.set_num_threads(1)
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("suite")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A worker more than cores on a small machine: some always wait for a browser, a kernel or a build."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1 if cores <= 4 else cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long starts first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +104,14 @@ def write_manifest(manifest_folder: Path) -> Callable[..., Path]:
         return file
 
     return write
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built book; where there is none, its prose pages built here. Tests that use it are of the xdist group "site"."""
+    built = paths.book() / "_build" / "html"
+    if (built / "index.html").exists():
+        return built
+    output = tmp_path_factory.mktemp("book")
+    pages.write_contents([], output)
+    return pages.render(output / "_toc.yml", output).parent

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: in a process of its own."""
+"""The command line as a user meets it: what it prints, on which stream, with which exit code."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import get_args
 
 import pytest
+from registered import EXHIBIT, PAPER, SEEDED, misspelt
 
-from mtlrepro import exhibits
+from mtlrepro import cli, exhibits
+from mtlrepro.parameters import PROFILES
+from mtlrepro.results import outcomes
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def mtlrepro(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from mtlrepro.cli import main; main()", *words],
-        capture_output=True, text=True, env=os.environ | environment, timeout=120,
-    )  # fmt: skip
+@pytest.fixture
+def mtlrepro(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Give the command ``mtlrepro WORDS`` in this process."""
+
+    def give(*words: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["mtlrepro", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return subprocess.CompletedProcess(words, int(end.value.code or 0), *capsys.readouterr())
+
+    return give
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -26,58 +40,83 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_list_names_every_exhibit_and_says_what_is_planned():
-    entries = json.loads(mtlrepro("list", "--json").stdout)
+def as_json(text: str) -> list[dict]:
+    """`text` as JSON without NaN or infinity, which the standard does not know."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_list_names_every_exhibit_and_says_what_is_planned(mtlrepro: Command) -> None:
+    entries = as_json(mtlrepro("list", "--json").stdout)
     assert [entry["id"] for entry in entries] == [exhibit.id for exhibit in exhibits.everything()]
     assert {"id", "title", "kind", "notebook", "tier", "verdicts"} <= set(entries[0])
     planned = {entry["id"] for entry in entries if entry["notebook"] == "planned"}
     assert planned == {exhibit.id for exhibit in exhibits.everything() if exhibit.planned}
-    text = mtlrepro("list", "--paper", "transfer").stdout
-    assert "transfer/tab1" in text
-    assert "cotask" not in text
+
+
+def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
+    text = mtlrepro("list", "--paper", PAPER).stdout
+    listed = {word for line in text.splitlines() for word in line.split()[:1]}
+    assert {exhibit.id for exhibit in exhibits.everything(PAPER)} <= listed
+    assert not listed & {exhibit.id for exhibit in exhibits.everything() if exhibit.paper != PAPER}
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["run", "transfer/fgi3"], "did you mean 'transfer/fig3'"),
-        (["run", "transfer/fig3", "--profile", "ful"], "did you mean 'full'"),
-        (["run", "transfer/fig3", "-p", "sedes=3"], "did you mean 'seeds'"),
-        (["run", "transfer/fig3", "-p", "seeds=many"], "seeds"),
-        (["run", "transfer/fig3", "-p", "seeds"], "NAME=VALUE"),
-        (["run", "transfer/fig3", "-p", "seeds=-1"], "above 0"),
-        (["list", "--paper", "trasfer"], "did you mean 'transfer'"),
+        (["run", misspelt(EXHIBIT.id)], f"did you mean '{EXHIBIT.id}'"),
+        (["run", EXHIBIT.id, "--profile", "ful"], "did you mean 'full'"),
+        (["run", SEEDED.id, "-p", "sedes=3"], "did you mean 'seeds'"),
+        (["run", SEEDED.id, "-p", "seeds=many"], "seeds"),
+        (["run", EXHIBIT.id, "-p", "seeds"], "NAME=VALUE"),
+        (["run", SEEDED.id, "-p", "seeds=-1"], "above 0"),
+        (["list", "--paper", misspelt(PAPER)], f"did you mean '{PAPER}'"),
         (["data", "verify", "cifar11"], "cifar10"),
-        (["publish", "transfer/fig3", "--profile", "quick"], "transfer/fig3"),
+        (["publish", EXHIBIT.id, "--profile", "quick"], EXHIBIT.id),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_1(words, expected):
+def test_bad_input_is_one_clear_line_and_exit_1(mtlrepro: Command, words: list[str], expected: str) -> None:
     assert expected in one_line(mtlrepro(*words))
 
 
-def test_a_planned_exhibit_says_so():
-    planned = next((exhibit.id for exhibit in exhibits.everything() if exhibit.planned), None)
-    if planned is None:
-        pytest.skip("every exhibit has a notebook")
-    assert "planned" in one_line(mtlrepro("run", planned))
+@pytest.mark.slow
+def test_in_a_process_of_its_own_a_mistake_is_one_line_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from mtlrepro.cli import main; main()", "data", "verify", "mr"],
+        capture_output=True, text=True, env=os.environ | {"MTLREPRO_MIRROR": "/nowhere/at/all"}, timeout=120,
+    )  # fmt: skip
+    assert "MTLREPRO_MIRROR" in one_line(done)
 
 
-def test_a_mirror_that_is_no_folder_is_named():
-    assert "MTLREPRO_MIRROR" in mtlrepro("data", "verify", "mr", MTLREPRO_MIRROR="/nowhere/at/all").stderr
+def test_a_planned_exhibit_says_so(mtlrepro: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = EXHIBIT.model_copy(update={"notebook": None})
+    monkeypatch.setattr(exhibits, "get", lambda name: planned)
+    assert "planned" in one_line(mtlrepro("run", EXHIBIT.id))
 
 
-def test_verdicts_as_json_can_be_read_and_hold_intervals():
-    def refuse(word):
-        raise AssertionError(f"{word} is no JSON")
+def test_verdicts_as_json_keep_their_contract(mtlrepro: Command) -> None:
+    """Every recorded run with its verdict, claims and gates; intervals in order; no NaN."""
+    records = as_json(mtlrepro("verdicts", "--json").stdout)
+    assert records
+    for record in records:
+        exhibit = exhibits.get(record["exhibit"])
+        assert record["profile"] in PROFILES
+        assert record["tier"] in exhibits.TIERS
+        assert record["scope"] in get_args(outcomes.Scope)
+        assert record["verdict"] in get_args(outcomes.Verdict)
+        assert [claim["id"] for claim in record["claims"]] == [claim.id for claim in exhibit.claims]
+        for claim in record["claims"]:
+            assert {"id", "primary", "says", "paper_effect", "effect", "low", "high", "n", "outcome"} <= set(claim)
+            assert None in (claim["low"], claim["high"]) or claim["low"] <= claim["high"]
+        for gate in record["gates"]:
+            assert {"name", "passed", "value", "needs"} <= set(gate)
 
-    for verdict in json.loads(mtlrepro("verdicts", "--json").stdout, parse_constant=refuse):
-        assert verdict["status"] in {"reproduced", "partly", "not reproduced", "inconclusive", "not testable here"}
-        assert verdict["tier"] in exhibits.TIERS
-        for part in verdict["parts"]:
-            assert None in (part["low"], part["high"]) or part["low"] <= part["high"]
 
-
-def test_doctor_reports_every_look_and_ends_well_here():
+@pytest.mark.slow
+def test_doctor_reports_every_look_and_ends_as_it_says(mtlrepro: Command) -> None:
     done = mtlrepro("doctor")
     for what in ("python", "torch", "torchvision", "notebook pairs", "cache", "disk"):
         assert f"{what}:" in done.stdout

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from registered import misspelt
 
+from mtlrepro import exhibits
 from mtlrepro.book import errata
 from mtlrepro.errors import BadValue, UnknownName
 
-GOOD = {
-    "place": "Fact 7",
-    "printed": "a",
-    "correction": "b",
-    "consequence": "c",
-    "conclusion_changes": False,
-    "evidence": {"notebook": "fact7_angles", "anchor": "errata-fact7-constant"},
-    "verified_by": "fact7",
+# Any committed entry will do, written as in its file: names without the paper's key.
+ENTRY = errata.entries()[0]
+PAPER = ENTRY.paper
+EXHIBIT = ENTRY.verified_by.removeprefix(f"{PAPER}/")
+NOTEBOOK = ENTRY.evidence.notebook.removeprefix(f"{PAPER}/")
+GOOD = ENTRY.model_dump(exclude={"paper"}) | {
+    "evidence": {"notebook": NOTEBOOK, "anchor": ENTRY.evidence.anchor},
+    "verified_by": EXHIBIT,
 }
 
 
@@ -25,38 +27,41 @@ def write(folder, *records):
     return file
 
 
-def test_committed_entries_are_valid():
-    found = errata.entries()
-    assert {entry.verified_by for entry in found} >= {"transfer/prop1", "transfer/fact7", "transfer/tab1"}
-    assert errata.entries("transfer") == [entry for entry in found if entry.paper == "transfer"]
+def test_committed_entries_are_those_of_the_papers_in_the_books_order():
+    assert errata.entries() == [entry for paper in exhibits.papers() for entry in errata.entries(paper)]
+    assert all(entry.paper == PAPER for entry in errata.entries(PAPER))
+
+
+def test_an_entry_comes_back_as_it_was_written(tmp_path):
+    assert errata.read(write(tmp_path, GOOD), PAPER) == [ENTRY]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"evidence": {"notebook": "nowhere", "anchor": "errata-x"}}, "entry 1, evidence: there is no notebook"),
-        ({"evidence": {"notebook": "fact7_angles", "anchor": "errata-x"}}, r"has no target \(errata-x\)="),
-        ({"evidence": {"notebook": "fact7_angles", "anchor": "x"}}, "entry 1, evidence.anchor"),
-        ({"verified_by": "fact8"}, "did you mean 'transfer/fact7'"),
+        ({"evidence": {"notebook": NOTEBOOK, "anchor": "errata-x"}}, r"has no target \(errata-x\)="),
+        ({"evidence": {"notebook": NOTEBOOK, "anchor": "x"}}, "entry 1, evidence.anchor"),
+        ({"verified_by": misspelt(EXHIBIT)}, f"did you mean '{PAPER}/{EXHIBIT}'"),
         ({"printed": ""}, "entry 1, printed"),
         ({"correct": "b"}, "entry 1, correct: Extra inputs"),
     ],
 )
 def test_a_broken_entry_is_refused(tmp_path, change, message):
     with pytest.raises(BadValue, match=message):
-        errata.read(write(tmp_path, GOOD | change), "transfer")
+        errata.read(write(tmp_path, GOOD | change), PAPER)
 
 
 def test_a_missing_field_a_repeated_anchor_and_no_list_are_refused(tmp_path):
     with pytest.raises(BadValue, match="entry 1, correction: Field required"):
-        errata.read(write(tmp_path, {k: v for k, v in GOOD.items() if k != "correction"}), "transfer")
+        errata.read(write(tmp_path, {k: v for k, v in GOOD.items() if k != "correction"}), PAPER)
     with pytest.raises(BadValue, match="stands in 2 entries"):
-        errata.read(write(tmp_path, GOOD, GOOD), "transfer")
+        errata.read(write(tmp_path, GOOD, GOOD), PAPER)
     (tmp_path / "errata.yaml").write_text("place: here\n", encoding="utf-8")
     with pytest.raises(BadValue, match="must be a list"):
-        errata.read(tmp_path / "errata.yaml", "transfer")
+        errata.read(tmp_path / "errata.yaml", PAPER)
 
 
 def test_unknown_paper():
-    with pytest.raises(UnknownName, match="did you mean 'transfer'"):
-        errata.entries("transfers")
+    with pytest.raises(UnknownName, match=f"did you mean '{PAPER}'"):
+        errata.entries(misspelt(PAPER))

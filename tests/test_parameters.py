@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from registered import EXHIBIT, misspelt
 
 from mtlrepro import parameters
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
@@ -19,9 +20,8 @@ def one_profile(monkeypatch):
 
 def read(**given):
     namespace = {"__annotations__": DECLARED, "__name__": "__main__", "In": [], "Out": {}, "_i1": "", "get_ipython": print}
-    return parameters.params(
-        "transfer/fig3", namespace | {"profile": "quick", "seeds": None, "sizes": None, "noise": None} | given
-    )
+    unset = {"profile": "quick", "seeds": None, "sizes": None, "noise": None}
+    return parameters.params(EXHIBIT.id, namespace | unset | given)
 
 
 def test_none_is_filled_from_the_profile():
@@ -66,8 +66,8 @@ def test_no_seeds_is_refused(value):
 def test_unknown_profile_and_exhibit():
     with pytest.raises(UnknownName, match="did you mean 'quick'"):
         read(profile="quik")
-    with pytest.raises(UnknownName, match="did you mean 'transfer/fig3'"):
-        parameters.params("transfer/fig33", {})
+    with pytest.raises(UnknownName, match=f"did you mean '{EXHIBIT.id}'"):
+        parameters.params(misspelt(EXHIBIT.id), {})
 
 
 def test_a_profile_that_sets_nothing_says_what_to_pass(monkeypatch):

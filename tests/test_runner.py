@@ -8,6 +8,7 @@ import textwrap
 import jupytext
 import nbformat
 import pytest
+from registered import EXHIBIT
 
 from mtlrepro import exhibits, parameters, paths
 from mtlrepro.book import runner
@@ -22,12 +23,12 @@ GOOD = """
 
 @pytest.fixture
 def notebook(tmp_path, monkeypatch):
-    """Write a notebook that stands in for transfer/fig3's and return its path."""
+    """Write a notebook that stands in for an exhibit's and return its path."""
     monkeypatch.setattr(paths, "notebooks", lambda: tmp_path)
     monkeypatch.setattr(parameters, "profile_values", lambda exhibit, profile: {"seeds": 2})
 
     def write(text):
-        file = tmp_path / "transfer" / "example.ipynb"
+        file = tmp_path / EXHIBIT.paper / "example.ipynb"
         file.parent.mkdir(exist_ok=True)
         nbformat.write(jupytext.reads(textwrap.dedent(text), fmt="py:percent"), file)
         monkeypatch.setattr(exhibits.Exhibit, "source", lambda self: file)
@@ -39,7 +40,7 @@ def notebook(tmp_path, monkeypatch):
 def test_parameters_are_refused_before_a_kernel_starts(notebook):
     file = notebook(GOOD)
     with pytest.raises(UnknownName, match="did you mean 'seeds'"):
-        runner.check(file, "transfer/fig3", "quick", {"sedes": 3})
+        runner.check(file, EXHIBIT.id, "quick", {"sedes": 3})
 
 
 def test_a_failure_keeps_the_notebook_and_one_line(notebook, tmp_path):

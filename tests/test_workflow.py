@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 
 import jupytext
 import nbformat
 import pytest
 import yaml
+from project_copy import copy_project, run_in
+from registered import ALONE
 
-from mtlrepro import exhibits, paths
-
-GOOD, BAD = "transfer/fig3_transfer_curves", "transfer/prop1_capacity"
+# Any two notebooks that serve one exhibit each.
+FIRST, SECOND = ALONE[:2]
+GOOD, BAD = FIRST.notebook, SECOND.notebook
 TEMPLATE = """
 # %% [markdown]
 # # {title}
@@ -34,37 +32,29 @@ print("this part ran")
 RECORD = """
 from mtlrepro import results
 
-results.record(p.exhibit, [{"x": 1}], p, parts=[results.paired("gain", [1.0, 1.1, 1.2])], tier="synthetic")
+results.record(p.exhibit, [{"x": 1}], p, tier="synthetic")
 """
 
 
 def snakemake(project, *words):
-    environment = os.environ | {
-        "PYTHONPATH": str(project),
-        "MTLREPRO_RUNS": str(project / "runs"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-    }
-    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--cores", "2", "--nolock", "--keep-going"]
-    return subprocess.run([*command, *words], cwd=project, env=environment, capture_output=True, text=True, timeout=280)
+    options = ["--snakefile", "workflow/Snakefile", "--cores", "2", "--nolock", "--keep-going"]
+    return run_in(project, "-m", "snakemake", *options, *words)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A copy of the project with two small notebooks in place of its own."""
-    copy = tmp_path_factory.mktemp("project")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=paths.project(), capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        left_out = name.startswith(("notebooks/", "book/results/", "tests/"))
-        if not left_out and (paths.project() / name).exists():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(paths.project() / name, copy / name)
+    copy = copy_project(tmp_path_factory.mktemp("project"), ["notebooks/", "book/results/", "tests/"])
     for file in copy.glob("mtlrepro/papers/*/exhibits.yaml"):
         content = yaml.safe_load(file.read_text())
         for entry in content["exhibits"].values():
             if f"{file.parent.name}/{entry.get('notebook')}" not in (GOOD, BAD):
                 entry.pop("notebook", None)
         file.write_text(yaml.safe_dump(content, sort_keys=False))
-    (copy / "mtlrepro/papers/transfer/profiles.yaml").write_text("fig3: {quick: {seeds: 2}}\nprop1: {quick: {seeds: 2}}\n")
+    for paper in {FIRST.paper, SECOND.paper}:
+        names = [exhibit.id.partition("/")[2] for exhibit in (FIRST, SECOND) if exhibit.paper == paper]
+        profiles = yaml.safe_dump({name: {"quick": {"seeds": 2}} for name in names})
+        (copy / f"mtlrepro/papers/{paper}/profiles.yaml").write_text(profiles)
     for file in copy.glob("book/papers/*/errata.yaml"):
         file.unlink()
     write(copy, GOOD, RECORD)
@@ -73,7 +63,7 @@ def project(tmp_path_factory):
 
 
 def write(project, name, body):
-    exhibit = next(e.id for e in exhibits.everything() if e.notebook == name)
+    exhibit = next(exhibit.id for exhibit in (FIRST, SECOND) if exhibit.notebook == name)
     file = project / "notebooks" / f"{name}.ipynb"
     file.parent.mkdir(parents=True, exist_ok=True)
     notebook = jupytext.reads(TEMPLATE.format(title=name, exhibit=exhibit, body=body), fmt="py:percent")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mtlrepro.data.places import array_sha256, find, has_loader, how_to_get
+from mtlrepro.data.places import array_sha256, find, has_loader, how_to_get, locate
 from mtlrepro.data.schema import Manifest, Tier, get
 from mtlrepro.errors import BadValue, DataMissing
 
@@ -59,8 +59,8 @@ def open(name: str, mirror: Path | None = None, stand_in: bool = True, **argumen
             tier: Tier = "public stand-in" if partial and manifest.tier == "paper's data" else manifest.tier
             return Opened(name, now, content, tier, content_sha256(content))
         now = manifest.stand_in if stand_in else None
-    first = get(name)
-    raise DataMissing(f"{name} ({first.title}) is not here: {how_to_get(first)}")
+    locate(name, mirror)
+    raise DataMissing(f"{name} ({get(name).title}) cannot be read: {how_to_get(get(name))}")
 
 
 def _load(manifest: Manifest, mirror: Path | None, arguments: Mapping[str, Any]) -> Any:

@@ -58,6 +58,18 @@ def _kept(x: Tensor, energy: float) -> tuple[Tensor, Tensor]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+class AlignmentMatrices(nn.ParameterList):
+    """The alignment matrices R_i: one (d, d) parameter per task that starts as the identity.
+
+    runs: size of a leading batch dimension, (runs, d, d); None for one model. like: a tensor whose dtype and device they get.
+    """
+
+    def __init__(self, d: int, tasks: int, runs: int | None = None, like: Tensor | None = None) -> None:
+        start = torch.eye(d) if like is None else torch.eye(d, dtype=like.dtype, device=like.device)
+        start = start if runs is None else start.expand(runs, d, d)
+        super().__init__([nn.Parameter(start.clone(memory_format=torch.contiguous_format)) for _ in range(tasks)])
+
+
 class Aligned(nn.Module):
     """Algorithm 1's model: task i's prediction is model(X_i R_i, i), with an alignment matrix R_i that starts as the identity.
 
@@ -71,10 +83,7 @@ class Aligned(nn.Module):
     def __init__(self, model: nn.Module, d: int, tasks: int, runs: int | None = None) -> None:
         super().__init__()
         self.model = model
-        first = next(model.parameters())
-        start = torch.eye(d, dtype=first.dtype, device=first.device)
-        start = start if runs is None else start.expand(runs, d, d)
-        self.alignments = nn.ParameterList([start.clone(memory_format=torch.contiguous_format) for _ in range(tasks)])
+        self.alignments = AlignmentMatrices(d, tasks, runs, next(model.parameters()))
 
     def forward(self, x: Tensor, task: int) -> Tensor:
         """x: (..., n, d), with the runs first where there are any -> what the model gives for X_i R_i."""

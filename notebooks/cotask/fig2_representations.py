@@ -17,24 +17,11 @@
 # Why should merging classes of two tasks help? The paper ({cite}`hsieh2021cotask`) reasons: if the representations of classes
 # $\alpha$, $\beta$ and $\gamma$ are separable, then $\alpha \cup \beta$ must be separable from $\gamma$; and merging "could
 # encourage the model to map the representation of different tasks onto a much similar representation space". Its Figure 2 is a
-# sketch of that. Here is the real thing: features of test images before training, after multi-task training, and after CO-TASK
-# with the same number of steps.
-#
-# :::{note} How we read the paper
-# - **Picture**: the first two principal components of the shared features of the two tasks that the first auxiliary task merges.
-# - **Separable**: test accuracy of a linear probe (logistic regression on the features of validation images, one for each task),
-#   and the silhouette of a task's classes, from -1 to 1.
-# - **Similar space**: the share of the features' variance that lies between the tasks' means; the claim is that CO-TASK lowers
-#   it.
-# - **Merged classes come together**: 1 - (distance of the means of two merged classes) / (distance of the means of two classes of
-#   the same two tasks that are not merged), mean over auxiliary tasks. 0 means that merging left no trace.
-# - **Budget and cuts**: networks and images as on [the page of Tables 3 to 6](tab3_cifar_mtl): a small residual network
-#   and few epochs. Both trainings take the same number of steps in all. Where CIFAR-100 is not at hand, two tasks of digits take
-#   its place.
-# :::
+# sketch of that. Here are the features of test images before and after training.
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None  # None: the profile's value
 first_seed: int = None
 epochs: int = None
@@ -53,142 +40,80 @@ from mtlrepro.parameters import params
 p = params("cotask/fig2", globals(), positive=("seeds", "epochs", "per_class", "side", "batch", "auxiliary", "shown"))
 
 # %%
-from dataclasses import asdict
-
-import matplotlib.pyplot as plt
-import pandas as pd
 import torch
 
 from mtlrepro import plots, results
-from mtlrepro.papers.cotask import fig2_representations as representation
-from mtlrepro.papers.cotask.training import cifar_runs as training
+from mtlrepro.papers.cotask import fig2_representations, fig2_representations_report as report
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-same = ("epochs", "side", "batch", "per_class", "device")
-setup = training.Setup(blocks=tuple(p.blocks), widths=tuple(p.widths), **{name: getattr(p, name) for name in same})
-given = training.problem(p.first_seed, 0.0, setup)
-AUXILIARY = p.auxiliary if len(given.tasks) == 20 else 1
-MEASURES = {
-    "probe": "accuracy of a linear probe",
-    "silhouette": "silhouette of a task's classes",
-    "between tasks": "share of variance between tasks",
-    "togetherness": "togetherness of merged classes",
-}
-
-# %% [markdown]
-# ## Training and measuring
-
+data = fig2_representations.first_data(p)
+rows = runs.map(fig2_representations.representations, fig2_representations.settings(p), "seeds", data=data.sha256)
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier=data.tier, device=p.device)
+page = results.shown(p)
 
 # %%
-def look(seed: int, auxiliary: int, shown: int, setup: dict, data: dict) -> list[dict]:
-    """One row a state and measure; for seeds with a picture one row an image too."""
-    options = training.Setup(**setup | {"blocks": tuple(setup["blocks"]), "widths": tuple(setup["widths"])})
-    found, lines = representation.representations(seed, auxiliary, options, shown)
-    values = [{"state": state, "measure": name, "value": v} for state, own in found.items() for name, v in own.items()]
-    return values + [{"measure": "image"} | line for line in lines]
-
-
-settings = [
-    {"seed": p.first_seed + i, "auxiliary": AUXILIARY, "shown": 0 if i else p.shown, "setup": asdict(setup), "data": given.sha256}
-    for i in range(p.seeds)
-]
-rows = runs.map(look, settings, "seeds").drop(columns=["setup", "data", "shown"], errors="ignore")
-
-# %% [markdown]
-# ## The picture
-#
-# A colour is a merged class of the auxiliary task, a marker one of its two parents: where merging works, both markers of a colour
-# lie together, and apart from the other colours.
-
-
-# %%
-def draw(rows: pd.DataFrame) -> None:
-    images = rows[rows.measure == "image"]
-    colors = [plots.COLORS[name] for name in ("blue", "orange", "green", "vermillion", "purple")]
-    fig, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.4), layout="constrained")
-    for ax, state in zip(axes, representation.STATES, strict=True):
-        here = images[images.state == state]
-        for marker, (parent, own) in zip("ox", here.groupby("parent", sort=False), strict=True):
-            shades = [colors[int(z)] for z in own.merged]
-            ax.scatter(own.x, own.y, s=12, c=shades, marker=marker, linewidths=0.8, label=parent)
-        ax.set(title=state, xticks=[], yticks=[])
-    axes[0].set(xlabel="first component", ylabel="second component")
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
-    plots.show(fig)
-
-
-draw(rows)
-
-
-# %%
-def merged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Which classes the colours stand for."""
-    images = rows[rows.measure == "image"].astype({"merged": int})
-    return images.pivot_table(index="merged", columns="parent", values="class", aggfunc="first", sort=False).sort_index()
-
-
-merged(rows)
-
-# %% [markdown]
-# ## Measured on all tasks
-#
-# Means over seeds, and what CO-TASK changes against multi-task training, paired over seeds with 95% intervals.
-
-
-# %%
-def effects(rows: pd.DataFrame, measure: str, first: str, second: str) -> pd.Series:
-    table = rows[rows.measure == measure].pivot(index="seed", columns="state", values="value")
-    return table[first] - table[second]
-
-
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    found = rows[rows.measure != "image"].groupby(["measure", "state"]).value.mean().unstack()
-    found = found.loc[list(MEASURES), list(representation.STATES)].round(3)
-    found["CO-TASK minus multi-task"] = [results.told(effects(rows, name, "CO-TASK", "multi-task"), 3) for name in MEASURES]
-    return found.rename(index=MEASURES)
-
-
-table(rows)
-
-# %% [markdown]
-# ## Verdict
-
-
-# %%
-def claims(rows: pd.DataFrame) -> list[results.Part]:
-    def part(name: str, measure: str, first: str, second: str, claim: str = "positive") -> results.Part:
-        return results.paired(name, effects(rows, measure, first, second).to_numpy(), claim=claim, unit=MEASURES[measure])
-
-    return [
-        part("multi-task training separates classes", "probe", "multi-task", "before training"),
-        part("CO-TASK separates them better than multi-task", "probe", "CO-TASK", "multi-task"),
-        part("CO-TASK separates them better than multi-task", "silhouette", "CO-TASK", "multi-task"),
-        part("tasks lie nearer to each other with CO-TASK", "between tasks", "CO-TASK", "multi-task", "negative"),
-        part("merged classes come together", "togetherness", "CO-TASK", "multi-task"),
-    ]
-
-
-verdict = results.record(
-    p.exhibit, rows, p, parts=claims(rows), tier=given.tier, data=given.sha256, seconds=runs.seconds, device=p.device
+page.figure(
+    report.draw,
+    "Test images of two tasks by the first two principal components of their shared features, for one seed. A colour is a merged "
+    "class of the auxiliary task, a marker one of its two parents: where merging works, both markers of a colour lie together, "
+    "and apart from the other colours.",
 )
-print(verdict)
-verdict
+
+# %%
+page.table(report.merged_classes, "Which classes were merged: one line a colour")
+
+# %%
+page.table(report.claimed_table, "The paper's three sentences, measured; means over seeds, CO-TASK with the paper's steps")
 
 # %% [markdown]
-# ## Recorded runs
+# ## What it shows
 
 # %%
-recorded = results.other_run(p)
-if recorded:
-    print(recorded.verdict)
-    draw(recorded.rows)
-recorded.verdict if recorded else "No other run is recorded yet."
+page.text(report.findings)
+
+# %% [markdown]
+# ## What we asked besides
+#
+# Are the features *better* with merged tasks, or only different? CO-TASK with as many steps as multi-task training:
 
 # %%
-table(recorded.rows) if recorded else None
+page.table(
+    report.our_table, "Features of all tasks, means over seeds, and what CO-TASK changes at equal steps, with 95% intervals"
+)
+
+# %% [markdown]
+# The paper's "must be separable" is not true of a linear classifier in general: with $\gamma$ between $\alpha$ and $\beta$ on a
+# line, each is separable from it and their union is not. It is true where $\gamma$ is separable from all the rest at once.
+#
+# :::{dropdown} How we read the paper
+# - **Picture**: the first two principal components of the shared features of the two tasks that the first auxiliary task merges.
+# - **Union**: balanced test accuracy of a linear classifier (least squares on the training images) of $\alpha \cup \beta$ against
+#   $\gamma$, minus the mean of those of $\alpha$ and of $\beta$ against $\gamma$; $\beta, \gamma$ of one task, $\alpha$ of
+#   another; over all triples in which both parts are told from $\gamma$ with accuracy 0.9.
+# - **Two tasks apart**: the same classifier on the images of both parents of an auxiliary task. The claim is that CO-TASK lowers
+#   it.
+# - **Merged classes come closer**: cosine of the means of two merged classes (about the mean of all images), minus that of two
+#   classes of the same two tasks that are not merged, mean over auxiliary tasks. *Togetherness* is the same with distances: 1 -
+#   (distance of merged means) / (distance of others).
+# - **Probe**: logistic regression on the features of validation images, one for each task. **Silhouette** of a task's classes:
+#   from -1 to 1. **Variance between tasks**: the share of the features' variance that lies between the tasks' means.
+# - **Budget and cuts**: networks and images as on [the page of Tables 3 to 6](tab3_cifar_mtl): a small residual network
+#   and few epochs. *Equal steps*: both trainings take the same number of steps in all. Where CIFAR-100 is not at hand, two tasks
+#   of digits take its place.
+# :::
 
 # %%
-merged(recorded.rows) if recorded else None
+page.this_run()
+
+# %% [markdown]
+# ## Exercise
+#
+# Three classes have their means at -1, 0 and 1 on a line, with small spread. Which unions of two are linearly separable from the
+# third? What changes when the features get the square of the position as a second coordinate?
+#
+# :::{dropdown} Solution
+# -1 and 0 against 1, and 0 and 1 against -1; not -1 and 1 against 0. With the square all three are: the means are then at
+# $(-1, 1)$, $(0, 0)$ and $(1, 1)$, the corners of a triangle, each of which a line cuts off.
+# :::

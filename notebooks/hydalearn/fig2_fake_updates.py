@@ -20,26 +20,33 @@
 # 2. the shared layers take two **fake** steps, one along each task's gradient, both undone; after each, the *main* metric is
 #    measured on many samples, and its improvement is the gain, $\delta_m$ or $\delta_a$;
 # 3. the gains set the task weights, and the shared layers take one **real** step along the weighted sum of the same gradients.
-#
-# Each dashed box is tried and thrown away.
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 
 # %%
 from mtlrepro.parameters import params
 
 p = params("hydalearn/fig2", globals())
 
-# %% tags=["hide-input"]
+# %%
 from mtlrepro import plots, results
-from mtlrepro.papers.hydalearn import diagrams
+from mtlrepro.papers.hydalearn import fig2_fake_updates
 
 plots.use()
-plots.show(diagrams.fake_updates())
+results.record(p.exhibit, [], p, tier="no data")
+page = results.shown(p)
+
+# %%
+page.figure(
+    fig2_fake_updates.draw(),
+    "One training step of HydaLearn: forward pass, the heads' own steps, two fake updates of the shared layers with the gains "
+    "that they bring, the weights, and the one real update. Dashed: tried and thrown away.",
+)
 
 # %% [markdown]
-# :::{note} How we read the paper
+# :::{dropdown} How we read the paper
 # - Every gradient is taken once, at the parameters before the step; only the metric is measured at the heads' new values. So a
 #   step needs one forward and one backward pass on the batch, and besides them forward passes alone.
 # - Both gains are measured against the metric at the *same heads and unchanged shared layers*. Algorithm 1 carries the better of
@@ -48,8 +55,3 @@ plots.show(diagrams.fake_updates())
 # :::
 #
 # [Algorithm 1](alg1_hydalearn) puts the step to the test, number by number.
-
-# %%
-verdict = results.record(p.exhibit, [], p, parts=(), tier="no data", reason="a diagram: nothing to measure")
-print(verdict)
-verdict

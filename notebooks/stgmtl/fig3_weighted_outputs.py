@@ -21,42 +21,46 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 
 # %%
 from mtlrepro.parameters import params
 
 p = params("stgmtl/fig3", globals())
 
-# %% tags=["hide-input"]
+# %%
 import pandas as pd
 import torch
 
-from mtlrepro import plots, results
-from mtlrepro.papers.stgmtl import diagrams
+from mtlrepro import results
 from mtlrepro.methods.task_grouping import combined_probability
+from mtlrepro.papers.stgmtl import diagrams
 
-plots.use()
-plots.show(diagrams.weighted_outputs())
+results.record(p.exhibit, [], p, tier="no data")
+page = results.shown(p)
+
+# %%
+page.figure(
+    diagrams.weighted_outputs(),
+    "Every model sees the image; the output for a task is the mean of the models' logits, weighted by its memberships.",
+)
 
 # %% [markdown]
-# :::{note} How we read the paper
-# - The paper does not say whether $o_{jt}$ is a probability or a logit. The published code takes logits, as drawn here, and
-#   answers "yes" above a probability of one half. Both ways are in our code and are compared where models are trained.
-# - Memberships are used as they are: no task is dropped from a model for a small $u_{tj}$, so inference costs $k$ forward passes.
-# :::
-#
-# The two ways differ where models disagree. Two models, the task belonging to the second one a little more: a first model that
-# is sure enough outvotes the second when logits are averaged, never when probabilities are.
+# Logits may be averaged, or probabilities. The two ways differ where models disagree. Two models, the task belonging to the
+# second one a little more: a first model that is sure enough outvotes the second when logits are averaged, never when
+# probabilities are.
 
 # %%
 logits = torch.tensor([[0.5, 2.0, 4.0, 8.0], [-1.5, -1.5, -1.5, -1.5]])  # (models, examples) of one task
 memberships = torch.tensor([[0.45, 0.55]])
 averages = {way: combined_probability(logits[..., None], memberships, way)[:, 0] for way in ("logits", "probabilities")}
-pd.DataFrame(
-    {"logit of model 1": logits[0], "logit of model 2": logits[1]} | {f"p, {k} averaged": v for k, v in averages.items()}
-)
+columns = {"logit of model 1": logits[0], "logit of model 2": logits[1]}
+columns |= {f"p, {way} averaged": values for way, values in averages.items()}
+page.table(pd.DataFrame({name: values.tolist() for name, values in columns.items()}), "One task, four examples")
 
-# %%
-verdict = results.record(p.exhibit, [], p, parts=(), tier="no data", reason="a diagram: nothing to measure")
-print(verdict)
-verdict
+# %% [markdown]
+# :::{dropdown} How we read the paper
+# - The paper does not say whether $o_{jt}$ is a probability or a logit. The published code takes logits, as drawn here, and
+#   answers "yes" above a probability of one half. Both ways are in our code and are compared where models are trained.
+# - Memberships are used as they are: no task is dropped from a model for a small $u_{tj}$, so inference costs $k$ forward passes.
+# :::

@@ -14,15 +14,13 @@
 # %% [markdown]
 # # Figure 10: Choosing capacity by validation
 #
-# Validation accuracy against the LSTM's output dimension, the *capacity*, for one network a task (STL) and for one network
-# that all six tasks share (MTL). It is how the capacities of [Table 1](tab1_capacity) are chosen {cite}`wu2020understanding`.
-# The paper's claims, as we test them:
-#
-# - the best capacity of the shared network is below the sum of the six best single-task capacities;
-# - accuracy has an interior peak: the best capacity is better than the largest one.
+# Validation accuracy against the LSTM's output dimension, the *capacity*, is claimed to peak inside the range for the network
+# that all six tasks share (MTL), at a capacity below the sum of the six best single-task ones (STL)
+# {cite}`wu2020understanding`. It is how the capacities of [Table 1](tab1_capacity) are chosen.
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None
 capacities: list[int] = None
 rates: list[float] = None  # Adam's learning rate
@@ -38,24 +36,38 @@ reuse: str = None  # a profile of Table 1 whose recorded search is drawn; empty:
 from mtlrepro.parameters import params
 
 p = params("transfer/fig10", globals(), positive=("seeds", "capacities", "rates", "epochs", "patience", "batch"))
-p
 
 # %%
-import matplotlib.pyplot as plt
-
 from mtlrepro import plots, results
-from mtlrepro.papers.transfer import fig10_fig11_capacity
-from mtlrepro.papers.transfer.training import sentences as training
+from mtlrepro.papers.transfer import tab1_fig10_fig11_capacity as capacity
+from mtlrepro.papers.transfer import tab1_fig10_fig11_report as report
+from mtlrepro.papers.transfer.training import sentences as texts
 
 plots.use()
 runs = results.Runs(p)
-NAMES = {"sst": "SST", "mr": "MR", "cr": "CR", "subj": "SUBJ", "mpqa": "MPQA", "trec": "TREC", "all": "MTL"}
-TASKS = [task for task in NAMES if task != "all"]
+tier, data = texts.sources()
+rows = capacity.figure_10(runs, p, data)
+results.record(p.exhibit, rows, runs, measured=report.measured_fig10(rows), tier=tier, device=p.device)
+page = results.shown(p)
+
+# %%
+page.figure(
+    report.figure_10,
+    "Validation accuracy against capacity. Dots are seeds, the line their mean, the star the capacity with the best mean. Hollow "
+    "marks: the paper's chosen capacity and its test accuracy (Table 1).",
+)
+
+# %%
+page.table(report.table_10, "Mean validation accuracy in percent by capacity, and the best capacity.")
 
 # %% [markdown]
-# :::{note} How we read the paper
-# - **Cross validation** is validation on the 10% development part of a random split, a fresh split for each seed. Test parts take
-#   part in nothing on this page.
+# ## What it shows
+# The best of several noisy accuracies is above the accuracy at the largest capacity whatever the networks learn. So the
+# capacity is chosen on validation, and what it gains over the largest one is read on test. Where the largest capacity itself is
+# best, the grid has no interior peak to show, and a wider one is needed.
+#
+# :::{dropdown} How we read the paper
+# - **Cross validation** is validation on the 10% development part of a random split, a fresh split for each seed.
 # - **Data, model, training** are those of [Table 1](tab1_capacity), where its readings stand; no sentence of any task's test or
 #   validation part is in a training part of another. MTL's accuracy is the mean over tasks.
 # - **Cuts.** Where the parameter `reuse` names a profile, the search recorded for Table 1 with that profile is drawn, and nothing
@@ -65,114 +77,14 @@ TASKS = [task for task in NAMES if task != "all"]
 # :::
 
 # %%
-sets, vectors = training.load_sets()
-real = all(s.is_real for s in sets.values()) and vectors.tier != "synthetic"
-tier = "paper's data" if real else "synthetic"
-print(f"Data of this run: {tier}" + ("." if real else ": the real sets are not at hand, so these sentences are generated."))
-fixed = {"epochs": p.epochs, "patience": p.patience, "batch": p.batch, "how": p.split, "device": p.device}
-fixed |= {"rows": p.sentences or None, "data": training.data_digest()}
-if p.reuse:
-    rows = results.load("transfer/tab1", p.reuse).rows
-    rows = rows[rows.stage.isin(["rate", "capacity"])].assign(encoder="lstm").reset_index(drop=True)
-else:
-    rows = fig10_fig11_capacity.search(
-        lambda settings, what: runs.map(training.train, settings, what=what),
-        TASKS,
-        ["lstm"],
-        p.capacities,
-        p.rates,
-        p.seeds,
-        fixed,
-    ).drop(columns=["data", "how", "device"])
-searched = rows[rows.stage == "capacity"]
-print(f"{searched.seed.nunique()} seeds, capacities {sorted(searched.capacity.unique().tolist())}.")
+page.this_run()
 
 # %% [markdown]
-# Dots are seeds, the line their mean, the star the capacity with the best mean.
-
-# %%
-
-
-def curve(axis, rows, color):
-    """Mean over seeds as a line, its best capacity as a star, each seed as a dot."""
-    every = fig10_fig11_capacity.accuracy(rows)
-    mean = every.groupby("capacity").valid.mean()
-    axis.plot(mean.index, mean, color=plots.COLORS[color])
-    axis.plot(every.capacity, every.valid, ".", color=plots.COLORS[color], alpha=0.6)
-    axis.plot(mean.idxmax(), mean.max(), "*", markersize=12, color=plots.COLORS[color])
-    plots.log_sizes(axis, sorted(every.capacity.unique()), "capacity")
-
-
-def draw(rows):
-    figure, axes = plt.subplots(2, 4, figsize=(plots.WIDTH, 4.2), sharex=True)
-    searched = rows[rows.stage == "capacity"]
-    for axis, (network, name) in zip(axes.flat, NAMES.items(), strict=False):
-        curve(axis, searched[searched.trained_on == network], "vermillion" if network == "all" else "blue")
-        axis.set_title("MTL, all six" if network == "all" else name)
-        axis.tick_params(axis="x", labelrotation=60, labelbottom=True)
-        axis.set_xlabel("")
-    axes.flat[-1].axis("off")
-    figure.supxlabel("capacity (LSTM output dimension)")
-    figure.supylabel("validation accuracy (%)")
-    plots.show(figure)
-
-
-draw(rows)
-
-
-# %%
-def table(rows):
-    searched = rows[rows.stage == "capacity"]
-    best = fig10_fig11_capacity.chosen(searched)["lstm"].rename("best capacity")
-    means = fig10_fig11_capacity.accuracy(searched).pivot_table(index="trained_on", columns="capacity", values="valid").round(1)
-    return means.join(best).loc[list(NAMES)].rename(index=NAMES).rename_axis("validation accuracy (%)")
-
-
-table(rows)
-
-# %% [markdown]
-# ## Does it hold?
-# Comparing one choice with a sum of six says little: where all seven capacities are drawn at random from the grid, the first
-# claim holds with the probability below (see [Table 1](tab1_capacity)).
-
-# %%
-print(f"{fig10_fig11_capacity.chance(sorted(searched.capacity.unique()), len(TASKS)):.5f}")
-
-# %% [markdown]
-# The best of several noisy accuracies is above the accuracy at the largest capacity whatever the networks learn. So for each
-# seed the capacity is chosen on the *other* seeds and compared with the largest on this one.
-
-
-# %%
-def claims(rows):
-    searched = rows[rows.stage == "capacity"]
-    name = "sum of the best STL capacities minus the best MTL capacity"
-    parts = [results.paired(name, fig10_fig11_capacity.spare(searched)["lstm"], unit="units", setting="six tasks")]
-    if searched.seed.nunique() > 1:
-        gain = fig10_fig11_capacity.below_largest(searched)["lstm"]
-        name = "validation accuracy, capacity chosen on other seeds minus the largest"
-        parts += [
-            results.paired(name, gain["all"], unit="points", setting="MTL"),
-            results.paired(name, gain[TASKS].mean(axis=1), unit="points", setting="STL, mean of six"),
-        ]
-    return parts
-
-
-data = {name: s.sha256 for name, s in sets.items()} | {"word vectors": vectors.sha256}
-verdict = results.record(p.exhibit, rows, p, parts=claims(rows), tier=tier, data=data, seconds=runs.seconds, device=p.device)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-# A larger run recorded earlier, drawn by the same functions.
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    print(f"Profile {recorded.profile}, {recorded.tier}; parameters: {recorded.parameters}")
-    draw(recorded.rows)
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-table(recorded.rows) if recorded else None
+# ## Exercise
+# Comparing one choice with a sum of six says little. With what probability does "the shared capacity is below the sum" hold if
+# all seven are drawn at random from the grid?
+#
+# :::{dropdown} Solution
+# Count: `capacity_choice.chance(capacities, tasks=6)` in `mtlrepro.papers.transfer`. It is near 1, since only the largest
+# capacities can reach the sum of six at all.
+# :::

@@ -24,39 +24,39 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 
 # %%
 from mtlrepro.parameters import params
 
 p = params("transfer/fig1", globals())
 
-# %% tags=["hide-input"]
+# %%
 import pandas as pd
 
-from mtlrepro import plots, results
-from mtlrepro.papers.transfer import diagrams
-from mtlrepro.models.shared_bottom import StackedSharedBottom
+from mtlrepro import results
 from mtlrepro.device import generator
+from mtlrepro.models.shared_bottom import StackedSharedBottom
+from mtlrepro.papers.transfer import diagrams
 
-plots.use()
-plots.show(diagrams.shared_module())
+results.record(p.exhibit, [], p, tier="no data")
+page = results.shown(p)
+
+# %%
+page.figure(diagrams.shared_module(), "One shared module for all tasks, and a task module each; read from bottom to top.")
 
 # %% [markdown]
-# :::{note} How we read the paper
-# - Read from bottom to top. Blue is shared by all tasks; orange belongs to one task; grey is data.
-# - The drawing is ours, made by code; it shows the same structure as the paper's Figure 1.
-# - $A_i \in \mathbb{R}^r$ has one output. A task with several outputs counts as several tasks on the same inputs.
-# :::
-#
 # The same in code: the model that the synthetic exhibits train, here with $d = 100$ inputs, $r = 1$ and $k = 3$ tasks. Its first
 # dimension counts independent runs (seeds, learning rates), all trained at once.
 
 # %%
 model = StackedSharedBottom(d=100, r=1, tasks=3, generators=[generator(seed) for seed in range(5)])
 shapes = {"B (runs, d, r)": model.bottom.weight, "A (runs, tasks, r)": model.heads}
-pd.DataFrame([{"parameter": name, "shape": tuple(tensor.shape)} for name, tensor in shapes.items()])
+page.table(pd.DataFrame([{"parameter": name, "shape": str(tuple(tensor.shape))} for name, tensor in shapes.items()]))
 
-# %%
-verdict = results.record(p.exhibit, [], p, parts=(), tier="no data", reason="a diagram: nothing to measure")
-print(verdict)
-verdict
+# %% [markdown]
+# :::{dropdown} How we read the paper
+# - Read from bottom to top. Blue is shared by all tasks; orange belongs to one task; grey is data.
+# - The drawing is ours, made by code; it shows the same structure as the paper's Figure 1.
+# - $A_i \in \mathbb{R}^r$ has one output. A task with several outputs counts as several tasks on the same inputs.
+# :::

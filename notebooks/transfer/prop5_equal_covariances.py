@@ -29,6 +29,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 instances: int = None  # random instances of each case; None: the profile's value
 descents: int = None  # of them, how many are also minimised from a random start
 draws: int = None  # random instances for each scale of the labels
@@ -38,34 +39,17 @@ proofs: int = None  # random instances on which the lines of the proof are evalu
 from mtlrepro.parameters import params
 
 p = params("transfer/prop5", globals(), positive=("instances", "descents", "draws", "proofs"))
-p
 
 # %%
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
+from mtlrepro import results
+from mtlrepro.papers.transfer.theory import prop5_equal_covariances, prop5_equal_covariances_report as report
 
-from mtlrepro import plots, results
-from mtlrepro.papers.transfer.theory import prop5_equal_covariances
-
-plots.use()
-COLORS = [plots.COLORS[name] for name in ("blue", "vermillion", "green", "purple")]
-TOLERANCE = 1e-9  # relative to the label energy; rounding leaves about 1e-15
 runs = results.Runs(p)
+rows = runs.map(prop5_equal_covariances.measure, prop5_equal_covariances.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{note} How we read the paper
-# - The statement uses the letter $D$ twice: $\Sigma = VDV^\top$ and $X_i = U_iDV^\top$. We take $D$ from $\Sigma$, so that
-#   $X_i = U_iD^{1/2}V^\top$; the other reading is tried beside it.
-# - "The optimum of $f$ in equation 3" must be that of equation 2: equation 3 has no weights. The objective is the one
-#   above.
-# - $C^*$ has as columns the first $r$ left singular vectors of
-#   $Z = [\sqrt{\alpha_1}U_1^\top y_1, \dots, \sqrt{\alpha_k}U_k^\top y_k]$;
-#   $\sum_i \alpha_i U_i^\top y_iy_i^\top U_i = ZZ^\top$.
-# - The "difference" of the corollary is the least multi-task loss minus the sum of the weighted single-task minima.
-# - $\Sigma$ need not be invertible if $D^{-1/2}$ and $V$ are cut to its range; the case is among those tried.
-# :::
-#
 # ## The optimum on random instances
 #
 # Each task gets its own number of samples and its own $U_i$; $\Sigma$ is common. $d$ is 2 to 7, $k$ 2 to 6 (plus $d$ where
@@ -73,39 +57,8 @@ runs = results.Runs(p)
 # head. It is compared with the closed-form optimum, with ten other $B$ from nearby to random, and on some instances with
 # the end of L-BFGS from a random start, which knows nothing of the proposition.
 
-
 # %%
-def optimum(case: str, count: int, seed: int, tolerance: float, descents: int) -> dict:
-    return prop5_equal_covariances.try_optimum(case, count, seed, tolerance, descents)
-
-
-chunk = min(100, p.instances)
-chunks = -(-p.instances // chunk)
-settings = [
-    {"case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE}
-    | {"descents": p.descents // chunks + (part < p.descents % chunks)}
-    for place, case in enumerate(prop5_equal_covariances.CASES)
-    for part in range(chunks)
-]
-tried = runs.map(optimum, settings, what="instances").assign(kind="optimum")
-
-
-def worst_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a case: instances, and the worst of each comparison relative to the label energy."""
-    groups = rows[rows["kind"] == "optimum"].groupby("case", sort=False)
-    return pd.DataFrame(
-        {
-            "instances": groups["n"].sum().astype(int),
-            "largest difference to the closed form": groups["closed_worst"].max(),
-            "least excess, other B": groups["below_worst"].min(),
-            "descents": groups["descent_n"].sum().astype(int),
-            "least excess, descent": groups["descent_worst"].min(),
-            "median excess, descent": groups["descent_gap"].median(),
-        }
-    )
-
-
-worst_table(tried)
+page.table(report.worst_table, "Random instances of each case: B* against the closed form, other B, and descents.")
 
 # %% [markdown]
 # The optimum holds to rounding, and descent arrives at it.
@@ -117,20 +70,8 @@ worst_table(tried)
 # to the $D$ of $\Sigma$; the proof's substitution $B = VD^{-1}C$ belongs to the $D$ of $X_i$. Mixing them changes the span
 # of $B^*$.
 
-
 # %%
-def reading_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a reading of D: in how many instances its B* is not optimal, and its largest excess loss."""
-    some = rows[rows["kind"] == "optimum"]
-    n = int(some["n"].sum())
-    lines = {
-        reading: (n, int(some[f"{reading}: broken"].sum()), some[f"{reading}: worst"].max())
-        for reading in prop5_equal_covariances.OPTIMA
-    }
-    return pd.DataFrame.from_dict(lines, orient="index", columns=["instances", "not optimal in", "largest excess, share of |y|²"])
-
-
-reading_table(tried)
+page.table(report.reading_table, "Readings of D: in how many instances B* is not optimal.")
 
 # %% [markdown]
 # (A wrong reading is right by accident where $r$ is the rank of $\Sigma$, so that any full $B$ will do.)
@@ -153,65 +94,15 @@ reading_table(tried)
 # dashes are the printed bound $c^4(k-r)$. The bottom panel draws bound over true cost on random instances while the units
 # change.
 
+# %%
+page.figure(
+    report.draw,
+    "Cost of sharing for orthogonal tasks at three label scales (top; dots: descents, dashes: printed bound), and "
+    "bound over true cost against the scale of the labels (bottom).",
+)
 
 # %%
-def example(scale: float, k: int, seed: int, starts: int) -> list[dict]:
-    return prop5_equal_covariances.try_example(k, scale, seed, starts)
-
-
-def corollary(scale: float, count: int, seed: int, tolerance: float) -> list[dict]:
-    return prop5_equal_covariances.try_corollary(scale, count, seed, tolerance)
-
-
-examples = runs.map(example, [{"scale": c, "k": 6, "seed": 4, "starts": 2} for c in (0.5, 1.0, 1.3)], what="examples")
-scales = [{"scale": float(c), "count": p.draws, "seed": 8, "tolerance": TOLERANCE} for c in (0.1, 0.3, 1.0, 3.0, 10.0)]
-bounds = runs.map(corollary, scales, what="scales").assign(kind="corollary")
-rows = pd.concat([tried, examples.assign(kind="example"), bounds], ignore_index=True)
-
-SHOWN = {
-    "both sides, D of X, λ (corrected)": r"$\sum\lambda_i$ (corrected)",
-    "printed: one side, D of Σ, λ²": r"$\sum\lambda_i^2$, as printed",
-    "one side, D of Σ, λ": r"$\sum\lambda_i$, $\lambda_i$ of the printed matrix",
-}
-
-
-def draw(rows: pd.DataFrame) -> plt.Figure:
-    """Top: the k - r example at three label scales. Bottom: bound over true cost against the scale of the labels."""
-    fig, (top, bottom) = plt.subplots(2, 1, figsize=(plots.WIDTH, 8))
-    for color, (scale, group) in zip(COLORS, rows[rows["kind"] == "example"].groupby("scale"), strict=False):
-        top.plot(group["r"], group["corrected"], color=color, label=f"c = {scale:g}")
-        top.plot(group["r"], group["printed"], color=color, linestyle="--")
-        top.plot(group["r"], group["descent"], "o", color=color)
-    top.set(xlabel="capacity r (k = 6 orthogonal tasks)", ylabel="loss above the single-task models", ylim=(-0.3, 15.5))
-    top.legend(title="labels $c\\,e_i$; dots: descent,\nline: $c^2(k-r)$, dashes: printed bound")
-    some = rows[rows["kind"] == "corollary"]
-    for color, (reading, label) in zip(COLORS, SHOWN.items(), strict=False):
-        group = some[some["reading"] == reading]
-        first = reading.endswith("(corrected)")
-        bottom.plot(group["scale"], group["median"], "o-", color=color, label=label, zorder=3 + first)
-        bottom.fill_between(group["scale"], group["least"], group["largest"], color=color, alpha=0.2, linewidth=0)
-    bottom.axhline(1, color="0.4", linewidth=0.9, linestyle=":")
-    bottom.set(
-        xscale="log", yscale="log", xlabel="scale of the labels", ylabel="bound / true cost (below 1: false)", ylim=(None, 1e7)
-    )
-    bottom.legend(title="median; shade: least to largest", loc="upper left")
-    return fig
-
-
-plots.show(draw(rows))
-
-
-# %%
-def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a reading: in how many instances the bound is below the cost at each scale, and the range of bound / cost at 1."""
-    some = rows[rows["kind"] == "corollary"]
-    table = some.pivot(index="reading", columns="scale", values="broken").astype(int).loc[list(prop5_equal_covariances.BOUNDS)]
-    table.columns = [f"false at {scale:g}" for scale in table.columns]
-    at_one = some[some["scale"] == 1].set_index("reading")[["n", "least", "median", "largest"]]
-    return table.join(at_one.astype({"n": int}).rename(columns={"n": "instances"}).add_suffix(" at 1"))
-
-
-bound_table(bounds)
+page.table(report.bound_table, "Readings of the corollary: in how many instances the bound lies below the cost.")
 
 # %% [markdown]
 # Dropping the square is not enough if $D^{-1}$ stands on one side only, as in the printed matrix: $D^{-1}V^\top(\dots)V$
@@ -219,27 +110,8 @@ bound_table(bounds)
 # needed is $D^{-1/2}V^\top(\dots)VD^{-1/2} = ZZ^\top$. Two small cases show the two slips apart: two orthogonal tasks with
 # labels $e_i/2$, and two inputs with $\Sigma = \mathrm{diag}(4, 1)$; $r = 1$ in both.
 
-
 # %%
-def costs(tasks: prop5_equal_covariances.Tasks) -> dict[str, float]:
-    white = prop5_equal_covariances.whiten(tasks)
-    names = {
-        "Σ λ_i², printed": "printed: one side, D of Σ, λ²",
-        "Σ λ_i, printed matrix": "one side, D of Σ, λ",
-        "Σ λ_i (corrected)": "both sides, D of X, λ (corrected)",
-    }
-    found = prop5_equal_covariances.best_loss(tasks, prop5_equal_covariances.optimum(tasks, 1)) - white.own.sum()
-    return {"true cost": found} | {
-        label: prop5_equal_covariances.corollary_bound(white, 1, reading) for label, reading in names.items()
-    }
-
-
-pd.DataFrame(
-    {
-        "X = identity, y_i = e_i / 2": costs(prop5_equal_covariances.basis_tasks(2, 0.5)),
-        "Σ = diag(4, 1)": costs(prop5_equal_covariances.one_sided_example()),
-    }
-).T
+page.table(report.cost_table, "Two small cases, r = 1.")
 
 # %% [markdown]
 # ## The printed proof, line by line
@@ -255,77 +127,24 @@ pd.DataFrame(
 # $\sum_i \langle C(C^\top C)^{-1}C^\top, D^{-1}V^\top(\sum_i \dots)VD^{-1}\rangle$. The inner sum already runs over the
 # tasks; the outer one multiplies by $k$, and is gone again in the next line.
 
-
 # %%
-def lines(count: int, seed: int) -> list[dict]:
-    return prop5_equal_covariances.try_lines(count, seed)
-
-
-def line_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line of the proof a row: in how many instances it fails, its largest relative error, the median left / right."""
-    table = rows[rows["kind"] == "line"][
-        ["line", "relation", "n", "broken", "worst_error", "left_over_right", "correction"]
-    ].copy()
-    table.insert(2, "holds", np.where(table["worst_error"] < 1e-6, "yes", "no"))
-    names = {"n": "instances", "worst_error": "largest relative error", "left_over_right": "left / right, median"}
-    table = table.astype({"n": int, "broken": int}).rename(columns=names | {"broken": "fails in"})
-    return table.set_index("line").fillna("")
-
-
-steps = runs.map(lines, [{"count": p.proofs, "seed": 6}], what="lines of the proof").assign(kind="line")
-rows = pd.concat([rows, steps], ignore_index=True)
-line_table(steps)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The verdict judges the proposition with $D$ taken from $\Sigma$, the corollary as printed, and the example.
+# :::{dropdown} How we read the paper
+# - The statement uses the letter $D$ twice: $\Sigma = VDV^\top$ and $X_i = U_iDV^\top$. We take $D$ from $\Sigma$, so that
+#   $X_i = U_iD^{1/2}V^\top$; the other reading is tried beside it.
+# - "The optimum of $f$ in equation 3" must be that of equation 2: equation 3 has no weights. The objective is the one
+#   above.
+# - $C^*$ has as columns the first $r$ left singular vectors of
+#   $Z = [\sqrt{\alpha_1}U_1^\top y_1, \dots, \sqrt{\alpha_k}U_k^\top y_k]$;
+#   $\sum_i \alpha_i U_i^\top y_iy_i^\top U_i = ZZ^\top$.
+# - The "difference" of the corollary is the least multi-task loss minus the sum of the weighted single-task minima.
+# - $\Sigma$ need not be invertible if $D^{-1/2}$ and $V$ are cut to its range; the case is among those tried.
+# :::
 
 # %%
-optimal = "B* is optimal"
-parts = [
-    results.check(
-        name, worst=tried[f"{column}_worst"].agg(worst), n=int(tried[count].sum()), tolerance=TOLERANCE,
-        violations=int(tried[f"{column}_violations"].sum()), setting="equal covariances, D of Σ",
-    )
-    for name, column, worst, count in (
-        (f"{optimal}: its loss is the closed-form minimum", "closed", "max", "n"),
-        (f"{optimal}: no other B lies below it", "below", "min", "below_n"),
-        (f"{optimal}: no descent ends below it", "descent", "min", "descent_n"),
-    )
-]  # fmt: skip
-printed = bounds[bounds["reading"] == "printed: one side, D of Σ, λ²"]
-parts.append(
-    results.check(
-        "cost of sharing ≤ Σ λ_i² (corollary as printed)", worst=printed["least"].min(), n=int(printed["n"].sum()),
-        violations=int(printed["broken"].sum()), tolerance=TOLERANCE, setting="bound / cost, labels of all scales",
-    )
-)  # fmt: skip
-unit = examples[examples["scale"] == 1]
-error = (unit[["loss", "descent"]].sub(unit["k"] - unit["r"], axis=0)).abs().max(axis=1)
-parts.append(
-    results.check(
-        "k orthogonal tasks lose k − r", worst=error.max(), n=len(unit), violations=int((error > 1e-6).sum()), tolerance=1e-6
-    )
-)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-worst_table(recorded.rows) if recorded else None
-
-# %%
-bound_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

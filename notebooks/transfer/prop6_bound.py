@@ -31,6 +31,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 instances: int = None  # random instances of each case; None: the profile's value
 starts: int = None  # random starts of a descent where the optimum is not known
 proofs: int = None  # random instances on which the lines of the proof are evaluated
@@ -39,33 +40,17 @@ proofs: int = None  # random instances on which the lines of the proof are evalu
 from mtlrepro.parameters import params
 
 p = params("transfer/prop6", globals(), positive=("instances", "starts", "proofs"))
-p
 
 # %%
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
+from mtlrepro import results
+from mtlrepro.papers.transfer.theory import prop6_bound, prop6_bound_report as report
 
-from mtlrepro import plots, results
-from mtlrepro.papers.transfer.theory import prop6_bound
-
-plots.use()
-BLUE, ORANGE, GREEN = (plots.COLORS[name] for name in ("blue", "vermillion", "green"))
-TOLERANCE = 1e-9  # relative to the label energy; rounding leaves about 1e-15
 runs = results.Runs(p)
+rows = runs.map(prop6_bound.measure, prop6_bound.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{note} How we read the paper
-# - $h(B) = \sum_i \min_A \|X_iBA - y_i\|^2$, a loss, as in the proof of Proposition 4. (Equation 4 calls the explained part
-#   $h$, a gain to maximise; that reading is tried, too.)
-# - The definition $\lambda_j = \sum_{j=1}^k \langle X_jW_j/\|X_jW_j\|, y_j\rangle^2$ uses $j$ for two things. We sum over
-#   the tasks: $\lambda_j = \sum_{i=1}^k \langle X_iW_j/\|X_iW_j\|, y_i\rangle^2$, with the $X_i$ as they are at step $j$.
-# - In the same way step 2 deflates every task by its own $X_iW_j$, and the procedure runs for $d$ steps, because the bound
-#   needs $\lambda_{r+1}, \dots, \lambda_d$ (printed: $1 \le i \le k$). The matrix $W$ of single-task models plays no part
-#   in it.
-# - Every $X_i$ has full column rank; $W_j$ is sought where the deflated $X_i$ do not vanish.
-# :::
-#
 # ## What the procedure computes
 #
 # Let $P_i$ project onto the columns of $X_i[W_1 \dots W_r]$. Deflation makes $X_iW_j$ at step $j$ orthogonal to those
@@ -90,13 +75,7 @@ runs = results.Runs(p)
 # $X_i$ the identity, $y_i = e_i$, with two tasks and $r = 1$. The loss is $k - r = 1$; the printed bound is negative.
 
 # %%
-tasks, rng = prop6_bound.smallest(), np.random.default_rng(0)
-steps = prop6_bound.orthogonalise(tasks, rng)
-loss, _ = prop6_bound.least_loss(tasks, 1, rng, 1, steps.w[:, :1])
-opt, tail = tasks.energy - prop6_bound.explained_alone(tasks).sum(), steps.lambdas[1:].sum()
-pd.Series(
-    {"OPT": opt, "λ_1": steps.lambdas[0], "λ_2": steps.lambdas[1], "h(B*)": loss, "printed": opt - tail, "corrected": opt + tail}
-).to_frame("X_i = identity, y_i = e_i")
+page.table(report.smallest_table, "The smallest counterexample: X_i the identity, y_i = e_i, r = 1.")
 
 # %% [markdown]
 # ## Loss and bounds against capacity
@@ -107,67 +86,19 @@ pd.Series(
 # own, and one task across the plane that is worth a little more. With $r = 2$ the plane serves five tasks, but the
 # procedure takes the lure first and has one direction left for them.
 
-
 # %%
-def curve(name: str, seed: int, starts: int) -> list[dict]:
-    return prop6_bound.curve(name, seed, starts)
-
-
-NAMES = {
-    "equal covariances": "equal covariances, d = k = 6",
-    "different covariances": "different covariances, d = k = 6",
-    "trap": "a trap for greed, d = 3, k = 6",
-}
-curves = runs.map(curve, [{"name": name, "seed": 3, "starts": p.starts} for name in NAMES], what="curves").assign(kind="curve")
-
-
-def draw(rows: pd.DataFrame) -> plt.Figure:
-    """Loss of the best shared module, the floor OPT and the three bounds against r; one panel an instance."""
-    fig, axes = plt.subplots(3, 1, figsize=(plots.WIDTH, 10))
-    for ax, name in zip(axes, NAMES, strict=True):
-        group = rows[(rows["kind"] == "curve") & (rows["instance"] == name)]
-        r = group["r"]
-        ax.axhspan(-2, group["opt"].iloc[0], color="0.9", zorder=0, label="below OPT: out of reach")
-        ax.plot(
-            r,
-            group["corrected"],
-            "s-",
-            color=BLUE,
-            markersize=9,
-            markerfacecolor="none",
-            label=r"OPT + $\sum\lambda_j$ (corrected)",
-        )
-        ax.plot(r, group["largest"], "^:", color=GREEN, label=r"OPT + $k-r$ smallest $|X_i\theta_i|^2$")
-        ax.plot(r, group["loss"], "o", color="black", label="loss of $B^*$", zorder=4)
-        ax.plot(r, group["printed"], "v--", color=ORANGE, label=r"OPT $-\ \sum\lambda_j$ (printed)")
-        low, top = group["printed"].min(), group[["corrected", "largest"]].to_numpy().max()
-        ax.set(title=NAMES[name], ylabel="share of the labels", ylim=(low - 0.15 * top, 1.12 * top), xticks=list(r))
-    axes[-1].set_xlabel("capacity r")
-    axes[0].legend(loc="upper right", fontsize=10)
-    return fig
-
-
-plots.show(draw(curves))
+page.figure(
+    report.draw,
+    "Loss of the best shared module and its bounds against capacity, as shares of the labels; grey is below what any "
+    "model can reach.",
+)
 
 # %% [markdown]
 # For $r = 2$ in the trap, with more and more tasks in the plane, both bounds grow with the number of tasks while $h(B^*)$
 # stays at or below the plane's loss: no constant factor turns them into an estimate.
 
-
 # %%
-def trap(k: int, seed: int) -> dict:
-    return prop6_bound.try_trap(k, seed)
-
-
-def trap_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a number of tasks: the plane's loss and the two bounds at r = 2."""
-    some = rows.loc[rows["kind"] == "trap", ["k", "plane", "corrected", "largest"]].astype({"k": int})
-    names = {"plane": "loss of the plane", "corrected": "OPT + Σ_{j>2} λ_j", "largest": "OPT + k − 2 smallest |X_iθ_i|²"}
-    return some.rename(columns={"k": "tasks"} | names).set_index("tasks")
-
-
-traps = runs.map(trap, [{"k": k, "seed": 5} for k in (3, 5, 10, 20)], what="traps").assign(kind="trap")
-trap_table(traps)
+page.table(report.trap_table, "The trap at r = 2: both bounds grow with the number of tasks.")
 
 # %% [markdown]
 # ## On random instances
@@ -177,36 +108,8 @@ trap_table(traps)
 # false one on OPT, which is below: so every violation counted is one of $h(B^*)$ itself. The printed bound should fail
 # exactly where the sum of the $\lambda_j$ beyond $r$ is not 0.
 
-
 # %%
-def bound(case: str, count: int, seed: int, tolerance: float, starts: int) -> dict:
-    return prop6_bound.try_bound(case, count, seed, tolerance, starts)
-
-
-chunk = min(50, p.instances)
-settings = [
-    {"case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE, "starts": p.starts}
-    for place, case in enumerate(prop6_bound.CASES)
-    for part in range(-(-p.instances // chunk))
-]
-tried = runs.map(bound, settings, what="instances").assign(kind="bound")
-
-
-def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a case: instances, those with a tail, and how often the printed and the corrected bounds fail."""
-    groups = rows[rows["kind"] == "bound"].groupby("case", sort=False)
-    counts = {"n": "instances", "n_tail": "with Σ_{j>r} λ_j > 0", "printed_broken": "printed fails"}
-    counts |= {"corrected_broken": "corrected fails", "largest_broken": "second bound fails", "n_exact": "h(B*) exact"}
-    table = groups[list(counts)].sum().astype(int).rename(columns=counts)
-    worst = {
-        "corrected_worst": "largest h(B*) − corrected",
-        "tight_worst": "largest |…| where equal",
-        "any_worst": "random W: error",
-    }
-    return table.join(groups[list(worst)].max().rename(columns=worst))
-
-
-bound_table(tried)
+page.table(report.bound_table, "Random instances of each case: how often each bound fails.")
 
 # %% [markdown]
 # "Where equal": $r = 1$ or equal covariances, with an exact $h(B^*)$. "Random W": the identities behind the proof with
@@ -218,19 +121,8 @@ bound_table(tried)
 # gains. As such it has the wrong direction: $B^*$ explains *at least* what $r$ greedy directions do. And if the procedure
 # stopped after $k$ steps, as printed, the sum would miss what $\lambda_{k+1}, \dots, \lambda_d$ explain.
 
-
 # %%
-def reading_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a reading: in how many instances it fails for certain, and by how much at most."""
-    some = rows[rows["kind"] == "bound"]
-    n = int(some["n"].sum())
-    lines = {
-        text: (n, int(some[f"{name}_broken"].sum()), some[f"{name}_worst"].max()) for name, text in prop6_bound.CLAIMS.items()
-    }
-    return pd.DataFrame.from_dict(lines, orient="index", columns=["instances", "fails in", "largest excess, share of |y|²"])
-
-
-reading_table(tried)
+page.table(report.reading_table, "Other readings of the bound.")
 
 # %% [markdown]
 # (errata-prop6-index)=
@@ -241,62 +133,23 @@ reading_table(tried)
 # $\mathrm{OPT} - \sum_{j>r}\lambda_j$. None of its steps holds as printed ($h(B^*)$ by descent where it is not known); with
 # $r$ directions, $d$ steps, the explained part for OPT and a plus they all do.
 
-
 # %%
-def lines(count: int, seed: int) -> list[dict]:
-    return prop6_bound.try_lines(count, seed)
-
-
-def line_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line of the proof a row: in how many instances it fails, its largest relative error, the median left / right."""
-    columns = ["line", "relation", "n", "broken", "worst_error", "left_over_right", "correction"]
-    table = rows.loc[rows["kind"] == "line", columns].copy()
-    table.insert(2, "holds", np.where(table["worst_error"] < 1e-9, "yes", "no"))
-    names = {"n": "instances", "worst_error": "largest relative error", "left_over_right": "left / right, median"}
-    table = table.astype({"n": int, "broken": int}).rename(columns=names | {"broken": "fails in"})
-    return table.set_index("line").fillna("")
-
-
-proof = runs.map(lines, [{"count": p.proofs, "seed": 6}], what="lines of the proof").assign(kind="line")
-rows = pd.concat([curves, traps, tried, proof], ignore_index=True)
-line_table(proof)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The verdict judges the printed bound. The corrected one is in the tables above and in the errata.
+# :::{dropdown} How we read the paper
+# - $h(B) = \sum_i \min_A \|X_iBA - y_i\|^2$, a loss, as in the proof of Proposition 4. (Equation 4 calls the explained part
+#   $h$, a gain to maximise; that reading is tried, too.)
+# - The definition $\lambda_j = \sum_{j=1}^k \langle X_jW_j/\|X_jW_j\|, y_j\rangle^2$ uses $j$ for two things. We sum over
+#   the tasks: $\lambda_j = \sum_{i=1}^k \langle X_iW_j/\|X_iW_j\|, y_i\rangle^2$, with the $X_i$ as they are at step $j$.
+# - In the same way step 2 deflates every task by its own $X_iW_j$, and the procedure runs for $d$ steps, because the bound
+#   needs $\lambda_{r+1}, \dots, \lambda_d$ (printed: $1 \le i \le k$). The matrix $W$ of single-task models plays no part
+#   in it.
+# - Every $X_i$ has full column rank; $W_j$ is sought where the deflated $X_i$ do not vanish.
+# :::
 
 # %%
-worst = tried["printed_worst"].max()
-parts = [
-    results.check(
-        "h(B*) ≤ OPT − Σ_{j>r} λ_j",
-        worst=worst,
-        n=int(tried["n"].sum()),
-        violations=int(tried["printed_broken"].sum()),
-        tolerance=TOLERANCE,
-        setting="all cases, r from 1 to d",
-        unit="of |y|²",
-    )
-]
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-bound_table(recorded.rows) if recorded else None
-
-# %%
-reading_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

@@ -36,6 +36,7 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 draws: int = None  # random instances for each point of the curves; None: the profile's value
 proofs: int = None  # random instances on which the lines of the proof are evaluated
 noisy: int = None  # random instances for each constant in the counterexample
@@ -45,97 +46,28 @@ constants: list[float] = None  # constants C of the counterexample; its number o
 from mtlrepro.parameters import params
 
 p = params("transfer/thm2", globals(), positive=("draws", "proofs", "noisy", "constants"))
-p
 
 # %%
-import matplotlib.pyplot as plt
-import pandas as pd
+from mtlrepro import results
+from mtlrepro.papers.transfer.theory import thm2_bound, thm2_bound_report as report
 
-from mtlrepro import plots, results
-from mtlrepro.papers.transfer.theory import thm2_bound
-
-plots.use()
 runs = results.Runs(p)
-DELTA = 0.1
+rows = runs.map(thm2_bound.measure, thm2_bound.settings(p))
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
+page = results.shown(p)
 
 # %% [markdown]
-# :::{note} How we read the paper
-# - "On the order of": constant 1 for each of the three terms of the formal statement, unless a constant is named. Where the
-#   bound fails for every constant, that is shown with several.
-# - $B^*, A_2^*$ are the exact optimum of the two-task problem with $r = 1$. $\theta_1^\top\Sigma_1\theta_1 = 1$. Source rows
-#   have length
-#   $\sqrt L = \sqrt{\operatorname{tr}\Sigma_1}$ as on the page of Lemma 8. $\delta = 0.1$ and $d = 10$.
-# - The single-task error is that of least squares on the target alone,
-#   $\|(X_2^\top X_2)^{-1}X_2^\top\varepsilon_2\|/\|\theta_2\|$.
-# :::
-#
 # ## The bound, with too few and with enough source samples
 
+# %%
+page.table(report.bound_table, "The bound where the condition on m_1 holds (factor 1) and far below it; medians over draws.")
 
 # %%
-def tried(name: str, setting: dict, count: int, seed: int, factor: float, condition: str) -> list[dict]:
-    return thm2_bound.try_bounds(setting, count, seed, factor, condition)
-
-
-base = thm2_bound.Setting(d=10, delta=DELTA, c=0.1)
-SETTINGS = {
-    "well conditioned": thm2_bound.settings_with(base),
-    "noisy source": thm2_bound.settings_with(base, sigma1=5.0),
-    "ill-conditioned source": thm2_bound.settings_with(base, kappa1=10.0),
-    "ill-conditioned noisy target": thm2_bound.settings_with(base, c=0.05, share=0.2, kappa2=30.0, noise=1.0),
-    "target without noise": thm2_bound.settings_with(base, c=0.05, noise=0.0),
-}
-factors = [4.0**power for power in range(-8, 3, 2)]
-settings = [
-    {"name": name, "setting": setting, "count": p.draws, "seed": 100 * place, "factor": factor, "condition": "printed"}
-    for place, (name, setting) in enumerate(SETTINGS.items())
-    for factor in factors
-]
-curves = runs.map(tried, settings, what="instances").assign(kind="curve")
-
-
-def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each setting where the condition holds (factor 1) and far below it: failures, and medians of errors and bounds."""
-    found = rows[(rows["kind"] == "curve") & rows["factor"].isin([1.0, rows["factor"].min()])]
-    groups = found.groupby(["name", "factor"], sort=False)
-    table = groups[["m1", "error", "single", "theorem", "sharper"]].median()
-    table.insert(1, "draws", groups.size())
-    table.insert(2, "bound fails in", groups["theorem_failed"].sum().astype(int))
-    names = {"m1": "m1, median", "single": "single-task error", "theorem": "bound", "sharper": "our sharper bound"}
-    return table.rename(columns=names)
-
-
-bound_table(curves)
-
-
-# %%
-def draw(rows: pd.DataFrame) -> plt.Figure:
-    """Left: bound over truth for each setting. Right: errors and bounds with the noisy source."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(plots.WIDTH * 1.5, 4.2))
-    curve = rows[rows["kind"] == "curve"].assign(loose=lambda table: table["theorem"] / table["error"])
-    shapes = list(zip(plots.COLORS.values(), plots.MARKERS, strict=False))
-    for (color, marker), (name, group) in zip(shapes, curve.groupby("name", sort=False), strict=False):
-        groups = group.groupby("factor")["loose"]
-        low, high = groups.quantile(0.1), groups.quantile(0.9)
-        plots.band(left, low.index, groups.median(), low, high, label=name, color=color, marker=marker)
-    left.axhline(1, color=plots.COLORS["black"], linestyle="--", linewidth=1)
-    left.set(xscale="log", yscale="log", xlabel="$m_1$ over the printed condition", ylabel="tightness: bound / true error")
-    left.legend(loc="upper left", fontsize=9)
-    chosen = curve[curve["name"] == "noisy source"]
-    lines = {"error": "multi-task error", "single": "single-task error", "theorem": "Theorem 2", "sharper": "our sharper bound"}
-    for (color, marker), (column, label) in zip(shapes, lines.items(), strict=False):
-        groups = chosen.groupby("factor")[column]
-        low, high = groups.quantile(0.1), groups.quantile(0.9)
-        plots.band(right, low.index, groups.median(), low, high, label=label, color=color, marker=marker)
-    right.set(
-        xscale="log", yscale="log", xlabel="$m_1$ over the printed condition", ylabel="relative error of the target's model"
-    )
-    right.set_title("noisy source")
-    right.legend(fontsize=9)
-    return fig
-
-
-plots.show(draw(curves))
+page.figure(
+    report.draw,
+    "Bound over true error (left) and errors with a noisy source (right) against the source samples over the printed "
+    "condition; medians with 10% to 90% of draws.",
+)
 
 # %% [markdown]
 # Medians with 10% to 90% of the instances. The bound holds long before the condition does, and it is loose: it allows for the
@@ -160,21 +92,10 @@ plots.show(draw(curves))
 # smallest case
 # is two inputs, $X_2 = I$, $\varepsilon_2 = 0$.
 
-
 # %%
-def transfer_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """At the condition on m_1: how often each bound, and the multi-task error itself, lies below the single-task error."""
-    found = rows[(rows["kind"] == "curve") & (rows["factor"] == 1.0)]
-    groups = found.assign(
-        theorem_below=found["theorem"] < found["single"],
-        sharper_below=found["sharper"] < found["single"],
-        error_below=found["error"] < found["single"],
-    ).groupby("name", sort=False)
-    names = {"theorem_below": "Theorem 2 below", "sharper_below": "our bound below", "error_below": "multi-task error below"}
-    return groups[list(names)].mean().rename(columns=names)
-
-
-transfer_table(curves)
+page.table(
+    report.transfer_table, "Share of draws in which each bound, and the multi-task error, lies below the single-task error."
+)
 
 # %% [markdown]
 # **A sharper bound.** The first term of the proof's triangle inequality is $|\langle u, \varepsilon_2\rangle| / \|X_2B^*\|$
@@ -201,51 +122,11 @@ transfer_table(curves)
 # the number in the last column,
 # and with it the theorem holds.
 
+# %%
+page.table(report.counter_table, "The counterexample: identical tasks, a noisy source and many inputs.")
 
 # %%
-def noise(constant: float, c: float, delta: float, ratio: float, count: int, seed: int) -> list[dict]:
-    return thm2_bound.noisy_source(constant, c, delta, ratio, count, seed)
-
-
-counter = runs.map(
-    noise,
-    [{"constant": constant, "c": 0.1, "delta": DELTA, "ratio": 4.0, "count": p.noisy, "seed": 17} for constant in p.constants],
-    what="counterexample",
-).assign(kind="counterexample")
-
-
-def counter_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One constant a row: the size of the instance, the bound, the error found, and how often the bound fails."""
-    groups = rows[rows["kind"] == "counterexample"].groupby("constant")
-    table = groups[["d", "m1", "sigma1", "theorem"]].first().astype({"d": int, "m1": int})
-    table["error, median"], table["least"] = groups["error"].median(), groups["error"].min()
-    table["draws"], table["bound fails in"] = groups.size(), groups["theorem_failed"].sum().astype(int)
-    table["m1 of the corrected condition"] = groups["corrected_m1"].first()
-    return table.rename(columns={"sigma1": "σ₁", "theorem": "bound"})
-
-
-counter_table(counter)
-
-# %%
-noisy_many = {"many inputs, noisy source": thm2_bound.settings_with(base, d=60, sigma1=10.0, rows=80)}
-enough = [
-    {"name": name, "setting": setting, "count": p.draws, "seed": 900 + place, "factor": 1.0, "condition": "corrected"}
-    for place, (name, setting) in enumerate((SETTINGS | noisy_many).items())
-]
-corrected = runs.map(tried, enough, what="corrected condition").assign(kind="corrected")
-
-
-def corrected_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One setting a row at the corrected condition: failures of either bound, and the largest error over each."""
-    groups = rows[rows["kind"] == "corrected"].groupby("name", sort=False)
-    table = pd.DataFrame({"m1, median": groups["m1"].median(), "draws": groups.size()})
-    table["bound fails in"] = groups["theorem_failed"].sum().astype(int)
-    table["largest error / bound"] = groups.apply(lambda group: (group["error"] / group["theorem"]).max())
-    table["largest error / our bound"] = groups.apply(lambda group: (group["error"] / group["sharper"]).max())
-    return table
-
-
-corrected_table(corrected)
+page.table(report.corrected_table, "At the corrected condition.")
 
 # %% [markdown]
 # ## The printed proof from Lemma 8 on, line by line
@@ -254,68 +135,22 @@ corrected_table(corrected)
 # $A_2^*$). The
 # constants have little slack: $4\sqrt2 c \le 6c$ and $2\sqrt2c \le 3c$.
 
-
 # %%
-def lines(which: str, setting: dict, count: int, seed: int, condition: str) -> list[dict]:
-    return thm2_bound.try_lines(which, setting, count, seed, condition)
-
-
-examined = thm2_bound.settings_with(base, d=20, kappa1=4.0, kappa2=2.0, rows=40)
-steps = runs.map(
-    lines, [{"which": "theorem", "setting": examined, "count": p.proofs, "seed": 11, "condition": "printed"}], what="proofs"
-).assign(kind="line")  # fmt: skip
-
-
-def line_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One displayed line a row: in how many instances it fails, and left over right."""
-    table = rows[rows["kind"] == "line"][["line", "relation", "n", "broken", "left_over_right"]]
-    names = {"n": "instances", "broken": "fails in", "left_over_right": "left / right, median"}
-    return table.astype({"n": int, "broken": int}).rename(columns=names).set_index("line")
-
-
-line_table(steps)
+page.table(report.proof_table, "Every displayed line of the printed proof on random instances: in how many it fails.")
 
 # %% [markdown]
-# ## Verdict
-#
-# The bound at the printed condition (effect: $\delta$ minus the share of failures), in ten inputs and in the noisy case of
-# many
-# inputs; and the remark on positive transfer (effect: single-task error minus multi-task error, at the condition).
+# :::{dropdown} How we read the paper
+# - "On the order of": constant 1 for each of the three terms of the formal statement, unless a constant is named. Where the
+#   bound fails for every constant, that is shown with several.
+# - $B^*, A_2^*$ are the exact optimum of the two-task problem with $r = 1$. $\theta_1^\top\Sigma_1\theta_1 = 1$. Source rows
+#   have length
+#   $\sqrt L = \sqrt{\operatorname{tr}\Sigma_1}$ as on the page of Lemma 8. $\delta = 0.1$ and $d = 10$.
+# - The single-task error is that of least squares on the target alone,
+#   $\|(X_2^\top X_2)^{-1}X_2^\top\varepsilon_2\|/\|\theta_2\|$.
+# :::
 
 # %%
-at_condition = [*curves[curves["factor"] == 1.0].groupby("name", sort=False)]
-parts = [
-    results.paired(
-        "the bound fails in less than δ of instances", DELTA - group["theorem_failed"].astype(float).to_numpy(), setting=name,
-        unit="δ - share of failures",
-    )
-    for name, group in [
-        *at_condition,
-        *((f"many inputs, noisy source, constant {constant:g}", group) for constant, group in counter.groupby("constant")),
-    ]
-] + [
-    results.paired("transfer is positive", (group["single"] - group["error"]).to_numpy(), setting=name, unit="error saved")
-    for name, group in at_condition
-]  # fmt: skip
-rows = pd.concat([curves, counter, corrected, steps], ignore_index=True)
-verdict = results.record(p.exhibit, rows, p, parts=parts, tier="paper's data", seconds=runs.seconds)
-print(verdict)
-verdict
-
-# %% [markdown]
-# ## Recorded runs
-
-# %%
-recorded = results.other_run(p)
-if recorded:
-    plots.show(draw(recorded.rows))
-recorded.verdict if recorded else "No other run is recorded yet."
-
-# %%
-counter_table(recorded.rows) if recorded else None
-
-# %%
-transfer_table(recorded.rows) if recorded else None
+page.this_run()
 
 # %% [markdown]
 # ## Exercise

@@ -19,12 +19,12 @@ from torch.func import functional_call
 
 from mtlrepro.device import generator, seeded
 from mtlrepro.methods.hydalearn import HydaLearn
-from mtlrepro.methods.static import Static
 from mtlrepro.models.shared_bottom import SharedBottom
 from mtlrepro.models.stacked_mlp import StackedMLP
 from mtlrepro.training import Batch, RunwiseSGD
 from mtlrepro.training.loop import train_step
 from mtlrepro.training.metrics import mean_absolute_error, mean_squared_error
+from mtlrepro.training.weighting import Equal
 
 INPUTS, SHARED, HEAD, OUTPUTS = 75, [64] * 4, [32], 25
 SIZE, POINTS, RATE, BETA, SEEDS, REFRESH = 16, 2_000, 0.01, 6.0, 32, 8
@@ -158,7 +158,7 @@ def test_cost_of_a_step_beside_a_static_one(benchmark):
     batch, metric = Batch(*samples(SIZE)), metric_on()
     part = metric_on(points=POINTS // 4)
     single = {
-        "static": Contender(Static()),
+        "static": Contender(Equal()),
         "HydaLearn": Contender(hydalearn(metric)),
         "first order": Contender(hydalearn(metric, first_order=True)),
         "first order, 500 points": Contender(hydalearn(part, first_order=True)),
@@ -173,8 +173,8 @@ def test_cost_of_a_step_beside_a_static_one(benchmark):
     ratios = {name: ratio(taken, seconds["static"]) for name, taken in seconds.items()}
 
     many, far = Batch(*samples(SIZE, SEEDS)), metric_on(SEEDS)
-    together = {"static": Contender(Static(), SEEDS), "HydaLearn": Contender(hydalearn(far), SEEDS)}
-    alone = Contender(Static())
+    together = {"static": Contender(Equal(), SEEDS), "HydaLearn": Contender(hydalearn(far), SEEDS)}
+    alone = Contender(Equal())
     batched = turns({n: (lambda c=c: c.step(many)) for n, c in together.items()} | {"alone": lambda: alone.step(batch)}, 30)
     a_seed = ratio(batched["HydaLearn"] / SEEDS, batched["alone"])
 
@@ -197,7 +197,7 @@ def test_ways_to_evaluate_the_trials(benchmark):
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     for runs in (1, SEEDS):
-        (x, (y, _)), model = samples(POINTS, runs), Contender(Static(), runs).model
+        (x, (y, _)), model = samples(POINTS, runs), Contender(Equal(), runs).model
         now = {name: p.detach() for name, p in model.named_parameters()}
         trials = {name: torch.stack([p, p * 1.01, p * 0.99]) for name, p in now.items()}
         wide = StackedMLP(INPUTS, SHARED, HEAD, [OUTPUTS, OUTPUTS], [generator(s) for s in range(3 * runs)])

@@ -1,4 +1,4 @@
-"""An executed notebook as the workflow leaves it, and the built site."""
+"""An executed notebook as the workflow leaves it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,11 @@ from typing import Any
 
 import nbformat
 import pytest
+from registered import EXHIBIT
 
-from mtlrepro import exhibits, paths
 from mtlrepro.book import pages
 from mtlrepro.results.page import METADATA
 
-# Any notebook that serves one exhibit will do.
-EXHIBIT = next(
-    exhibit
-    for exhibit in exhibits.everything()
-    if sum(other.notebook == exhibit.notebook for other in exhibits.everything()) == 1 and not exhibit.planned
-)
 PARAMETERS = 'profile: str = "quick"  # quick, full or paper\nseeds: int = None  # how many seeds; None: the profile\'s value'
 
 
@@ -73,14 +67,3 @@ def executed(tmp_path: Path) -> Callable[..., nbformat.NotebookNode]:
         return pages.find(tmp_path)[0]
 
     return write
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built book; where there is none, its prose pages built here (a few seconds)."""
-    built = paths.book() / "_build" / "html"
-    if (built / "index.html").exists():
-        return built
-    output = tmp_path_factory.mktemp("book")
-    pages.write_contents([], output)
-    return pages.render(output / "_toc.yml", output).parent

@@ -11,8 +11,6 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from mtlrepro import paths
-
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -35,16 +33,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site() -> Path:
-    built = paths.book() / "_build" / "html"
-    if not (built / "index.html").exists():
-        pytest.skip("no built book: run `make book` first")
-    return built
-
-
-@pytest.fixture(scope="session")
 def names(site: Path) -> list[str]:
-    """Every page of the book, such as ``papers/transfer``."""
+    """Every page of the book, such as ``scoreboard``."""
     skipped = {"genindex", "search", "index"}
     found = (page.relative_to(site).with_suffix("").as_posix() for page in site.rglob("*.html") if "_static" not in page.parts)
     return sorted(name for name in found if name not in skipped)
@@ -65,7 +55,7 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def visit(chromium: Browser, site: Path) -> Iterator[Callable[..., Visit]]:
-    """Open a page: ``visit("papers/transfer", width=390, scheme="dark")``."""
+    """Open a page: ``visit("scoreboard", width=390, scheme="dark")``."""
     contexts: dict[tuple[int, str], BrowserContext] = {}
 
     def go(name: str, width: int = 1280, scheme: Literal["light", "dark"] = "light", query: str = "") -> Visit:

@@ -448,8 +448,11 @@ def test_every_module_of_ours_has_a_closure():
 
 
 def test_what_does_not_count_computes_nothing():
-    """Law: the neutral modules below the results import none that counts, so nothing is lost by not following them."""
-    graph, followed = ImportGraph(paths.PACKAGE), ImportGraph(paths.PACKAGE, neutral=())
+    """Law: the neutral modules below the results import none that counts, so nothing is lost by not following them.
+
+    data.opening imports the loader that a manifest names: what a loader returns has a digest of its own.
+    """
+    graph, followed = ImportGraph(paths.PACKAGE), ImportGraph(paths.PACKAGE, neutral=("data.opening",))
     empty = ImportGraph(paths.PACKAGE).facts("mtlrepro.models").digest  # a docstring alone
     ground = [name for name in modules_of_ours() if graph.is_neutral(name) and name.split(".")[1:2] not in ABOVE]
     for name in ground:

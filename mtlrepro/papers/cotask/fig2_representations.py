@@ -19,104 +19,197 @@ from mtlrepro.data.tasks import Ints
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.cotask import AuxiliaryTask, combine_tasks
 from mtlrepro.models.task_heads import MultiTaskNet
-from mtlrepro.papers.cotask.training import cifar_runs as training
+from mtlrepro.papers.cotask.linear_classifiers import ClassMoments
+from mtlrepro.papers.cotask.training import cifar_training
+from mtlrepro.papers.cotask.training.cifar_training import CifarTraining, PreparedImages
+from mtlrepro.parameters import Params
 
-Floats = NDArray[np.float64]
-STATES = ("before training", "multi-task", "CO-TASK")
-
-
-def separation(parts: Sequence[tuple[Floats, Ints]]) -> float:
-    """Mean silhouette of the classes within their task, from -1 to 1. parts: of each task features (n, d) and labels (n,)."""
-    return float(np.mean([silhouette_score(found, labels) for found, labels in parts]))
+# One task's features (n, d) and labels (n,).
+Features = tuple[NDArray[np.float64], Ints]
 
 
-def probe(known: Sequence[tuple[Floats, Ints]], tested: Sequence[tuple[Floats, Ints]]) -> float:
-    """Mean accuracy over tasks of logistic regression on `known`'s features, on `tested`. Both as in `separation`."""
-    scores = []
-    for (features, labels), (others, wanted) in zip(known, tested, strict=True):
-        fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(features, labels)
-        scores.append(fitted.score(others, wanted))
-    return float(np.mean(scores))
+def first_data(p: Params) -> PreparedImages:
+    """The first seed's data, whose digests and tier are all seeds'."""
+    return cifar_training.prepared_images(p.first_seed, 0.0, CifarTraining(**cifar_training.training_settings(p)))
 
 
-def between_tasks(parts: Sequence[tuple[Floats, Ints]]) -> float:
-    """Share of the features' variance that lies between the tasks' means, from 0 (one common cloud) to 1. As `separation`."""
-    pooled = np.concatenate([found for found, _ in parts])
-    middle = pooled.mean(0)
-    spread = sum(len(found) * ((found.mean(0) - middle) ** 2).sum() for found, _ in parts)
-    return float(spread / ((pooled - middle) ** 2).sum())
+def settings(p: Params) -> list[dict[str, Any]]:
+    """One setting per seed; the first one also gives the images of the picture."""
+    training = cifar_training.training_settings(p)
+    auxiliary = 1 if first_data(p).stand_in else p.auxiliary
+    fixed = {"auxiliary": auxiliary, "training": training}
+    return [{"seed": p.first_seed + i, "shown": 0 if i else p.shown} | fixed for i in range(p.seeds)]
 
 
-def togetherness(first: tuple[Floats, Ints], second: tuple[Floats, Ints], mapping: Ints) -> float:
-    """1 - (mean distance of the means of two merged classes) / (that of two classes of both tasks that are not merged).
+def representations(seed: int, auxiliary: int, shown: int, training: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row per state and measure: before training, after multi-task training, after CO-TASK with as many steps in all, and
+    after CO-TASK by the paper's rule, with more.
 
-    first, second: the parents' features (n, d) and labels (n,). mapping: (k, 2) as in `AuxiliaryTask`. 0 where merging left no
-    trace, 1 where merged classes have equal means. Raises BadValue for fewer than two classes.
+    shown: images per class of the first auxiliary task's parents that get a row of measure "image" each.
     """
-    if len(mapping) < 2:
-        raise BadValue("with one class there is no pair of classes that is not merged.")
-    means = [np.stack([found[labels == c].mean(0) for c in mapping[:, t]]) for t, (found, labels) in enumerate((first, second))]
-    apart = np.linalg.norm(means[0][:, None] - means[1][None], axis=-1)
-    merged = np.eye(len(mapping), dtype=bool)
-    return float(1 - apart[merged].mean() / apart[~merged].mean())
+    how = CifarTraining(**training)
+    prepared = cifar_training.prepared_images(seed, 0.0, how)
+    tasks = [task for task in combine_tasks(prepared.tasks, auxiliary, seed) if isinstance(task, AuxiliaryTask)]
+    trained = {
+        "multi-task": cifar_training.train(prepared, 0, "equal", seed, how),
+        "CO-TASK": cifar_training.train(prepared, auxiliary, "equal", seed, how),
+        "CO-TASK by the paper": cifar_training.train(prepared, auxiliary, "paper", seed, how),
+    }
+    models = {"before training": cifar_training.untrained(prepared, seed, how)}
+    models |= {state: each.model for state, each in trained.items()}
+    measured = {state: measures(model, prepared, tasks, seed) for state, model in models.items()}
+    for state, each in trained.items():
+        measured[state]["accuracy"] = float(each.accuracy.mean())
+    rows = [{"state": state, "measure": name, "value": v} for state, own in measured.items() for name, v in own.items()]
+    for state, model in models.items():
+        images = plane(model, prepared, tasks[0], shown)
+        rows += [{"measure": "image", "state": state} | image for image in images]
+    return rows
 
 
-def measured(model: MultiTaskNet, made: training.Problem, auxiliary: Sequence[AuxiliaryTask]) -> dict[str, float]:
-    """All of the above for one network: the probe trained on validation images, everything measured on test images."""
-    known, tested = (_features(model, made, part) for part in ("valid", "test"))
-    place = {task.name: number for number, task in enumerate(made.tasks)}
-    joined = []
-    for task in auxiliary:
-        first, second = (tested[place[parent.name]] for parent in task.parents)
-        joined.append(togetherness(first, second, task.mapping))
+def measures(model: MultiTaskNet, data: PreparedImages, auxiliary: Sequence[AuxiliaryTask], seed: int) -> dict[str, float]:
+    """All measures of one network: classifiers fitted to validation images (`probe`) or training images (the others), everything
+    measured on test images. seed: of the permuted controls.
+
+    union: `union_accuracy`, over `triples` of them. task classifier: balanced accuracy of telling the images of the parents of an
+    auxiliary task apart. merged cosine: `merged_cosine`. permuted: the same with labels, or with a mapping, drawn at random.
+    """
+    known, fitted, tested = (_features(model, data, part) for part in ("valid", "train", "test"))
+    places = {task.name: number for number, task in enumerate(data.tasks)}
+    pairs = [tuple(places[parent.name] for parent in task.parents) for task in auxiliary]
+    rng = np.random.default_rng([seed, 2])
+    union, triples = union_accuracy(fitted, tested)
+    told_apart, by_chance = zip(*(task_classifier(fitted, tested, i, j, rng) for i, j in pairs), strict=True)
+    joined, cosines, random_cosines = [], [], []
+    for (i, j), task in zip(pairs, auxiliary, strict=True):
+        joined.append(togetherness(tested[i], tested[j], task.mapping))
+        means = class_means(tested, i), class_means(tested, j)
+        cosines.append(merged_cosine(*means, task.mapping))
+        random_cosines.append(merged_cosine(*means, np.stack([rng.permutation(len(task.mapping)) for _ in range(2)], 1)))
     return {
         "silhouette": separation(tested),
         "probe": probe(known, tested),
         "between tasks": between_tasks(tested),
         "togetherness": float(np.mean(joined)),
+        "union": union,
+        "triples": triples,
+        "task classifier": float(np.mean(told_apart)),
+        "task classifier, permuted": float(np.mean(by_chance)),
+        "merged cosine": float(np.mean(cosines)),
+        "merged cosine, permuted": float(np.mean(random_cosines)),
     }
 
 
-def plane(model: MultiTaskNet, made: training.Problem, task: AuxiliaryTask, shown: int) -> list[dict[str, Any]]:
-    """The first two principal components of the parents' test images, one line an image: `shown` of each class are kept.
+def class_features(tasks: Sequence[Features]) -> list[NDArray[np.float64]]:
+    """Features (n, d) of each class, task by task."""
+    return [features[labels == c] for features, labels in tasks for c in range(int(labels.max()) + 1)]
+
+
+def union_accuracy(fitted: Sequence[Features], tested: Sequence[Features], least: float = 0.9) -> tuple[float, int]:
+    """Accuracy of telling alpha or beta from gamma minus the mean of telling alpha and beta from it, and the number of triples.
+
+    Mean over the triples of a class alpha of one task and two classes beta, gamma of another, where both accuracies of the pairs
+    are at least `least`; NaN without any.
+    """
+    moments = ClassMoments.of(class_features(fitted), class_features(tested))
+    task = np.concatenate([np.full(int(labels.max()) + 1, number) for number, (_, labels) in enumerate(fitted)])
+    classes = np.arange(len(task))
+    first, second = np.triu_indices(len(task), 1)
+    pairs = np.full((len(task), len(task)), np.nan)
+    pairs[first, second] = pairs[second, first] = moments.accuracies(first[:, None], second[:, None])
+    alpha, beta, gamma = (grid.ravel() for grid in np.meshgrid(classes, classes, classes, indexing="ij"))
+    told_apart = (pairs[alpha, gamma] >= least) & (pairs[beta, gamma] >= least)
+    chosen = (task[alpha] != task[beta]) & (task[beta] == task[gamma]) & (beta != gamma) & told_apart
+    alpha, beta, gamma = alpha[chosen], beta[chosen], gamma[chosen]
+    if len(alpha) == 0:
+        return np.nan, 0
+    union = moments.accuracies(np.stack([alpha, beta], 1), gamma[:, None])
+    return float((union - (pairs[alpha, gamma] + pairs[beta, gamma]) / 2).mean()), len(alpha)
+
+
+def task_classifier(
+    fitted: Sequence[Features], tested: Sequence[Features], i: int, j: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Balanced accuracy of telling the images of two tasks apart; fitted to their tasks, and to tasks permuted by `rng`."""
+    train, test = ([features[i][0], features[j][0]] for features in (fitted, tested))
+    shuffled = rng.permutation(np.concatenate(train))
+    sides = [train, [shuffled[: len(train[0])], shuffled[len(train[0]) :]]]
+    one, other = (float(ClassMoments.of(side, test).accuracies(np.array([[0]]), np.array([[1]]))[0]) for side in sides)
+    return one, other
+
+
+def class_means(tested: Sequence[Features], task: int) -> NDArray[np.float64]:
+    """(classes, d) means of a task's classes, about the mean of all tasks' images."""
+    features, labels = tested[task]
+    middle = np.concatenate([each for each, _ in tested]).mean(0)
+    means = np.stack([features[labels == c].mean(0) for c in range(int(labels.max()) + 1)])
+    centred: NDArray[np.float64] = means - middle
+    return centred
+
+
+def merged_cosine(first: NDArray[np.float64], second: NDArray[np.float64], mapping: Ints) -> float:
+    """Mean cosine of the means of two merged classes minus that of two classes of both tasks that are not merged.
+
+    first, second: (k, d) of the parents. mapping: (k, 2) as in `AuxiliaryTask`.
+    """
+    a, b = (means / np.linalg.norm(means, axis=1, keepdims=True) for means in (first[mapping[:, 0]], second[mapping[:, 1]]))
+    cosines, merged = a @ b.T, np.eye(len(mapping), dtype=bool)
+    return float(cosines[merged].mean() - cosines[~merged].mean())
+
+
+def separation(tasks: Sequence[Features]) -> float:
+    """Mean silhouette of the classes within their task, from -1 to 1."""
+    return float(np.mean([silhouette_score(features, labels) for features, labels in tasks]))
+
+
+def probe(known: Sequence[Features], tested: Sequence[Features]) -> float:
+    """Mean accuracy over tasks of logistic regression fitted to `known`, on `tested`."""
+    scores = []
+    for fitting, testing in zip(known, tested, strict=True):
+        scores.append(make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(*fitting).score(*testing))
+    return float(np.mean(scores))
+
+
+def between_tasks(tasks: Sequence[Features]) -> float:
+    """Share of the features' variance that lies between the tasks' means, from 0 (one common cloud) to 1."""
+    pooled = np.concatenate([features for features, _ in tasks])
+    middle = pooled.mean(0)
+    spread = sum(len(features) * ((features.mean(0) - middle) ** 2).sum() for features, _ in tasks)
+    return float(spread / ((pooled - middle) ** 2).sum())
+
+
+def togetherness(first: Features, second: Features, mapping: Ints) -> float:
+    """1 - (mean distance of the means of two merged classes) / (that of two classes of both tasks that are not merged).
+
+    mapping: (k, 2) as in `AuxiliaryTask`. 0 where merging left no trace, 1 where merged classes have equal means. Raises BadValue
+    for fewer than two classes.
+    """
+    if len(mapping) < 2:
+        raise BadValue("with one class there is no pair of classes that is not merged.")
+    means = [np.stack([f[labels == c].mean(0) for c in mapping[:, t]]) for t, (f, labels) in enumerate((first, second))]
+    apart = np.linalg.norm(means[0][:, None] - means[1][None], axis=-1)
+    merged = np.eye(len(mapping), dtype=bool)
+    return float(1 - apart[merged].mean() / apart[~merged].mean())
+
+
+def plane(model: MultiTaskNet, data: PreparedImages, auxiliary: AuxiliaryTask, shown: int) -> list[dict[str, Any]]:
+    """The first two principal components of the parents' test images, one row per image: `shown` of each class are kept.
 
     Keys: x, y, parent (a task's name), class (its name), merged (number of the merged class).
     """
-    numbers = [next(n for n, own in enumerate(made.tasks) if own.name == parent.name) for parent in task.parents]
-    tested = _features(model, made, "test")
-    both = PCA(2).fit(np.concatenate([tested[n][0] for n in numbers]))
-    lines = []
-    for side, n in enumerate(numbers):
-        features, labels = tested[n]
-        for z, c in enumerate(task.mapping[:, side]):
-            for x, y in both.transform(features[labels == c][:shown]).round(3):
-                own = made.tasks[n]
-                lines.append({"x": x, "y": y, "parent": own.name, "class": own.classes[c], "merged": z})
-    return lines
+    tested = [_numpy(cifar_training.features(model, data, parent, "test")) for parent in auxiliary.parents]
+    components = PCA(2).fit(np.concatenate([features for features, _ in tested]))
+    rows = []
+    for side, (parent, (features, labels)) in enumerate(zip(auxiliary.parents, tested, strict=True)):
+        for z, c in enumerate(auxiliary.mapping[:, side]):
+            for x, y in components.transform(features[labels == c])[:shown].round(3):
+                rows.append({"x": x, "y": y, "parent": parent.name, "class": parent.classes[c], "merged": z})
+    return rows
 
 
-def representations(
-    seed: int, auxiliary: int, setup: training.Setup, shown: int
-) -> tuple[dict[str, dict[str, float]], list[dict[str, Any]]]:
-    """Measures by state, and the plane of the first auxiliary task's parents: before, and after both kinds of training.
-
-    The same steps in all for both (the rule "equal"). shown: images of each class in the plane, 0 for none.
-    """
-    made = training.problem(seed, 0.0, setup)
-    tasks = [task for task in combine_tasks(made.tasks, auxiliary, seed) if isinstance(task, AuxiliaryTask)]
-    models = (
-        training.untrained(made, seed, setup),
-        training.train(made, 0, "equal", seed, setup).model,
-        training.train(made, auxiliary, "equal", seed, setup).model,
-    )
-    found, lines = {}, []
-    for state, model in zip(STATES, models, strict=True):
-        found[state] = measured(model, made, tasks)
-        if shown:
-            lines += [{"state": state} | line for line in plane(model, made, tasks[0], shown)]
-    return found, lines
+def _features(model: MultiTaskNet, data: PreparedImages, part: str) -> list[Features]:
+    return [_numpy(cifar_training.features(model, data, task, part)) for task in data.tasks]
 
 
-def _features(model: MultiTaskNet, made: training.Problem, part: str) -> list[tuple[Floats, Ints]]:
-    found = [training.features(model, made, number, part) for number in range(len(made.tasks))]
-    return [(features.cpu().double().numpy(), labels.cpu().numpy()) for features, labels in found]
+def _numpy(features: tuple[Any, Any]) -> Features:
+    return features[0].cpu().double().numpy(), features[1].cpu().numpy()

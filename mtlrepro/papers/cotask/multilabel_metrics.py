@@ -17,20 +17,20 @@ from sklearn.metrics import accuracy_score, jaccard_score, recall_score, roc_auc
 from mtlrepro.errors import BadValue
 
 
-def multilabel(scores: ArrayLike, labels: ArrayLike, threshold: float = 0.0, least: int = 1) -> dict[str, float]:
-    """MacroAUROC, RecallMulti, Jaccard and Exact. scores, labels: (n, tasks); a label is predicted from `threshold` on.
+def multilabel(scores: ArrayLike, labels: ArrayLike, least: int = 1) -> dict[str, float]:
+    """MacroAUROC, RecallMulti, Jaccard and Exact. scores, labels: (n, tasks); a label is predicted from a score of 0 on.
 
     MacroAUROC is over tasks with at least `least` records of either class; the others count in the rest. NaN where no record or
     task is left to average over. Raises BadValue for unequal shapes.
     """
-    found, true = np.asarray(scores, float), np.asarray(labels).astype(int)
-    if found.shape != true.shape or found.ndim != 2:
-        raise BadValue(f"scores and labels must be tables of one shape, not {found.shape} and {true.shape}.")
-    predicted = (found >= threshold).astype(int)
+    values, true = np.asarray(scores, float), np.asarray(labels).astype(int)
+    if values.shape != true.shape or values.ndim != 2:
+        raise BadValue(f"scores and labels must be tables of one shape, not {values.shape} and {true.shape}.")
+    predicted = (values >= 0).astype(int)
     some, either = true.any(1), true.any(1) | predicted.any(1)
     judged = judged_tasks(true, least)
     return {
-        "MacroAUROC": float(roc_auc_score(true[:, judged], found[:, judged], average="macro")) if judged.any() else np.nan,
+        "MacroAUROC": float(roc_auc_score(true[:, judged], values[:, judged], average="macro")) if judged.any() else np.nan,
         "RecallMulti": _mean(recall_score, true[some], predicted[some], average="samples", zero_division=0),
         "Jaccard": _mean(jaccard_score, true[either], predicted[either], average="samples", zero_division=0),
         "Exact": _mean(accuracy_score, true[some], predicted[some]),
@@ -51,11 +51,20 @@ def _mean(metric: object, true: NDArray[np.int_], predicted: NDArray[np.int_], *
 def sensitivity_at(scores: ArrayLike, labels: ArrayLike, specificity: ArrayLike) -> NDArray[np.float64]:
     """Sensitivity of a score at these specificities, linear between the points of its ROC curve. scores, labels: (n,)."""
     false_positive, sensitivity, _ = roc_curve(labels, scores, drop_intermediate=False)
-    found: NDArray[np.float64] = np.interp(1 - np.asarray(specificity, float), false_positive, sensitivity)
-    return found
+    interpolated: NDArray[np.float64] = np.interp(1 - np.asarray(specificity, float), false_positive, sensitivity)
+    return interpolated
 
 
-def operating_point(given: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
-    """(sensitivity, specificity) of a yes-no annotation. given, labels: (n,) 0 or 1."""
-    said, true = np.asarray(given).astype(bool), np.asarray(labels).astype(bool)
+def operating_point(annotated: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
+    """(sensitivity, specificity) of a yes-no annotation. annotated, labels: (n,) 0 or 1."""
+    said, true = np.asarray(annotated).astype(bool), np.asarray(labels).astype(bool)
     return float(said[true].mean()), float((~said[~true]).mean())
+
+
+def count_error(labels: NDArray[np.int64], patients: NDArray[np.int64], ratio: float) -> float:
+    """By how many standard errors the records with a label are more than one in `ratio`; over patients, whose records are alike.
+
+    labels: (n,) 0 or 1. patients: (n,) each record's patient.
+    """
+    excess = np.bincount(patients, labels - 1 / ratio)
+    return float(excess.sum() / np.sqrt((excess**2).sum()))

@@ -1,53 +1,128 @@
-"""Tables 1 and 7 of the CO-TASK paper: eighteen tasks of generated ECGs, and five of LUDB."""
+"""Tables 1 and 7 of the CO-TASK paper: generated labels of ECG-P18, and networks on generated ECGs and on LUDB."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlrepro import exhibits
+from mtlrepro.data import places
 from mtlrepro.papers.cotask.data import ecg
-from mtlrepro.papers.cotask.multilabel_metrics import judged_tasks, multilabel
-from mtlrepro.papers.cotask.training.ecg_runs import Problem, Training, recordings, scores, train
+from mtlrepro.papers.cotask.multilabel_metrics import count_error, judged_tasks, multilabel
+from mtlrepro.papers.cotask.training.ecg_training import (
+    CARDINALITY,
+    EcgTraining,
+    PreparedEcgs,
+    recordings,
+    scores,
+    train,
+    training_settings,
+)
+from mtlrepro.parameters import Params
 
-P18_METHODS = ("Single-Task", "Multi-task", "CO-TASK", "CO-TASK, multi-task's steps")
-
-
-def _judged(method: str, data: ecg.EcgSet, train_rows: NDArray[np.int64], test: NDArray[np.int64], auxiliary: int, seed: int,
-            how: Training) -> tuple[NDArray[np.float64], int]:  # fmt: skip
-    """(n_test, tasks) scores of one method with equal shares of all tasks, and its steps."""
-    problem = Problem.of(data, train_rows, auxiliary if method.startswith("CO-TASK") else 0, seed)
-    steps = how.steps // how.epochs
-    tested = problem.signals[test]
-    if method == "Single-Task":
-        nets = (train(problem.signals, problem.labels[:, [t]], [problem.rows[t]], [steps], seed, how) for t in range(problem.own))
-        return np.concatenate([scores(net, tested, 1) for net in nets], 1), steps * how.epochs * problem.own
-    if method == "CO-TASK, multi-task's steps":
-        steps = max(1, round(steps * problem.own / len(problem.rows)))
-    repeats = [steps] * len(problem.rows)
-    net = train(problem.signals, problem.labels, problem.rows, repeats, seed, how)
-    return scores(net, tested, problem.own), sum(repeats) * how.epochs
+# Records of ECG-P18.
+RECORDS = 312_888
+METHODS = ("Single-Task", "Multi-task", "CO-TASK", "CO-TASK, multi-task's steps")
 
 
-def p18(method: str, seed: int, n: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any]) -> dict[str, Any]:
-    """One method of Table 7 on one generated ECG-P18: its metrics on test, the number of tasks in MacroAUROC, its steps."""
-    how, data = Training(**training), recordings("p18", n, seed, hertz, seconds)
+def first_recordings(p: Params) -> ecg.EcgSet:
+    """The first seed's generated set."""
+    return recordings("p18", p.records, p.first_seed, p.hertz, p.seconds)
+
+
+def data_digests(p: Params) -> dict[str, str]:
+    """sha256 of the first seed's generated recordings, and of LUDB where it is at hand and `p.folds` asks for it."""
+    digests = {"ecg_p18, generated, first seed": first_recordings(p).sha256}
+    if p.folds and places.find("ludb"):
+        digests["ludb"] = recordings("ludb", 200, 0, p.hertz, p.seconds).sha256
+    return digests
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """Settings of Table 1's labels per seed, of Table 7 per seed and method, and of LUDB per method."""
+    seeds = range(p.first_seed, p.first_seed + p.seeds)
+    fixed = {"hertz": p.hertz, "seconds": p.seconds, "training": training_settings(p)}
+    generated = [
+        *({"kind": "label", "seed": seed, "n": RECORDS} for seed in seeds),
+        *(
+            {"kind": "p18", "method": method, "seed": seed, "n": p.records, "auxiliary": p.auxiliary} | fixed
+            for seed in seeds
+            for method in METHODS
+        ),
+    ]
+    if not (p.folds and places.find("ludb")):
+        return generated
+    tasks = len(recordings("ludb", 200, 0, p.hertz, p.seconds).names)
+    real = fixed | {"folds": p.folds, "auxiliary": min(p.auxiliary, tasks)}
+    return generated + [{"kind": "ludb", "method": method, "seed": p.first_seed} | real for method in METHODS]
+
+
+def rows_of(kind: str, **options: Any) -> list[dict[str, Any]]:
+    """The rows of one setting. kind: label (Table 1), p18 or ludb (Table 7)."""
+    measures: dict[str, Callable[..., list[dict[str, Any]]]] = {"label": label_counts, "p18": p18, "ludb": ludb}
+    return measures[kind](**options)
+
+
+def label_counts(seed: int, n: int) -> list[dict[str, Any]]:
+    """One row per label of a generated set: records that have it, and by how many standard errors that is off (over patients, as
+    a patient's records are alike). One more row: records with any label, and labels per such record."""
+    ratios = exhibits.get("cotask/tab1").values
+    labels, patients = ecg.generated_labels(ratios, n, seed, shared=ecg.common_factor(ratios, CARDINALITY))
+    rows = []
+    for column, (label, ratio) in enumerate(ratios.items()):
+        errors = count_error(labels[:, column], patients, ratio)
+        rows.append({"label": label, "count": int(labels[:, column].sum()), "errors": errors})
+    some = int(labels.any(1).sum())
+    return [*rows, {"label": "labels a record with any", "count": some, "errors": float(labels.sum() / some)}]
+
+
+def p18(
+    method: str, seed: int, n: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """One method of Table 7 on one generated ECG-P18.
+
+    Its metrics on test, the number of tasks in MacroAUROC, its steps; of the labels: test records of the rarest one, records for
+    each one with the commonest and with the rarest, and labels a record.
+    """
+    how, data = EcgTraining(**training), recordings("p18", n, seed, hertz, seconds)
     parts = ecg.split_by_patient(data.patients, seed)
-    found, steps = _judged(method, data, parts["train"], parts["test"], auxiliary, seed, how)
+    logits, steps = _tested(method, data, parts["train"], parts["test"], auxiliary, seed, how)
     true = data.labels[parts["test"]]
-    judged = judged_tasks(true, 5)
-    return {"kind": "p18", **multilabel(found, true, least=5), "judged": int(judged.sum()), "steps": steps, "records": len(true)}
+    share = data.labels.mean(0)
+    of_labels = {"positives": int(true.sum(0).min()), "commonest": 1 / share.max(), "cardinality": data.labels.sum(1).mean()}
+    of_labels |= {"rarest": 1 / share.min() if share.min() > 0 else None}
+    row = {"judged": int(judged_tasks(true, 5).sum()), "steps": steps, "records": len(true)}
+    return [multilabel(logits, true, least=5) | row | of_labels]
 
 
 def ludb(
-    method: str, seed: int, folds: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any], data: str
+    method: str, seed: int, folds: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """One method on LUDB by patient-level cross-validation: a row a fold. data: its sha256, so that other data are other runs."""
-    how, real = Training(**training), recordings("ludb", 200, 0, hertz, seconds)
+    """One method on LUDB by patient-level cross-validation: a row per fold."""
+    how, real = EcgTraining(**training), recordings("ludb", 200, 0, hertz, seconds)
     rows = []
     for fold, parts in enumerate(ecg.patient_folds(real.patients, folds, seed)):
-        found, steps = _judged(method, real, parts["train"], parts["test"], auxiliary, seed + fold, how)
+        logits, steps = _tested(method, real, parts["train"], parts["test"], auxiliary, seed + fold, how)
         true = real.labels[parts["test"]]
-        rows.append({"kind": "ludb", "fold": fold, **multilabel(found, true, least=1), "steps": steps, "records": len(true)})
+        rows.append({"fold": fold, **multilabel(logits, true, least=1), "steps": steps, "records": len(true)})
     return rows
+
+
+def _tested(
+    method: str, data: ecg.EcgSet, train_rows: NDArray[np.int64], test: NDArray[np.int64], auxiliary: int, seed: int,
+    how: EcgTraining,
+) -> tuple[NDArray[np.float64], int]:  # fmt: skip
+    """(n_test, tasks) logits of one method with equal shares of all tasks, and its steps."""
+    prepared = PreparedEcgs.of(data, train_rows, auxiliary if method.startswith("CO-TASK") else 0, seed)
+    tested, tasks, own = prepared.signals[test], range(len(prepared.rows)), prepared.own
+    steps = how.steps_an_epoch
+    if method == "Single-Task":
+        nets = (train(prepared, [task], [steps], seed, how) for task in tasks)
+        return np.concatenate([scores(net, tested, 1) for net in nets], 1), steps * how.epochs * own
+    if method == "CO-TASK, multi-task's steps":
+        steps = max(1, round(steps * own / len(tasks)))
+    net = train(prepared, tasks, [steps] * len(tasks), seed, how)
+    return scores(net, tested, own), steps * len(tasks) * how.epochs

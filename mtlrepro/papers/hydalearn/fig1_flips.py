@@ -8,6 +8,65 @@ from typing import Any
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.papers.hydalearn.compared_methods import METHODS
+from mtlrepro.papers.hydalearn.training.gain_meters import on_samples, trace
+from mtlrepro.papers.hydalearn.training.toy_problems import BETA, INPUTS, TOY_PROBLEMS, prepare
+from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES
+from mtlrepro.parameters import Params
+
+TASKS = ("main", "auxiliary")
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """Arguments of `measure`: every problem, inputs, update and learning rate, in batches of the paper's size."""
+    return [
+        _setting(p, problem, inputs, update, rate, batch=16)
+        for problem in TOY_PROBLEMS
+        for inputs in INPUTS
+        for update in UPDATES
+        for rate in p.rates[problem]
+    ]
+
+
+def batch_settings(p: Params) -> list[dict[str, Any]]:
+    """Arguments of `measure`: Exp2 with softened labels, the update as printed, the largest rate; every batch size of `p`."""
+    return [_setting(p, "Exp2", "softened", UPDATES[0], p.rates["Exp2"][-1], batch) for batch in p.batches]
+
+
+def _setting(p: Params, problem: str, inputs: str, update: str, rate: float, batch: int) -> dict[str, Any]:
+    seeds = list(range(p.first_seed, p.first_seed + p.seeds))
+    setting = {"problem": problem, "inputs": inputs, "update": update, "rate": rate, "batch": batch, "seeds": seeds}
+    return setting | {"steps": p.steps[problem], "points": p.points[problem], "bursts": p.bursts, "burst": p.burst}
+
+
+def measure(
+    problem: str,
+    inputs: str,
+    update: str,
+    rate: float,
+    batch: int,
+    seeds: Sequence[int],
+    steps: int,
+    points: int,
+    bursts: int,
+    burst: int,
+) -> list[dict[str, Any]]:
+    """Train HydaLearn on all seeds at one setting; the rows of `colour_rows` for unit-length and raw fake steps.
+
+    points: validation samples of the metric; as many others judge whether a colour depends on the samples. Measured are `burst`
+    successive steps at the end of each of `bursts` equal parts of the training. Otherwise as in `toy_problems.prepare`.
+    """
+    period = steps // bursts
+    parts, config = prepare(problem, inputs, seeds, steps=steps, check=period, points=points, batch=batch)
+    first, second = slice(points), slice(points, 2 * points)
+    meters = {
+        "unit": on_samples(parts, config, first),
+        "raw": on_samples(parts, config, first, normalise=False),
+        "other samples": on_samples(parts, config, second),
+    }
+    point, matched = {"rate": rate, "beta": BETA}, update == UPDATES[1]
+    traced = trace(parts, seeds, config, METHODS["hydalearn"].build, point, meters, matched, every=period, burst=burst)
+    return colour_rows(traced.gains, seeds, bursts)
 
 
 def flip_rates(colour: Tensor, windows: int) -> tuple[Tensor, Tensor]:
@@ -27,7 +86,7 @@ def flip_rates(colour: Tensor, windows: int) -> tuple[Tensor, Tensor]:
 
 
 def colour_rows(gains: Mapping[str, Tensor], seeds: Sequence[int], bursts: int) -> list[dict[str, Any]]:
-    """What Figure 1 shows, one row a meter, seed and burst of successive steps.
+    """What Figure 1 shows, one row per meter, seed and burst of successive steps.
 
     gains: meter -> (steps, seeds, 2), the steps those of `bursts` bursts; "unit" and "other samples" must be among them.
     Each row has, by task ("main", "auxiliary"): the share of green steps (a positive gain), the share of flips and that of a
@@ -50,7 +109,7 @@ def colour_rows(gains: Mapping[str, Tensor], seeds: Sequence[int], bursts: int) 
                 main, auxiliary = share[at, i].tolist()
                 row |= {"differ": differ[at, i].item(), "both red": red[at, i].item()}
                 row |= {"differ by chance": main * (1 - auxiliary) + auxiliary * (1 - main)}
-                for task, name in enumerate(("main", "auxiliary")):
+                for task, name in enumerate(TASKS):
                     values = {"green": share, "flips": flips, "coin": coin}
                     if meter == "unit":
                         values["same"] = same

@@ -1,8 +1,9 @@
 """One step of a task weighting on a plane: two shared parameters, a quadratic main metric, and gradients of our choice.
 
-For Figure 3 of the HydaLearn paper. The losses are linear, L_i = g_i . theta, so that task i's gradient is g_i wherever the
-parameters stand; the metric M = -(theta - best)^T H (theta - best) / 2 is larger when better. Everything else is the ordinary
-training step. Angles are measured from the metric's own gradient, the direction in which it improves fastest.
+For Figure 3 of the HydaLearn paper: four geometries of its kind, and thousands of random ones. The losses are linear,
+L_i = g_i . theta, so that task i's gradient is g_i wherever the parameters stand; the metric M = -(theta - best)^T H (theta -
+best) / 2 is larger when better. Everything else is the ordinary training step. Angles are measured from the metric's own
+gradient, the direction in which it improves fastest.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from mtlrepro.errors import BadValue
 from mtlrepro.methods.gradient_cosine import GradientCosine
 from mtlrepro.methods.hydalearn import HydaLearn
 from mtlrepro.methods.scale_matched import ScaleMatched
+from mtlrepro.parameters import Params
 from mtlrepro.training.loop import RunwiseSGD, train_step
 from mtlrepro.training.weighting import Batch, Call, Weighting
 
@@ -68,6 +70,23 @@ def geometry(angles: Tensor, lengths: Tensor, condition: Tensor, turn: Tensor) -
     return Geometry(hessian, best, -descent)
 
 
+# Angles of the main and the auxiliary descent direction in degrees, lengths of both gradients.
+PANELS = {
+    "A: dominant auxiliary": ((15, 65), (1.0, 3.0)),
+    "B: harmful main": ((125, -20), (1.2, 1.0)),
+    "C: dominant and better": ((65, 15), (1.0, 3.0)),
+    "D: both harmful": ((100, -150), (1.0, 1.0)),
+}
+PANEL_RATE = 0.15  # large enough to see the updates
+
+
+def panel_geometry(name: str) -> Geometry:
+    """One of PANELS, on a metric with condition number 4."""
+    angles, lengths = PANELS[name]
+    values = [np.deg2rad([angles]), np.array([lengths]), np.array([4.0]), np.array([math.pi / 5])]
+    return geometry(*(torch.tensor(value, dtype=THEORY) for value in values))
+
+
 def random_geometry(n: int, seed: int) -> Geometry:
     """`n` geometries: both angles uniform, the main gradient as long as the metric's, the ratio of the two gradients' lengths
     log-uniform between 1/30 and 30, the condition number log-uniform up to 10, the axes turned at random."""
@@ -103,8 +122,8 @@ def step(where: Geometry, weighting: Weighting, rate: float) -> tuple[Tensor, Te
     model, units = Plane(runs), torch.eye(2, dtype=THEORY).expand(runs, 2, 2)
 
     def losses(call: Call, batch: Batch) -> Tensor:
-        found: Tensor = call(batch.inputs)
-        return found
+        products: Tensor = call(batch.inputs)
+        return products
 
     _, weights = train_step(
         model,
@@ -128,7 +147,7 @@ def alignment(where: Geometry, update: Tensor) -> Tensor:
     return nn.functional.cosine_similarity(update, where.ascent, dim=-1)
 
 
-class Method(NamedTuple):
+class PlaneMethod(NamedTuple):
     """title: for readers. build: exponent of eq. 5 -> weighting. rival: the name of the gradient cosine at the same scale."""
 
     title: str
@@ -137,11 +156,15 @@ class Method(NamedTuple):
 
 
 METHODS = {
-    "cosine": Method("gradient cosine", lambda beta: GradientCosine()),
-    "cosine, matched": Method("gradient cosine, scale-matched", lambda beta: ScaleMatched(GradientCosine()), "cosine, matched"),
-    "hydalearn": Method("HydaLearn, as printed", lambda beta: HydaLearn(beta=beta)),
-    "hydalearn, matched": Method("HydaLearn, scale-matched", lambda beta: ScaleMatched(HydaLearn(beta=beta)), "cosine, matched"),
-    "inverted": Method("HydaLearn, inverted (ours)", lambda beta: HydaLearn(beta=beta, invert_negative=True)),
+    "cosine": PlaneMethod("gradient cosine", lambda beta: GradientCosine()),
+    "cosine, matched": PlaneMethod(
+        "gradient cosine, scale-matched", lambda beta: ScaleMatched(GradientCosine()), "cosine, matched"
+    ),
+    "hydalearn": PlaneMethod("HydaLearn, as printed", lambda beta: HydaLearn(beta=beta)),
+    "hydalearn, matched": PlaneMethod(
+        "HydaLearn, scale-matched", lambda beta: ScaleMatched(HydaLearn(beta=beta)), "cosine, matched"
+    ),
+    "inverted": PlaneMethod("HydaLearn, inverted (ours)", lambda beta: HydaLearn(beta=beta, invert_negative=True)),
 }
 # Weights, cosines and gains are compared beyond rounding.
 _ROUNDING = 1e-12
@@ -181,22 +204,67 @@ def properties(where: Geometry, rate: float, beta: float) -> dict[str, dict[str,
     steps = {name: step(where, method.build(beta), rate) for name, method in METHODS.items()}
     gains = {name: gain(where, update) for name, (_, update) in steps.items()}
     cosines = {name: alignment(where, update) for name, (_, update) in steps.items()}
-    found = {}
+    properties = {}
     for name, (weights, _) in steps.items():
         rival, pulls = METHODS[name].rival, weights * length
         # Matched: both gradients count as long as the main one.
         chosen = pulls / length[:, :1] if rival == "cosine, matched" else weights
         prefers_main = chosen[:, 0] > chosen[:, 1] + _ROUNDING
-        found[name] = {
+        prefers_auxiliary = chosen[:, 1] > chosen[:, 0] + _ROUNDING
+        properties[name] = {
             "more weight to main": prefers_main,
             "main leads the step": pulls[:, 0] > pulls[:, 1] + _ROUNDING,
             "main not followed": weights[:, 0] == 0,
             "step improves the metric": gains[name] > 0,
             "gains more than gradient cosine": gains[name] > gains[rival] + _ROUNDING,
             "points better than gradient cosine": cosines[name] > cosines[rival] + _ROUNDING,
-            "more weight to the worse": torch.where(
-                fake[:, 0] < fake[:, 1], prefers_main, chosen[:, 1] > chosen[:, 0] + _ROUNDING
-            ),
+            "more weight to the worse": torch.where(fake[:, 0] < fake[:, 1], prefers_main, prefers_auxiliary),
             "gain": gains[name],
         }
-    return found
+    return properties
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rows
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """Arguments of `measure`: every panel, and the random geometries of every seed."""
+    panels = [{"kind": "panel", "name": name, "beta": beta, "rate": PANEL_RATE} for name in PANELS for beta in p.betas]
+    return panels + [
+        {"kind": "sweep", "seed": seed, "geometries": p.geometries, "rate": rate, "beta": beta}
+        for rate in p.rates
+        for beta in p.betas
+        for seed in range(p.first_seed, p.first_seed + p.seeds)
+    ]
+
+
+def measure(kind: str, **setting: Any) -> list[dict[str, Any]]:
+    """Rows of one setting; kind: "panel" or "sweep", the functions of that name."""
+    return panel(**setting) if kind == "panel" else sweep(**setting)
+
+
+def panel(name: str, beta: float, rate: float) -> list[dict[str, Any]]:
+    """The gradients of one of PANELS, and the weights, update (x, y) and gain of every method: a row per method."""
+    here, rows = panel_geometry(name), []
+    plane = {"gradients": here.gradients[0].flatten().tolist(), "hessian": here.hessian[0].flatten().tolist()}
+    for method, rule in METHODS.items():
+        weights, update = step(here, rule.build(beta), rate)
+        (w_m, w_a), (x, y) = weights[0].tolist(), update[0].tolist()
+        rows.append({"method": method, "gain": gain(here, update).item(), "w_m": w_m, "w_a": w_a, "x": x, "y": y} | plane)
+    return rows
+
+
+def sweep(seed: int, geometries: int, rate: float, beta: float) -> list[dict[str, Any]]:
+    """The share of a seed's random geometries in which each property holds, and the median gain: a row per group and method."""
+    here, rows = random_geometry(geometries, seed), []
+    measured = properties(here, rate, beta)
+    for group, chosen in groups(here, rate).items():
+        for method, values in measured.items():
+            row: dict[str, Any] = {"group": group, "method": method, "n": int(chosen.sum())}
+            for name, value in values.items():
+                share = value[chosen].median() if name == "gain" else value[chosen].double().mean()
+                row[name] = round(share.item(), 5)
+            rows.append(row)
+    return rows

@@ -1,215 +1,318 @@
-"""Theorem 1 and Algorithm 1 of HydaLearn (Verboven et al. 2020), tried in float64.
+"""Theorem 1 of HydaLearn: its equations on random instances, and what it drops while networks train on the two toy problems.
 
-Theorem 1, for a metric M (larger is better), shared parameters θ, step size α and gradients g_i of the losses L_i:
-    δ_i  = M(θ - α w_i g_i) - M(θ)  ≈  - α w_i <∇M, g_i>               eqs. 6 and 7
-    δ_m / δ_a ≈ (w_m / w_a) / q,      q = <∇M, g_a> / <∇M, g_m>         eq. 8
-    w_m / w_a ≈ (δ_m / δ_a) q                                           eq. 9, eq. 8 solved for the weights
-    w_m / w_a ≈ δ_m / δ_a             assuming q ≈ 1                    eq. 10
-The factor q is 1 over the ratio of the gains of two equally weighted steps: with it, eq. 9 returns the weights it was given.
-
-Random instances are small smooth networks, one a run of a batch.
+The factor q = <∇M, g_a> / <∇M, g_m> of eq. 9 is the ratio of two first-order gains. It is measured at the heads' new values, as
+Algorithm 1 measures its gains, on the same samples, in float32, along raw gradients and along gradients of unit length (of the
+fake updates).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mtlrepro.device import THEORY, generator
-from mtlrepro.errors import UnknownName
-from mtlrepro.methods.hydalearn import gain_weights
-from mtlrepro.models.stacked_mlp import StackedMLP
-from mtlrepro.training.metrics import auroc, mean_absolute_error, mean_squared_error
-from mtlrepro.training.weighting import Batch, Call, Evaluate, Step
+from mtlrepro.methods.hydalearn import HydaLearn, gain_weights
+from mtlrepro.papers.hydalearn.compared_methods import METHODS
+from mtlrepro.papers.hydalearn.data.toys import Parts
+from mtlrepro.papers.hydalearn.theory import theorem1
+from mtlrepro.papers.hydalearn.training.gain_meters import Meter, Trace, meter, on_samples, trace
+from mtlrepro.papers.hydalearn.training.toy_problems import BETA, TOY_PROBLEMS, prepare
+from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES, GridRuns, TrainingConfig
+from mtlrepro.parameters import Params
+from mtlrepro.training.weighting import Evaluate, Step, as_prefix
 
-INPUTS, OUTPUTS, BATCH, POINTS = 6, 2, 16, 64
-METRICS = ("squared error", "absolute error", "AUROC")
-# Between rounding (1e-16 / α²) and the third order (α), which would bend the line.
-STEP_SIZES = (1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Theorem 1
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-class Smooth(StackedMLP):
-    """`StackedMLP` with tanh in the shared layers, so that every loss is smooth in them; give it linear heads."""
-
-    def forward(self, x: Tensor, task: int | None = None) -> Tensor | list[Tensor]:
-        """As `StackedMLP`."""
-        for layer in self.bottom:
-            x = layer(x).tanh()
-        return [self._head(x, i) for i in range(len(self.heads))] if task is None else self._head(x, task)
-
-
-@dataclass(frozen=True)
-class Instances:
-    """Random problems as a batch of runs. step: at random parameters, two squared losses. metric: larger is better, (runs,)."""
-
-    step: Step
-    metric: Evaluate
-
-    def measured(self, weights: Tensor, alpha: float) -> Tensor:
-        """δ of eqs. 6 and 7, exactly: gains (runs, 2) of two steps along the weighted gradients. weights: (runs, 2)."""
-        sizes = alpha * weights.T
-        updates = {n: -sizes.reshape(*sizes.shape, *[1] * (g.ndim - 2)) * g for n, g in self.step.gradients.items()}
-        before, *after = self.step.look_ahead(updates, self.metric, reference=True).unbind(0)
-        return torch.stack(after, -1) - before[:, None]
-
-    def products(self) -> Tensor:
-        """<∇M, g_i>, (runs, 2)."""
-        gradient = self.step.look_ahead_gradient(self.metric)
-        slope = self.step.flat({name: g[None] for name, g in gradient.items()})
-        found: Tensor = (self.step.jacobian * slope).sum(-1)
-        return found
+# Name -> inputs of the labels' tanh, learning rate.
+TRAININGS = {"paper's values": ("as printed", 0.01), "softened": ("softened", 0.1)}
+RATIOS = (1 / 3, 1.0, 3.0)  # of weights put into eq. 9
+DIMENSIONS = (10, 100, 1000)
+EXPONENTS = (1.0, 3.0, 6.0)
+WINDOWS = 4  # of a training
+BINS = {
+    "negative": (-torch.inf, 0.0),
+    "below 1/8": (0.0, 1 / 8),
+    "1/8 to 1/2": (1 / 8, 1 / 2),
+    "1/2 to 2": (1 / 2, 2.0),
+    "2 to 8": (2.0, 8.0),
+    "above 8": (8.0, torch.inf),
+}
+SIGNS = ("both positive", "both negative", "main alone positive", "auxiliary alone positive")
 
 
-def draw(seeds: Sequence[int], metric: str = "squared error", width: int = 8) -> Instances:
-    """One random problem a seed: Gaussian inputs and targets, two shared layers of `width`, linear heads, float64.
-
-    metric: a name in METRICS, its negative for the errors; on samples of its own. Raises UnknownName for another.
-    """
-    if metric not in METRICS:
-        raise UnknownName("metric", metric, METRICS)
-
-    def normal(name: str, n: int, last: int) -> Tensor:
-        drawn = [torch.randn(n, last, generator=generator(seed, "theorem 1", name), dtype=THEORY) for seed in seeds]
-        return torch.stack(drawn)
-
-    model = Smooth(INPUTS, [width] * 2, [], [OUTPUTS] * 2, [generator(seed, "theorem 1") for seed in seeds], THEORY)
-    batch = Batch(normal("x", BATCH, INPUTS), [normal(f"y{task}", BATCH, OUTPUTS) for task in range(2)])
-    held, wanted = normal("held out", POINTS, INPUTS), normal("targets", POINTS, OUTPUTS)
-    scores: dict[str, Evaluate] = {
-        "squared error": lambda call: -mean_squared_error(call(held, 0), wanted),
-        "absolute error": lambda call: -mean_absolute_error(call(held, 0), wanted),
-        "AUROC": lambda call: auroc(call(held, 0)[..., 0], wanted[..., 0]),
-    }
-    shared = {name: p for name, p in model.named_parameters() if name.startswith("bottom")}
-    return Instances(Step(squared(model, batch), model, shared, batch, squared), scores[metric])
+FACTOR: dict[str, Meter] = {
+    "raw": meter(first_order=True, normalise=False),
+    "unit length": meter(first_order=True),
+}
+STEPS: dict[str, Meter] = {"raw": meter(normalise=False), "unit length": meter()}
 
 
-def squared(call: Call, batch: Batch) -> Tensor:
-    """Squared error of every task, (..., tasks)."""
-    return torch.stack([mean_squared_error(f, y) for f, y in zip(call(batch.inputs), batch.targets, strict=True)], -1)
-
-
-def try_taylor(count: int, seed: int, metric: str) -> list[dict[str, Any]]:
-    """Eqs. 6 to 8 with weights drawn anew for each of `count` instances; one row a step size.
-
-    gain: median |δ|. error: quartiles of |δ - first order| over both tasks. ratio_error: median relative error of eq. 8.
-    order_low, order_median: smallest and median slope of log error against log α, the same in every row (NaN without errors).
-    zero: share of gains that are exactly 0.
-    """
-    found = draw(range(seed, seed + count), metric)
-    weights = torch.rand(count, 2, generator=generator(seed, "weights"), dtype=THEORY) + 0.5
-    # AUROC has no gradient where it is defined: eqs. 6 and 7 read 0.
-    slopes = torch.zeros(count, 2, dtype=THEORY) if metric == "AUROC" else found.products()
-    gains = torch.stack([found.measured(weights, alpha) for alpha in STEP_SIZES])
-    alphas = torch.tensor(STEP_SIZES, dtype=THEORY)[:, None, None]
-    errors = (gains + alphas * weights * slopes).abs()
-    x = alphas.log() - alphas.log().mean()
-    orders = ((x * errors.log()).sum(0) / x.square().sum()).flatten()
-    predicted = weights[:, 0] * slopes[:, 0] / (weights[:, 1] * slopes[:, 1])
-    ratio = ((gains[..., 0] / gains[..., 1]) / predicted - 1).abs()
-    quartiles = torch.quantile(errors.flatten(1), torch.tensor([0.25, 0.5, 0.75], dtype=THEORY), dim=1)
+def settings(p: Params) -> list[dict[str, Any]]:
+    """Arguments of `measure`."""
+    instances = {"count": p.instances, "seed": p.first_seed}
+    seeds = list(range(p.first_seed, p.first_seed + p.seeds))
+    trainings = [
+        {"kind": "training", "problem": problem, "inputs": inputs, "update": update, "rate": rate, "seeds": seeds}
+        | {"steps": p.steps[problem], "every": p.every, "beta": BETA, "points": p.points, "sizes": p.sizes[problem]}
+        for problem in TOY_PROBLEMS
+        for inputs, rate in TRAININGS.values()
+        for update in UPDATES
+    ]
+    widths = [
+        {"kind": "width", "problem": problem, "width": width, "scales": [1.0, scale], "seeds": seeds, "steps": p.width_steps}
+        | {"every": p.every, "rate": 0.1, "beta": BETA, "points": min(p.points, 100)}
+        for problem in TOY_PROBLEMS
+        for width in p.widths
+        for scale in ((10.0, 1.0) if problem == "Exp1" else (10.0,))
+    ]
     return [
-        {
-            "alpha": alpha,
-            "n": 2 * count,
-            "gain": gains[i].abs().median().item(),
-            "error_low": quartiles[0, i].item(),
-            "error": quartiles[1, i].item(),
-            "error_high": quartiles[2, i].item(),
-            "ratio_error": ratio[i].median().item(),
-            "order_low": orders.min().item(),
-            "order_median": orders.median().item(),
-            "zero": (gains[i] == 0).double().mean().item(),
-        }
-        for i, alpha in enumerate(STEP_SIZES)
+        *({"kind": "taylor", "metric": metric} | instances for metric in theorem1.METRICS),
+        *({"kind": "circle", "ratio": ratio, "alpha": 1e-6} | instances for ratio in RATIOS),
+        *trainings,
+        *({"kind": "directions", "dimension": dimension, "count": 2000, "seed": p.first_seed} for dimension in DIMENSIONS),
+        *widths,
+        *({"kind": "best", "beta": beta} | instances for beta in EXPONENTS),
     ]
 
 
-def try_circle(count: int, seed: int, ratio: float, alpha: float) -> dict[str, float]:
-    """Eqs. 9 and 10 fed with the gains of steps whose weights have the given ratio w_m / w_a, on `count` instances.
-
-    kept_worst: largest |eq. 9's ratio / ratio - 1|. kept_median: its median. dropped_low, dropped_median, dropped_high: quartiles
-    of eq. 10's ratio / ratio, in absolute value. near: share of instances where that is within [1/2, 2]. negative: share where
-    it is negative. inverse_worst: largest |eq. 10's ratio / (ratio / q) - 1|, all at first order in α.
-    """
-    found = draw(range(seed, seed + count))
-    slopes = found.products()
-    q = slopes[:, 1] / slopes[:, 0]
-    gains = found.measured(torch.tensor([ratio, 1.0], dtype=THEORY).expand(count, 2), alpha)
-    dropped = gains[:, 0] / gains[:, 1] / ratio
-    kept = dropped * q
-    low, median, high = torch.quantile(dropped.abs(), torch.tensor([0.25, 0.5, 0.75], dtype=THEORY)).tolist()
-    return {
-        "n": count,
-        "kept_worst": (kept - 1).abs().max().item(),
-        "kept_median": (kept - 1).abs().median().item(),
-        "dropped_low": low,
-        "dropped_median": median,
-        "dropped_high": high,
-        "near": within(dropped).double().mean().item(),
-        "negative": (dropped < 0).double().mean().item(),
-    }
-
-
-def within(factor: Tensor, fold: float = 2.0) -> Tensor:
-    """Whether a factor lies in [1 / fold, fold]: our reading of "approximately equal"."""
-    return (factor >= 1 / fold) & (factor <= fold)
-
-
-def random_directions(count: int, seed: int, dimension: int, cosine: float) -> dict[str, float]:
-    """The factor q for `count` random triples of directions of `dimension` entries.
-
-    g_m has the given cosine with ∇M; g_a, of the same length, is drawn without regard to either.
-    """
-    drawn = generator(seed, "directions", dimension)
-    slope, other, aux = (torch.randn(count, dimension, generator=drawn, dtype=THEORY) for _ in range(3))
-    slope, aux = slope / slope.norm(dim=1, keepdim=True), aux / aux.norm(dim=1, keepdim=True)
-    other = other - (other * slope).sum(1, keepdim=True) * slope
-    main = cosine * slope + math.sqrt(1 - cosine**2) * other / other.norm(dim=1, keepdim=True)
-    q = (slope * aux).sum(1) / (slope * main).sum(1)
-    return {"n": count, "within": within(q).double().mean().item(), "size": q.abs().median().item()}
+def measure(kind: str, **setting: Any) -> list[dict[str, Any]]:
+    """Rows of one setting: "taylor", "circle", "directions" or "best" of `theorem1`, a training, or a width."""
+    functions: dict[str, Callable[..., Any]] = {"training": along_training, "width": at_width}
+    rows = (functions.get(kind) or getattr(theorem1, kind))(**setting)
+    return rows if isinstance(rows, list) else [rows]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What the rule maximises
+# Real updates by other rules, tried at the same step
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def first_order_value(gains: Tensor, beta: float, invert_negative: bool = False) -> Tensor:
-    """Σ w_i δ_i / W of the rule without eq. 4: its first-order gain when a step of weight 1 gains δ_i. (..., k) -> (...)."""
-    weights = gain_weights(gains, 1.0, beta, downscale=False, invert_negative=invert_negative)
-    return (weights * gains).sum(-1)
+class Tried(HydaLearn):
+    """A meter of what the real update would gain on samples that no rule has seen, under several rules at the same step.
 
-
-def try_best(count: int, seed: int, beta: float, trials: int = 200) -> dict[str, float]:
-    """The rule's weights against every other choice at first order, for `count` pairs of gains, normal.
-
-    below: pairs for which weights w >= 0 of the same sum W gain more. shortfall: the largest (best - rule) / |best| where both
-    gains are positive. norm_broken: among pairs with a positive gain, those for which one of `trials` random w >= 0 of the same
-    p-norm, p = 1 + 1/beta, gains more than the rule does (Hölder's inequality says none).
+    metric: what the rules' gains are measured with. judge: the metric on other samples. gains: (runs, 2 + rules), the unit-length
+    gains by `metric`, then, for each of RULES, what `judge` gains by the update of the shared parameters along raw gradients.
     """
-    gains = torch.randn(count, 2, generator=generator(seed, "gains", str(beta)), dtype=THEORY)
-    value, best = first_order_value(gains, beta), gains.amax(-1)
-    both, some = (gains > 0).all(-1), (gains > 0).any(-1)
-    p = 1 + 1 / beta
-    weights = gain_weights(gains, 1.0, beta, downscale=False)
-    other = torch.rand(trials, count, 2, generator=generator(seed, "trials", str(beta)), dtype=THEORY)
-    other = other * (weights.pow(p).sum(-1) / other.pow(p).sum(-1)).pow(1 / p)[..., None]
-    beaten = ((other * gains).sum(-1) > value * (1 + 1e-9)).any(0)
-    return {
-        "n": count,
-        "below": int((value < best - 1e-9 * best.abs()).sum()),
-        "shortfall": ((best - value) / best)[both].max().item(),
-        "n_norm": int(some.sum()),
-        "norm_broken": int((beaten & some).sum()),
-    }
+
+    def __init__(self, metric: Evaluate, judge: Evaluate, maximise: bool, beta: float, total: float = 2.0) -> None:
+        super().__init__(metric, maximise=maximise, beta=beta, total=total)
+        self.judge = judge
+
+    def __call__(self, step: Step) -> Tensor:
+        """The weights of the rule as printed."""
+        weights = super().__call__(step)
+        assert self.gains is not None
+        gains = self.gains
+        proportional = gain_weights(gains, self.total, 1.0, self.downscale)
+        inverted = gain_weights(gains, self.total, self.beta, self.downscale, invert_negative=True)
+        best = torch.nn.functional.one_hot(gains.argmax(-1), 2).to(gains) * self.total
+        main = torch.tensor([1.0, 0.0]).to(gains).expand_as(gains) * self.total
+        rules = torch.stack([weights.to(gains), inverted, proportional, best, torch.ones_like(gains), main])
+        rate = self._rate(step)
+        size = rate[..., None] if isinstance(rate, Tensor) else rate
+        main_part, aux_part = (size * rules.to(step.losses)).unbind(-1)  # (rules, runs) each
+        updates = {
+            name: -as_prefix(main_part, g[:1]) * g[0] - as_prefix(aux_part, g[:1]) * g[1] for name, g in step.gradients.items()
+        }
+        before, *after = step.look_ahead(updates, self.judge, self._moved(step), reference=True).unbind(0)
+        change = torch.stack(after, -1) - before[..., None]
+        self.gains = torch.cat([gains, change if self.maximise else -change], -1)
+        return weights
+
+
+RULES = (
+    "HydaLearn as printed",
+    "inverted",
+    "β = 1",
+    "all to the larger gain",
+    "equal weights",
+    "all to the main task",
+)
+
+
+def _tried(parts: Parts, config: TrainingConfig, seen: slice, judged: slice, beta: float) -> Meter:
+    def build(runs: GridRuns) -> HydaLearn:
+        metric, judge = (on_samples(parts, config, rows)(runs).metric for rows in (seen, judged))
+        assert metric is not None
+        assert judge is not None
+        return Tried(metric, judge, runs.maximise, beta)
+
+    return build
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Trainings
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def along_training(
+    problem: str,
+    inputs: str,
+    update: str,
+    seeds: Sequence[int],
+    steps: int,
+    every: int,
+    rate: float,
+    beta: float,
+    points: int,
+    sizes: Sequence[int],
+) -> list[dict[str, Any]]:
+    """Train HydaLearn on a toy problem, every seed its own data and network, and measure at one in `every` steps.
+
+    update: "as printed" or "scale-matched". points: validation samples (the first ones) of the gains that train and of the
+    factor. sizes: validation samples of either half on which weights are computed again. Rows, one per seed each:
+    "test": the error in the end; "factor": by window of training and scale of the gradients, shares of BINS and the median size;
+    "signs": shares of SIGNS; "step": measured against first-order gains; "noise": agreement of the halves; "update": gains of
+    RULES.
+    """
+    parts, config = prepare(problem, inputs, seeds, steps=steps, check=steps // WINDOWS, points=points)
+    half = parts.validation.x.shape[1] // 2
+    meters = {f"first order, {name}": meter for name, meter in FACTOR.items()}
+    meters |= {f"measured, {name}": meter for name, meter in STEPS.items()}
+    for n in sizes:
+        meters[f"first {n}"] = on_samples(parts, config, slice(0, n))
+        meters[f"second {n}"] = on_samples(parts, config, slice(half, half + n))
+    seen = min(points, half)
+    meters["tried"] = _tried(parts, config, slice(0, seen), slice(half, half + max(points, half // 5)), beta)
+    build, point = METHODS["hydalearn"].build, {"rate": rate, "beta": beta}
+    traced = trace(parts, seeds, config, build, point, meters, update == "scale-matched", every)
+    rows = [{"kind": "test", "seed": seed, "MAE": traced.chosen.test[i].item()} for i, seed in enumerate(seeds)]
+    rows += factor_rows(traced, seeds, WINDOWS) + sign_rows(traced, seeds)
+    rows += noise_rows(traced, seeds, sizes, beta) + update_rows(traced, seeds)
+    return [_short(row) for row in rows]
+
+
+def at_width(
+    problem: str,
+    width: int,
+    scales: tuple[float, float],
+    seeds: Sequence[int],
+    steps: int,
+    every: int,
+    rate: float,
+    beta: float,
+    points: int,
+) -> list[dict[str, Any]]:
+    """As rows "factor" of `along_training`, here "width": shared layers of another width, softened labels of scales (σ_m, σ_a).
+
+    All steps are one window.
+    """
+    parts, config = prepare(
+        problem, "softened", seeds, steps=steps, check=steps, points=points, width=width, scales=(scales[0], scales[1])
+    )
+    meters = {f"first order, {name}": meter for name, meter in FACTOR.items()}
+    traced = trace(parts, seeds, config, METHODS["hydalearn"].build, {"rate": rate, "beta": beta}, meters, False, every)
+    own = {"kind": "width", "scale_a": scales[1] / scales[0]}
+    return [_short(row) | own for row in factor_rows(traced, seeds, 1)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rows of a trace
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def factor_rows(traced: Trace, seeds: Sequence[int], windows: int) -> list[dict[str, Any]]:
+    """Rows "factor"."""
+    rows: list[dict[str, Any]] = []
+    for gradients in FACTOR:
+        gains = traced.gains[f"first order, {gradients}"]
+        q = in_windows(gains[..., 1] / gains[..., 0], windows)
+        shares = {name: ((q >= low) & (q < high)).double().mean(1) for name, (low, high) in BINS.items()}
+        size = q.abs().nanmedian(1).values
+        rows += [
+            {"kind": "factor", "gradients": gradients, "seed": seed, "window": w, "size": size[w, i].item()}
+            | {name: float(share[w, i]) for name, share in shares.items()}
+            for i, seed in enumerate(seeds)
+            for w in range(windows)
+        ]
+    return rows
+
+
+def sign_rows(traced: Trace, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Rows "signs" and "step"."""
+    rows: list[dict[str, Any]] = []
+    for source in (f"{way}, {gradients}" for way in ("first order", "measured") for gradients in STEPS):
+        cases = [case.double().mean(0) for case in sign_cases(traced.gains[source])]
+        rows += [
+            {"kind": "signs", "gains": source, "seed": seed}
+            | {name: float(case[i]) for name, case in zip(SIGNS, cases, strict=True)}
+            for i, seed in enumerate(seeds)
+        ]
+    for gradients in STEPS:
+        measured, slope = (traced.gains[f"{way}, {gradients}"].double() for way in ("measured", "first order"))
+        same = (measured.sign() == slope.sign()).double().mean(0)
+        fitted = (measured * slope).sum(0) / slope.square().sum(0)
+        fit = correlation(measured, slope)
+        rows += [
+            {"kind": "step", "gradients": gradients, "seed": seed, "task": task, "same sign": float(same[i, place])}
+            | {"correlation": float(fit[i, place]), "slope": float(fitted[i, place])}
+            for i, seed in enumerate(seeds)
+            for place, task in enumerate(("main", "auxiliary"))
+        ]
+    return rows
+
+
+def sign_cases(gains: Tensor) -> list[Tensor]:
+    """Gains (..., 2) -> for each of SIGNS whether it is the case, (...). A gain of zero is not negative."""
+    main, aux = (gains >= 0).unbind(-1)
+    return [main & aux, ~main & ~aux, main & ~aux, ~main & aux]
+
+
+def noise_rows(traced: Trace, seeds: Sequence[int], sizes: Sequence[int], beta: float) -> list[dict[str, Any]]:
+    """Rows "noise": how far the weights from two disjoint sets of validation samples agree, at the same steps.
+
+    correlation: of the auxiliary share w_a / (w_m + w_a) over all steps; within: the same about the mean of each window, which
+    leaves out what drifts over training. gain_correlation: of the difference δ_m - δ_a, within windows. same: share of steps
+    where both sets prefer the same task. deviation: standard deviation of the share.
+    """
+    rows: list[dict[str, Any]] = []
+    for n in sizes:
+        one, two = traced.gains[f"first {n}"], traced.gains[f"second {n}"]
+        apart = [gains[..., 0] - gains[..., 1] for gains in (one, two)]
+        common = correlation(*(centred(a, WINDOWS) for a in apart))
+        same = ((apart[0] > 0) == (apart[1] > 0)).double().mean(0)
+        a, b = (gain_weights(gains, 1.0, beta, downscale=False)[..., 1] for gains in (one, two))
+        columns = {"correlation": correlation(a, b), "within": correlation(centred(a, WINDOWS), centred(b, WINDOWS))}
+        columns |= {"gain_correlation": common, "same": same, "deviation": a.std(0)}
+        rows += [
+            {"kind": "noise", "samples": n, "seed": seed} | {name: float(column[i]) for name, column in columns.items()}
+            for i, seed in enumerate(seeds)
+        ]
+    return rows
+
+
+def update_rows(traced: Trace, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Rows "update": mean gain on unseen samples of the real update by each rule, over all steps and by sign case."""
+    gains, changes = traced.gains["tried"].split([2, len(RULES)], -1)
+    cases = dict(zip(SIGNS, sign_cases(gains), strict=True)) | {"all": torch.ones_like(gains[..., 0], dtype=torch.bool)}
+    return [
+        {"kind": "update", "case": case, "seed": seed, "steps": int(where[:, i].sum())}
+        | {rule: changes[where[:, i], i, place].double().mean().item() for place, rule in enumerate(RULES)}
+        for case, where in cases.items()
+        for i, seed in enumerate(seeds)
+        if where[:, i].any()
+    ]
+
+
+def correlation(one: Tensor, two: Tensor) -> Tensor:
+    """Pearson's correlation along the first dimension, (n, ...) -> (...); NaN where one does not vary."""
+    a, b = (x.double() - x.double().mean(0) for x in (one, two))
+    pearson: Tensor = (a * b).sum(0) / (a.square().sum(0) * b.square().sum(0)).sqrt()
+    return pearson
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with four digits of every float: files of rows stay small."""
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in row.items()}
+
+
+def in_windows(values: Tensor, windows: int) -> Tensor:
+    """(steps, ...) -> (windows, steps / windows, ...)."""
+    cut: Tensor = values.unflatten(0, (windows, -1))
+    return cut
+
+
+def centred(values: Tensor, windows: int) -> Tensor:
+    """Values about the mean of their window."""
+    cut = in_windows(values.double(), windows)
+    return (cut - cut.mean(1, keepdim=True)).flatten(0, 1)

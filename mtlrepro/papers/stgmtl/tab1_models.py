@@ -9,7 +9,7 @@ process's own, on one CPU thread, so that a busy machine does not show in them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,28 +18,27 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from mtlrepro.data.binary_tasks import TaskSet, digits_tasks
+from mtlrepro.data.binary_tasks import digits_tasks
 from mtlrepro.data.digits import load_digits, split_digits
 from mtlrepro.device import NETWORK, deterministic, generator
 from mtlrepro.methods import grouping_baselines as baselines
 from mtlrepro.methods import task_grouping
-from mtlrepro.methods.data_maps import DataMap, Snapshot, stacked, true_label_probability
+from mtlrepro.methods.data_maps import Snapshot, stacked
 from mtlrepro.methods.grouping_baselines import Group
 from mtlrepro.models.shared_bottom import StackedSharedBottom
+from mtlrepro.papers.stgmtl.training.map_recorder import MapRecorder
+from mtlrepro.parameters import Params
 from mtlrepro.training.loop import fit, minibatches
 from mtlrepro.training.weighting import Batch, Call, Weighting
 
-METHODS = {
-    "exhaustive": "Exhaustive search", "hoa": "HOA", "tag": "TAG", "stg_stl": "STG-MTL, data maps of single-task models",
-    "stg": "STG-MTL, data maps of one multi-task model",
-}  # fmt: skip
+METHODS = ("exhaustive", "hoa", "tag", "stg_stl", "stg")
 PARTS = ("train", "valid", "test")
 # Groupings drawn for the random baseline, each of the same sizes as the method's own.
 DRAWS = 50
 
 
 @dataclass(frozen=True)
-class Setup:
+class GroupTraining:
     """How each model is trained. hidden: width of the shared layer. snapshots: data maps are kept at so many even times."""
 
     epochs: int = 4
@@ -47,6 +46,17 @@ class Setup:
     batch: int = 128
     rate: float = 0.01
     snapshots: int = 2
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """One per number of tasks and seed."""
+    same = {"clusters": p.clusters, "training": {"epochs": p.epochs}}
+    return [{"n": n, "seed": p.first_seed + i} | same for n in p.sizes for i in range(p.seeds)]
+
+
+def grouping_costs(n: int, seed: int, clusters: int, training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`compare` on the first `n` digits' tasks. training: arguments of `GroupTraining`."""
+    return compare(digits_data(n, seed), seed, clusters, GroupTraining(**training))
 
 
 @dataclass
@@ -69,139 +79,130 @@ class Costs:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class TaskData:
     """Inputs (n, d) with a constant 1 at the end and labels (tasks, n) of each part, and the tasks' positive weights (tasks,)."""
 
     inputs: dict[str, Tensor]
     labels: dict[str, Tensor]
     positive: Tensor
-    names: tuple[str, ...]
 
     @property
     def tasks(self) -> int:
         return len(self.positive)
 
-    @staticmethod
-    def of(sets: dict[str, TaskSet], scale: float) -> Problem:
-        """From one task set a part; pixels are divided by `scale`."""
-        inputs, labels = {}, {}
-        for part, made in sets.items():
-            pixels = torch.from_numpy(made.images.reshape(len(made), -1)).to(NETWORK) / scale
-            inputs[part] = torch.cat([pixels, torch.ones(len(made), 1)], -1)
-            labels[part] = torch.from_numpy(made.labels.T.copy()).to(NETWORK)
-        first = next(iter(sets.values()))
-        return Problem(inputs, labels, torch.from_numpy(first.positive_weights).to(NETWORK), first.tasks)
 
-
-def digits_problem(tasks: int, seed: int) -> Problem:
+def digits_data(tasks: int, seed: int) -> TaskData:
     """The first `tasks` of the ten digits' tasks; split 60/20/20 by `seed`."""
-    made = digits_tasks("G1")
+    digits = digits_tasks("G1")
+    digits = digits.of(tasks=digits.tasks[:tasks])
+    pixels = torch.tensor(digits.images.reshape(len(digits), -1), dtype=NETWORK) / 16.0
+    inputs = torch.cat([pixels, torch.ones(len(digits), 1)], -1)
+    labels = torch.tensor(digits.labels, dtype=NETWORK)
     rows = split_digits(load_digits(), seed)
-    return Problem.of({part: made.of(rows[part], made.tasks[:tasks]) for part in PARTS}, scale=16.0)
+    return TaskData(
+        {part: inputs[rows[part]] for part in PARTS}, {part: labels[rows[part]].T.contiguous() for part in PARTS},
+        torch.from_numpy(digits.positive_weights).to(NETWORK),
+    )  # fmt: skip
 
 
 def train_group(
-    problem: Problem, group: Group, seed: int, setup: Setup, costs: Costs, weighting: Weighting | None = None,
+    data: TaskData, group: Group, seed: int, training: GroupTraining, costs: Costs, weighting: Weighting | None = None,
     record: bool = False,
 ) -> tuple[dict[str, Tensor], list[Snapshot]]:  # fmt: skip
     """Train one model on the tasks of `group`; its mean losses by part, each (tasks,) with NaN outside the group, and snapshots.
 
-    record: keep data maps of the group's tasks, (snapshots of) `setup.snapshots` times; without it the list is empty.
+    record: keep data maps of the group's tasks, (snapshots of) `training.snapshots` times; without it the list is empty.
     """
-    x, y = problem.inputs["train"], problem.labels["train"][list(group)]
-    positive = problem.positive[list(group), None]
-    model = StackedSharedBottom(x.shape[1], setup.hidden, len(group), [generator(seed, "start")], relu=True, dtype=NETWORK)
+    own = list(group)
+    x, y = data.inputs["train"], data.labels["train"][own]
+    model = StackedSharedBottom(x.shape[1], training.hidden, len(own), [generator(seed, "start")], relu=True, dtype=NETWORK)
     shuffle = generator(seed, "batches")
-    found = DataMap(len(group), len(x)) if record else None
-    kept: list[Snapshot] = []
+    recorder = MapRecorder(len(own), len(x), training.epochs, training.snapshots) if record else None
+
+    def task_losses(logits: Tensor, labels: Tensor) -> Tensor:
+        positive = data.positive[own, None]
+        return binary_cross_entropy_with_logits(logits, labels, pos_weight=positive, reduction="none").mean(-1)
 
     def losses(call: Call, batch: Batch) -> Tensor:
-        logits: Tensor = call(batch.inputs)
-        if found is not None:
-            found.update(true_label_probability(logits[0], batch.targets[0]).T, batch.targets[1])
-        wanted = batch.targets[0].expand_as(logits)
-        return binary_cross_entropy_with_logits(logits, wanted, pos_weight=positive, reduction="none").mean(-1)
+        logits, (labels, rows) = call(batch.inputs), batch.targets
+        if recorder is not None:
+            recorder.update(logits[0], labels, rows)
+        return task_losses(logits, labels.expand_as(logits))
 
     def batches(epoch: int) -> Iterator[Batch]:
-        if found is not None and epoch and epoch * setup.snapshots % setup.epochs == 0:
-            kept.append(found.snapshot())
-        for rows in minibatches(len(x), setup.batch, shuffle):
+        for rows in minibatches(len(x), training.batch, shuffle):
             yield Batch(x[rows][None], (y[:, rows], rows))
+        if recorder is not None:
+            recorder.end_epoch(epoch)
 
     counting = model.bottom.register_forward_hook(costs.count)
     start = time.process_time()
-    optimizer = torch.optim.Adam(model.parameters(), setup.rate)
-    fit(model, batches, losses, optimizer=optimizer, epochs=setup.epochs, weighting=weighting)
-    if found is not None:
-        kept.append(found.snapshot())
+    optimizer = torch.optim.Adam(model.parameters(), training.rate)
+    fit(model, batches, losses, optimizer=optimizer, epochs=training.epochs, weighting=weighting)
     costs.seconds += time.process_time() - start
     costs.models += 1
     counting.remove()
     result = {}
     with torch.no_grad():
         for part in ("valid", "test"):
-            logits = model(problem.inputs[part][None])[0]
-            wanted = problem.labels[part][list(group)]
-            result[part] = torch.full((problem.tasks,), torch.nan)
-            result[part][list(group)] = binary_cross_entropy_with_logits(
-                logits, wanted, pos_weight=positive, reduction="none"
-            ).mean(-1)
-    return result, kept
+            result[part] = torch.full((data.tasks,), torch.nan)
+            result[part][own] = task_losses(model(data.inputs[part][None])[0], data.labels[part][own])
+    return result, recorder.snapshots if recorder is not None else []
 
 
-def compare(problem: Problem, seed: int, clusters: int, setup: Setup | None = None) -> list[dict[str, Any]]:
-    """Run every method on one problem; one row a method, first that of a plain multi-task training ("mtl").
+def compare(data: TaskData, seed: int, clusters: int, training: GroupTraining) -> list[dict[str, Any]]:
+    """Run every method on one data; one row a method, first that of a plain multi-task training ("mtl").
 
     Columns: method, n, models, forwards, backwards, seconds (training), choosing (seconds of the choice), groups (tasks of a
     group by blanks, groups by bars), test_loss: mean over tasks of the test loss in the chosen groups, as the exhaustive search
     trained them; random_loss: the same, mean over random groups of the same sizes. Groups are chosen on validation.
     """
     with deterministic(threads=1):
-        return _compared(problem, seed, clusters, setup or Setup())
+        return _compared(data, seed, clusters, training)
 
 
-def _compared(problem: Problem, seed: int, clusters: int, setup: Setup) -> list[dict[str, Any]]:
-    everyone = tuple(range(problem.tasks))
-    train_group(problem, everyone, seed, setup, Costs())  # warms up what the first training of a process waits for
+def _compared(data: TaskData, seed: int, clusters: int, training: GroupTraining) -> list[dict[str, Any]]:
+    everyone = tuple(range(data.tasks))
+    train_group(data, everyone, seed, training, Costs())  # warms up what the first training of a process waits for
     plain = Costs()
-    train_group(problem, everyone, seed, setup, plain)
-    rows = [_row("mtl", problem, plain, 0.0, (everyone,))]
+    train_group(data, everyone, seed, training, plain)
+    rows = [_row("mtl", data, plain, 0.0, (everyone,))]
 
     def run(method: str, choose: Callable[[Costs], Callable[[], Sequence[Group]]]) -> None:
         costs = Costs()
         choice = choose(costs)
         start = time.process_time()
         groups = choice()
-        rows.append(_row(method, problem, costs, time.process_time() - start, groups))
+        rows.append(_row(method, data, costs, time.process_time() - start, groups))
 
     tables: dict[str, baselines.Scores] = {}
 
     def exhaustive(costs: Costs) -> Callable[[], Sequence[Group]]:
-        groups = baselines.every_group(problem.tasks)
-        results = [train_group(problem, group, seed, setup, costs)[0] for group in groups]
+        groups = baselines.every_group(data.tasks)
+        results = [train_group(data, group, seed, training, costs)[0] for group in groups]
         for part in ("valid", "test"):
             tables[part] = baselines.measured_scores(groups, -torch.stack([r[part] for r in results]).numpy())
         return lambda: baselines.best_grouping(tables["valid"], clusters).groups
 
     def hoa(costs: Costs) -> Callable[[], Sequence[Group]]:
-        pairs = np.full((problem.tasks, problem.tasks), np.nan)
-        for a, b in baselines.pair_groups(problem.tasks, singles=False):
-            losses = train_group(problem, (a, b), seed, setup, costs)[0]["valid"]
+        pairs = np.full((data.tasks, data.tasks), np.nan)
+        for a, b in baselines.pair_groups(data.tasks, singles=False):
+            losses = train_group(data, (a, b), seed, training, costs)[0]["valid"]
             pairs[a, b], pairs[b, a] = -losses[a], -losses[b]
         return lambda: baselines.best_grouping(baselines.pairwise_scores(pairs), clusters).groups
 
     def tag(costs: Costs) -> Callable[[], Sequence[Group]]:
         weighting = baselines.TagAffinity()
-        train_group(problem, everyone, seed, setup, costs, weighting)
+        train_group(data, everyone, seed, training, costs, weighting)
         scores = baselines.affinity_scores(weighting.affinity[0].numpy())
         return lambda: baselines.best_grouping(scores, clusters).groups
 
     def stg(costs: Costs) -> Callable[[], Sequence[Group]]:
-        maps = stacked(train_group(problem, everyone, seed, setup, costs, record=True)[1])
+        maps = stacked(train_group(data, everyone, seed, training, costs, record=True)[1])
         return lambda: _clustered(maps, clusters, seed)
 
     def stg_stl(costs: Costs) -> Callable[[], Sequence[Group]]:
-        each = [stacked(train_group(problem, (task,), seed, setup, costs, record=True)[1]) for task in everyone]
+        each = [stacked(train_group(data, (task,), seed, training, costs, record=True)[1]) for task in everyone]
         return lambda: _clustered(torch.cat(each), clusters, seed)
 
     for method, choose in zip(METHODS, (exhaustive, hoa, tag, stg_stl, stg), strict=True):
@@ -225,9 +226,9 @@ def _loss(table: baselines.Scores, groups: Sequence[Group]) -> float:
     return -float(np.mean([table[sum(1 << t for t in group), task] for group in groups for task in group]))
 
 
-def _row(method: str, problem: Problem, costs: Costs, choosing: float, groups: Sequence[Group]) -> dict[str, Any]:
+def _row(method: str, data: TaskData, costs: Costs, choosing: float, groups: Sequence[Group]) -> dict[str, Any]:
     text = " | ".join(" ".join(map(str, group)) for group in sorted(groups))
     return {
-        "method": method, "n": problem.tasks, "models": costs.models, "forwards": costs.forwards, "backwards": costs.backwards,
+        "method": method, "n": data.tasks, "models": costs.models, "forwards": costs.forwards, "backwards": costs.backwards,
         "seconds": costs.seconds, "choosing": choosing, "groups": text,
     }  # fmt: skip

@@ -1,4 +1,6 @@
-"""DenseNet-121 on chest X-rays, all findings at once, with several task weights (Wu, Zhang, Re 2020, Section 3.2)."""
+"""All tasks of a same-image set at once, with several task weights (Wu, Zhang, Re 2020, Section 3.2): DenseNet-121 on chest
+X-rays, or the small networks of `fig12_label_noise`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -16,18 +19,24 @@ from mtlrepro.methods.static import Static
 from mtlrepro.methods.svd_reweighting import StreamedWeights
 from mtlrepro.methods.uncertainty import Uncertainty
 from mtlrepro.models.shared_bottom import SharedBottom
+from mtlrepro.papers.transfer import fig12_label_noise
+from mtlrepro.papers.transfer.data import same_image_tasks
 from mtlrepro.papers.transfer.data.chest import ChestXrays, load_chestxray14, patient_split
 from mtlrepro.papers.transfer.training.static_weights import methods
+from mtlrepro.parameters import Params
+from mtlrepro.results import Runs
 from mtlrepro.training.loop import fit, minibatches
 from mtlrepro.training.metrics import auroc
-from mtlrepro.training.weighting import Batch, Weighting
+from mtlrepro.training.weighting import Batch, Equal, Weighting
 
+# Ranks of Algorithm 2; 0 stands for the number of tasks.
+RANKS = [1, 5, 0]
 # Mean and standard deviation of ImageNet's pixels, which the pre-trained network expects, over its three colours.
 _MEAN, _STD = 0.449, 0.226
 
 
 def chest_network(tasks: int, pretrained: bool = True) -> SharedBottom:
-    """DenseNet-121 (torchvision) with one output layer a task. pretrained: ImageNet weights, from torch's cache or fetched."""
+    """DenseNet-121 (torchvision) with one output layer per task. pretrained: ImageNet weights, from torch's cache or fetched."""
     net = densenet121(weights="IMAGENET1K_V1" if pretrained else None)
     width = net.classifier.in_features
     bottom = nn.Sequential(net.features, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -51,13 +60,13 @@ def compare(
     side: int = 224,
     limit: int | None = None,
     pretrained: bool = True,
-    data: str = "",
 ) -> list[dict[str, Any]]:
-    """One training a method on ChestX-ray14, one row each: `auc`, the mean test AUC over the findings in percent.
+    """One training per method on ChestX-ray14, one row each: `auc` and `valid`, the mean AUC over the findings in percent, and
+    `weight span`, the largest task weight over the smallest (for Kendall in the last epoch).
 
     Adam at `rate`, as CheXNet; the epoch with the best mean validation AUC is kept. Algorithm 2's X are the pixels that the
     network reads, X^T y summed up batch by batch, centred. source: `chestxray14`, named in the row. limit: as in
-    `load_chestxray14`. data: `label_noise.digest`.
+    `load_chestxray14`.
     """
     place = choose(device)
     xrays = load_chestxray14(side, limit)
@@ -66,11 +75,11 @@ def compare(
     sums = StreamedWeights()
     for rows in split["train"].split(256):
         sums.update(pixels(xrays, rows, torch.device("cpu"))[:, 0].flatten(1), labels[rows])
-    found = []
+    reached = []
     for method, rank in methods(labels.shape[1], ranks):
         weighting: Weighting = Uncertainty("classification", rate=rate)
         if method == "unweighted":
-            weighting = Static()
+            weighting = Equal()
         elif method != "Kendall":
             alpha = sums.weights(rank, centre=True, normalise=method != "SVD").float()
             weighting = Static(alpha * (len(alpha) / alpha.sum()))
@@ -93,9 +102,36 @@ def compare(
             def losses(call: Any, one: Batch) -> Tensor:
                 return binary_cross_entropy_with_logits(torch.cat(call(one.inputs), 1), one.targets, reduction="none").mean(0)
 
-            fit(
+            done = fit(
                 model, batches, losses, optimizer=torch.optim.Adam(model.parameters(), lr=rate), epochs=epochs,
                 weighting=weighting, validate=functools.partial(aucs, "valid"), select=lambda metrics: metrics.nanmean(-1),
             )  # fmt: skip
-            found.append({"method": method, "svd rank": rank, "auc": round(100 * float(aucs("test", model).nanmean()), 3)})
-    return found
+            reached.append(
+                {
+                    "method": method,
+                    "svd rank": rank,
+                    "auc": round(100 * float(aucs("test", model).nanmean()), 3),
+                    "valid": round(100 * float(done.best), 3),
+                    "weight span": round(float(done.weights[-1].max() / done.weights[-1].min()), 4),
+                }
+            )
+    return reached
+
+
+def rows(runs: Runs, p: Params) -> pd.DataFrame:
+    """One row per set, seed and method. Digits stand, once, for sets that are not at hand."""
+    used = {same_image_tasks.digest(source): source for source in p.sources}
+    data = dict(used.keys())
+    settings = [
+        {"source": source, "seed": p.first_seed + i, "epochs": p.epochs, "ranks": RANKS}
+        for source in used.values()
+        for i in range(p.seeds)
+    ]
+    if p.model == "densenet121":
+        trained = runs.map(compare, [one | {"device": p.device} for one in settings], "DenseNet-121", data=data)
+    else:
+        small = {"k": 0, "groups": 1, "noise": "coin", "level": 0.0, "count": p.samples}
+        trained = runs.map(fig12_label_noise.compare, [one | small for one in settings], "training", data=data)
+    trained["source"] = trained.source.map({source: name for (name, _), source in used.items()})
+    columns = ["source", "seed", "method", "rank", "auc", "valid", "weight span", "rate"]
+    return trained.rename(columns={"svd rank": "rank"}).reindex(columns=columns)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, matthews_corrcoef
@@ -24,11 +26,12 @@ from mtlrepro.device import choose
 from mtlrepro.errors import BadValue, DataMissing
 from mtlrepro.files import replacing, sha256_of
 from mtlrepro.papers.transfer.data import text
-from mtlrepro.papers.transfer.data.glue import GlueTask, glue_tasks
+from mtlrepro.papers.transfer.data.glue import TASKS, GlueTask, glue_tasks
 from mtlrepro.papers.transfer.models.aligned import AlignedBottom, EmbeddedMLP, Kind
 from mtlrepro.papers.transfer.models.bert import embed, load_bert
-from mtlrepro.papers.transfer.training.aligned_runs import train_ways
+from mtlrepro.papers.transfer.training.aligned_runs import WAYS, train_ways
 from mtlrepro.papers.transfer.training.mixed_tasks import Metric, accuracy, predictions
+from mtlrepro.parameters import Params
 from mtlrepro.training.weighting import Batch
 
 Row = dict[str, Any]
@@ -86,41 +89,43 @@ def encoder_used(encoder: str) -> tuple[str, str]:
     """Name and hash of the encoder that `encoder` stands for here: "glove" where MiniLM is not at hand."""
     folder = encoder_folder(encoder)
     if folder is None:
-        return "glove", _glove()[1]
+        return "glove", _glove().sha256
     return ("minilm" if encoder == "minilm" else folder.name), sha256_of(folder / "model.safetensors")
 
 
 @functools.cache
-def _glove() -> tuple[text.WordVectors, str]:
+def _glove() -> text.WordVectors:
     """GloVe vectors; those of the synthetic sentence sets where it is not at hand."""
     try:
-        found = text.load_glove(50)
+        return text.load_glove(50)
     except DataMissing:
-        found = text.synthetic_vectors(text.synthetic_sentences(0))
-    return found, found.sha256
+        return text.synthetic_vectors(text.synthetic_sentences(0))
 
 
 def embeddings(texts: Sequence[str], encoder: str, device: str = "cpu") -> Floats:
-    """(n, d) one row a text, of length 1, by the encoder that `encoder` stands for; "glove": the mean word vector."""
-    name, digest = encoder_used(encoder)
+    """(n, d) one row per text, of length 1, by the encoder that `encoder` stands for; "glove": the mean word vector."""
+    name, sha256 = encoder_used(encoder)
     joined = hashlib.sha256("\n".join([str(_LONGEST), *texts]).encode()).hexdigest()
-    kept = paths.cache() / "embeddings" / f"{name}-{digest[:16]}-{joined[:16]}.npy"
+    kept = paths.cache() / "embeddings" / f"{name}-{sha256[:16]}-{joined[:16]}.npy"
     if kept.is_file():
-        found: Floats = np.load(kept, allow_pickle=False)
-        return found
+        cached: Floats = np.load(kept, allow_pickle=False)
+        return cached
     folder = encoder_folder(encoder)
     if folder is None:
-        vectors = _glove()[0]
-        rows = [[vectors.index[w] for w in text.tokenize(one, vectors.index) if w in vectors.index] for one in texts]
-        means = [vectors.matrix[chosen].mean(0) if chosen else np.zeros(vectors.matrix.shape[1]) for chosen in rows]
-        raw = np.stack(means).astype(np.float32)
-        scaled: Floats = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)
-        return scaled
-    model, pieces = load_bert(folder)
-    made: Floats = embed(model.to(choose(device)), pieces, texts, _LONGEST).numpy()
+        return _mean_vectors(texts, _glove())
+    model, tokenizer = load_bert(folder)
+    states: Floats = embed(model.to(choose(device)), tokenizer, texts, _LONGEST).numpy()
     with replacing(kept) as target, target.open("wb") as file:
-        np.save(file, made, allow_pickle=False)
-    return made
+        np.save(file, states, allow_pickle=False)
+    return states
+
+
+def _mean_vectors(texts: Sequence[str], vectors: text.WordVectors) -> Floats:
+    rows = [[vectors.index[w] for w in text.tokenize(one, vectors.index) if w in vectors.index] for one in texts]
+    means = np.stack([vectors.matrix[chosen].mean(0) if chosen else np.zeros(vectors.matrix.shape[1]) for chosen in rows])
+    lengths = np.linalg.norm(means.astype(np.float32), axis=1, keepdims=True)
+    scaled: Floats = means.astype(np.float32) / np.maximum(lengths, 1e-9)
+    return scaled
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -147,8 +152,8 @@ def pool(task: str, encoder: str, rows: int, tested: int, device: str = "cpu") -
     if whole.second is not None:
         x = x * embeddings([whole.second[i] for i in chosen], encoder, device)
     x = x / np.sqrt(np.square(x[: len(train)]).mean())
-    made = Embedded(torch.from_numpy(x), torch.from_numpy(whole.labels[chosen]))
-    return made.of(np.arange(len(train))), made.of(np.arange(len(train), len(chosen)))
+    embedded = Embedded(torch.from_numpy(x), torch.from_numpy(whole.labels[chosen]))
+    return embedded.of(np.arange(len(train))), embedded.of(np.arange(len(train), len(chosen)))
 
 
 def matthews(labels: Tensor, predicted: Tensor) -> float:
@@ -167,6 +172,15 @@ METRICS: dict[str, Metric] = {"CoLA": matthews, "MRPC": accuracy_and_f1, "QNLI":
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
+def settings(p: Params) -> list[dict[str, Any]]:
+    """Every pair and all five tasks together, with every seed, in every way."""
+    groups = [list(pair) for pair in itertools.combinations(TASKS, 2)] + [list(TASKS)]
+    common = {
+        "encoder": p.encoder, "ways": list(WAYS), "epochs": p.epochs, "rows": p.samples, "tested": p.tested, "device": p.device,
+    }  # fmt: skip
+    return [{"tasks": tasks, "seed": p.first_seed + i} | common for i in range(p.seeds) for tasks in groups]
+
+
 def train(
     tasks: list[str],
     seed: int,
@@ -180,12 +194,12 @@ def train(
     batch: int = 64,
     dropout: float = 0.3,
     device: str = "cpu",
-    data: str = "",
 ) -> list[Row]:
-    """GLUE tasks trained together in every one of `ways` (see `fig5b_alignment_sentences`): one row a way and task.
+    """GLUE tasks trained together in every one of `ways` (see `train_ways`): one row per way and task.
 
-    A fifth of the training samples, drawn by `seed`, is for validation. Row: `valid` and `test`, 100 times the GLUE metric.
-    width: of the shared layer; 0: that of the embeddings, so that the control's layer is as large as R_i. data: `digest`.
+    A fifth of the training samples, drawn by `seed`, is for validation. Row: `valid` and `test`, 100 times the GLUE metric, and
+    `majority`, the same on test for always answering training's larger class.
+    width: of the shared layer; 0: that of the embeddings, so that the control's layer is as large as R_i.
     """
     place = choose(device)
     parts: dict[str, list[Embedded]] = {"train": [], "valid": [], "test": []}
@@ -201,21 +215,40 @@ def train(
     def build(kind: Kind) -> AlignedBottom:
         return AlignedBottom(EmbeddedMLP(d, width or d, dropout), d, width or d, [2] * len(tasks), kind)
 
-    made = train_ways(
+    def points(task: int, labels: Tensor, predicted: Tensor) -> float:
+        return round(100 * metrics[task](labels, predicted), 4)
+
+    trained = train_ways(
         build, parts["train"], parts["valid"], seed, ways, rate=rate, epochs=epochs, batch=batch, place=place, metrics=metrics
     )
-    found = []
-    for way, model in made.items():
+    reached = []
+    for way, (model, _) in trained.items():
         for i, task in enumerate(tasks):
-            reached = {
-                name: round(100 * metrics[i](parts[name][i].labels, predictions(model, parts[name][i], i, place)), 4)
-                for name in ("valid", "test")
-            }
-            found.append({"together": " + ".join(tasks), "way": way, "task": task, **reached})
-    return found
+            row: Row = {"together": " + ".join(tasks), "way": way, "task": task}
+            for name in ("valid", "test"):
+                row[name] = points(i, parts[name][i].labels, predictions(model, parts[name][i], i, place))
+            labels = parts["test"][i].labels
+            row["majority"] = points(i, labels, torch.full_like(labels, int(parts["train"][i].labels.mode().values)))
+            reached.append(row)
+    return reached
 
 
-def digest(encoder: str) -> str:
-    """sha256 over the five tasks and the encoder."""
-    together = [task.sha256 for task in load_tasks().values()]
-    return hashlib.sha256("".join([*together, encoder_used(encoder)[1]]).encode()).hexdigest()
+def sources(encoder: str) -> tuple[Literal["public stand-in", "synthetic"], dict[str, str]]:
+    """Tier of the data that `train` reads here, and the sha256 of each task and of the encoder.
+
+    The encoder is never BERT-large unless a reader brings it, so the best tier is a stand-in.
+    """
+    tasks, (name, sha256) = load_tasks(), encoder_used(encoder)
+    real = all(task.tier != "synthetic" for task in tasks.values())
+    digests = {task: loaded.sha256 for task, loaded in tasks.items()} | {f"encoder: {name}": sha256}
+    return "public stand-in" if real else "synthetic", digests
+
+
+def overview(p: Params) -> pd.DataFrame:
+    """One line per task: how many samples are used, and the share of the larger class in all of the test part."""
+    lines = {}
+    for name, task in load_tasks().items():
+        known, test = pool(name, p.encoder, p.samples, p.tested, p.device)
+        larger = 100 * max(np.bincount(task.labels[task.test]) / task.test.sum())
+        lines[name] = {"training, with validation": len(known), "test": len(test), "larger class, all of test (%)": larger}
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("task")

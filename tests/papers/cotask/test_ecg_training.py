@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,12 @@ from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods import registry
 from mtlrepro.papers.cotask import tab2_ecg_echolvh
 from mtlrepro.papers.cotask.data.ecg import EcgSet
-from mtlrepro.papers.cotask.multilabel_metrics import multilabel, operating_point, sensitivity_at
-from mtlrepro.papers.cotask.training import ecg_runs
+from mtlrepro.papers.cotask.multilabel_metrics import count_error, multilabel, operating_point, sensitivity_at
+from mtlrepro.papers.cotask.training import ecg_training
+from mtlrepro.papers.cotask.training.ecg_training import EcgTraining, PreparedEcgs
 
 NET = {"channels": [6, 8], "kernel": 5, "dropout": 0.0, "stem": 2}
-HOW = ecg_runs.Training(steps=40, epochs=2, batch=16, rate=0.01, net=NET)
+HOW = EcgTraining(steps=40, epochs=2, batch=16, rate=0.01, net=NET)
 
 
 def planted(n=400, seed=0):
@@ -32,41 +35,37 @@ def planted(n=400, seed=0):
 @pytest.mark.parametrize(("sampler", "weighting"), [("Task-Aware", "static"), ("None", "static"), ("Major-Task", "dwa")])
 def test_a_network_learns_planted_waves_on_new_records(sampler, weighting):
     data, fresh = planted(), planted(seed=1)
-    problem = ecg_runs.Problem.of(data, np.arange(400), 0, 0)
-    repeats = [10, 10]
-    how = ecg_runs.Training(**{**vars(HOW), "steps": 40, "epochs": 4})
-    net = ecg_runs.train(
-        problem.signals, problem.labels, problem.rows, repeats, 0, how, sampler=sampler, weighting=registry.build(weighting)
+    prepared = PreparedEcgs.of(data, np.arange(400), 0, 0)
+    how = dataclasses.replace(HOW, epochs=4)
+    one, again = (
+        ecg_training.train(prepared, [0, 1], [10, 10], 0, how, sampler=sampler, weighting=registry.build(weighting))
+        for _ in range(2)
     )
-    found = ecg_runs.scores(net, torch.from_numpy(fresh.signals), 2)
-    assert multilabel(found, fresh.labels)["MacroAUROC"] > 0.7
-    again = ecg_runs.train(
-        problem.signals, problem.labels, problem.rows, repeats, 0, how, sampler=sampler, weighting=registry.build(weighting)
-    )
-    assert np.array_equal(found, ecg_runs.scores(again, torch.from_numpy(fresh.signals), 2))
+    logits = ecg_training.scores(one, torch.from_numpy(fresh.signals), 2)
+    assert multilabel(logits, fresh.labels)["MacroAUROC"] > 0.7
+    assert np.array_equal(logits, ecg_training.scores(again, torch.from_numpy(fresh.signals), 2))
 
 
 def test_auxiliary_labels_come_after_the_own_ones_and_use_training_records_alone():
     data, train = planted(), np.arange(0, 400, 2)
-    problem = ecg_runs.Problem.of(data, train, 1, 0, major="one")
-    assert problem.labels.shape == (400, 3)
-    assert torch.equal(problem.labels[:, :2], torch.from_numpy(data.labels))
-    assert all(set(rows.tolist()) <= set(train.tolist()) for rows in problem.rows)
-    assert [len(rows) for rows in problem.rows] == [200, 200, 100]
+    prepared = PreparedEcgs.of(data, train, 1, 0, major="one")
+    assert prepared.labels.shape == (400, 3)
+    assert torch.equal(prepared.labels[:, :2], torch.from_numpy(data.labels))
+    assert all(set(rows.tolist()) <= set(train.tolist()) for rows in prepared.rows)
+    assert [len(rows) for rows in prepared.rows] == [200, 200, 100]
 
 
 def test_a_schedule_has_each_task_as_often_as_asked_for():
-    tasks = ecg_runs.schedule([5, 1, 3], generator(0))
+    tasks = ecg_training.schedule([5, 1, 3], generator(0))
     assert torch.bincount(tasks).tolist() == [5, 1, 3]
 
 
 @pytest.mark.parametrize("model", ["single", "multi", "cotask"])
 def test_budgets_the_same_for_the_main_task_or_the_same_in_all(model):
-    given = tab2_ecg_echolvh.echo_repeats(model, 5, 8, 30, longer=False)
-    assert given[0] == 30
-    assert given[1:] == [6] * (len(given) - 1)
-    whole = sum(tab2_ecg_echolvh.echo_repeats("cotask", 5, 8, 30, longer=False))
-    assert sum(tab2_ecg_echolvh.echo_repeats(model, 5, 8, 30, longer=True)) == whole
+    times = tab2_ecg_echolvh.repeats(model, 5, 30, longer=False)
+    assert times == [30] + [6] * {"single": 0, "multi": 4, "cotask": 12}[model]
+    whole = sum(tab2_ecg_echolvh.repeats("cotask", 5, 30, longer=False))
+    assert sum(tab2_ecg_echolvh.repeats(model, 5, 30, longer=True)) == whole
 
 
 def test_metrics_by_hand():
@@ -91,8 +90,15 @@ def test_sensitivity_at_the_annotators_own_specificity_is_the_annotators():
     assert sensitivity_at(labels, labels, 1.0) == pytest.approx(1.0)
 
 
+def test_the_error_of_a_count_is_over_patients():
+    """Laws: (count - n / ratio) over the root of the summed squares of each patient's excess; by hand for four patients."""
+    labels, patients = np.array([1, 1, 0, 0, 1, 0]), np.array([0, 0, 1, 2, 3, 3])
+    excess = np.array([2 - 2 / 3, -1 / 3, -1 / 3, 1 - 2 / 3])
+    assert count_error(labels, patients, 3.0) == pytest.approx(excess.sum() / np.sqrt((excess**2).sum()))
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(UnknownName, match="Task-Aware"):
-        ecg_runs.train(torch.zeros(4, 12, 20), torch.zeros(4, 1), [torch.arange(4)], [1], 0, HOW, sampler="task-aware")
+        ecg_training.train(PreparedEcgs.of(planted(), np.arange(4), 0, 0), [0], [1], 0, HOW, sampler="task-aware")
     with pytest.raises(UnknownName, match="p18"):
-        ecg_runs.recordings("p81", 10, 0, 100.0, 4.0)
+        ecg_training.recordings("p81", 10, 0, 100.0, 4.0)

@@ -36,7 +36,7 @@ def test_an_alignment_moves_its_own_task_alone(encoder):
     aligned = model("aligned", encoder)
     before = [aligned(inputs(encoder), task) for task in (0, 1)]
     with torch.no_grad():
-        aligned.squares[0] *= 2.0
+        aligned.matrices[0] *= 2.0
     assert not torch.allclose(aligned(inputs(encoder), 0), before[0])
     assert torch.equal(aligned(inputs(encoder), 1), before[1])
 
@@ -45,7 +45,7 @@ def test_alignment_of_embeddings_is_a_product_before_the_encoder():
     aligned, plain = model("aligned"), model("plain")
     x, square = inputs("embedded"), torch.randn(6, 6, generator=generator(4))
     with torch.no_grad():
-        aligned.squares[1].copy_(square)
+        aligned.matrices[1].copy_(square)
     torch.testing.assert_close(aligned(x, 1), plain(x @ square, 1))
 
 

@@ -1,16 +1,22 @@
-"""Laws of training with alignment: what each way moves, that the score is equation 6's, that tests stay out of choices."""
+"""Laws of training with alignment: what each way moves, that the score is equation 6's, that tests stay out of choices; and
+what the report of Figures 5b and 6 measures, on rows with planted effects."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from mtlrepro.device import choose, generator
 from mtlrepro.methods.alignment import covariance_similarity
 from mtlrepro.papers.transfer import fig5b_alignment_sentences
+from mtlrepro.papers.transfer import fig5b_alignment_sentences_report as report
 from mtlrepro.papers.transfer.data import text
+from mtlrepro.papers.transfer.largest_gain import largest_gain, wins_above_half
 from mtlrepro.papers.transfer.training import aligned_runs, mixed_tasks, sentences
 
 SMALL = {"encoder": "mlp", "epochs": 2, "rows": 120, "rate": 0.01}
@@ -39,13 +45,14 @@ def trained(ways, seed=0):
     prepared = sentences.prepare(("mr", "trec"), seed, False, "random", 120)
     build = fig5b_alignment_sentences._builder(prepared, "mlp", False, 0.3)
     options = {"rate": 0.01, "epochs": 2, "batch": 16, "place": choose("cpu")}
-    return prepared, aligned_runs.train_ways(build, prepared.train, prepared.valid, seed, ways, **options)
+    fits = aligned_runs.train_ways(build, prepared.train, prepared.valid, seed, ways, **options)
+    return prepared, {way: model for way, (model, _) in fits.items()}
 
 
 def test_each_way_moves_what_it_says():
     _, models = trained(aligned_runs.WAYS)
     eye = torch.eye(50)
-    moved = {way: [not torch.equal(square, eye) for square in model.squares] for way, model in models.items()}
+    moved = {way: [not torch.equal(square, eye) for square in model.matrices] for way, model in models.items()}
     assert moved == {"plain": [], "aligned": [True] * 2, "control": [True] * 2, "fixed": [True] * 2, "fixed control": [False] * 2}
     shared = {way: torch.cat([p.flatten() for p in models[way].shared_parameters()]) for way in aligned_runs.WAYS}
     # Half of the training is common to both, and B does not move after it.
@@ -66,7 +73,7 @@ def test_the_score_is_equation_6_of_every_word_in_the_training_sentences():
     vectors = []
     for task, part in enumerate(prepared.train):
         words = torch.cat([row[:length] for row, length in zip(part.tokens, part.lengths, strict=True)])
-        vectors.append((prepared.vectors[words] @ model.squares[task].detach()).double())
+        vectors.append((prepared.vectors[words] @ model.matrices[task].detach()).double())
     expected = float(covariance_similarity(*vectors))
     assert fig5b_alignment_sentences.similarity([(model, 0), (model, 1)], prepared.train) == pytest.approx(expected, rel=1e-5)
 
@@ -90,7 +97,8 @@ def test_the_test_part_takes_no_part_in_training_and_choice(monkeypatch):
     arguments = ["sst", "cr", 0, False]
     options = SMALL | {"tuning_epochs": 2, "ways": ["plain", "aligned"]}
     honest = fig5b_alignment_sentences.transfer(*arguments, **options)
-    assert [row["way"] for row in honest] == ["plain", "aligned", "scratch"]
+    assert [(row["way"], row["epochs"]) for row in honest] == [("plain", 2), ("aligned", 2), ("scratch", SMALL["epochs"])]
+    assert not any(row["whole"] for row in honest)
     prepare = sentences.prepare
 
     def turned(*args):
@@ -110,3 +118,97 @@ def test_predictions_come_in_the_order_of_the_samples():
     with torch.no_grad():
         expected = model(part.batch(rows, 0, choose("cpu")).inputs, 0).argmax(-1)
     assert torch.equal(mixed_tasks.predictions(model, part, 0, choose("cpu"))[rows], expected)
+
+
+def test_late_change_is_the_range_since_before_the_last_two_epochs():
+    scores = torch.tensor([[0.9], [0.5], [0.6], [0.57]])
+    assert fig5b_alignment_sentences._late_change(scores) == pytest.approx(10.0)
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_share_counts_ties_as_one_half_and_is_taken_from_one_half():
+    assert wins_above_half([[1, -1, 0, 2], [0, 0, 0, 0]]) == pytest.approx([0.625 - 0.5, 0.0])
+
+
+def test_the_largest_gain_is_free_of_what_is_largest_by_chance():
+    rng = np.random.default_rng(0)
+    null = [np.mean(largest_gain(rng.normal(size=(5, 5)))) for _ in range(400)]
+    assert abs(np.mean(null)) < 3 * np.std(null) / 20
+    planted = rng.normal(size=(6, 5), scale=0.01) + np.array([0, 0, 3, 0, 0])
+    # Of 3 points in one target, chance alone gives the mean over signs of the larger of 0 and the signed mean.
+    chance = np.mean([max(0, 3 * np.mean(s)) for s in itertools.product((-1, 1), repeat=6)])
+    assert np.mean(largest_gain(planted)) == pytest.approx(3 - chance, abs=0.05)
+    assert largest_gain([[2.0, 0.0]] * 3) == pytest.approx([2.0 - 2 * np.mean([max(0, np.mean(s)) for s in
+        itertools.product((-1, 1), repeat=3)])] * 3)  # fmt: skip
+
+
+def transfer_rows(gains, level=90.0):
+    """Fine-tuned at `level`; alignment adds `gains` (seeds, targets) with the leak and takes 9 points without it."""
+    rows = []
+    for seed, of in enumerate(gains):
+        for target, gain in zip(("mr", "cr", "subj", "mpqa", "trec"), of, strict=True):
+            for leak in (False, True):
+                for way, added in (("plain", 0), ("aligned", gain if leak else -9), ("control", 0), ("scratch", -5)):
+                    row = {"seed": seed, "leak": leak, "way": way, "task": target, "test": level + added}
+                    rows.append(row | {"tune": True, "whole": True, "epochs": 8, "rate": 0.003, "late_change": 0.1})
+    return pd.DataFrame(rows)
+
+
+def passed(measured):
+    return {gate.name: gate.passed for gate in measured.gates}
+
+
+def test_figure_5b_measures_gains_with_the_leak_over_all_five_targets():
+    rows = transfer_rows([[1, 1, 0, -1, 2], [3, -1, -1, -1, 2], [2, 1, 1, -1, 2]])
+    measured = report.measured_fig5b(rows)
+    assert measured.effects["targets-improved"] == pytest.approx([0.2, -0.1, 0.3])
+    assert np.mean(measured.effects["largest-gain"]) > 0
+    assert passed(measured) == {
+        "baseline-level": True, "whole-sets": True, "converged": True, "same-budget": True, "control": False
+    }  # fmt: skip
+    assert report.measured_fig5b(rows[rows.task != "mr"]).effects == {}
+
+
+def test_gates_of_figure_5b_follow_the_rows():
+    rows = transfer_rows([[1] * 5] * 3, level=75.0)
+    short = rows.assign(late_change=0.5, whole=False, epochs=rows.epochs.where(rows.way != "aligned", 9))
+    assert not any(passed(report.measured_fig5b(short)).values())
+    assert not any(passed(report.measured_fig5b(rows[["seed", "leak", "way", "task", "test"]])).values())
+
+
+def pair_rows(gain, score):
+    """Fifteen pairs of six tasks: Algorithm 1 changes accuracy by `gain` and the score by `score`, the first pair's not."""
+    rows = []
+    for number, pair in enumerate(itertools.combinations(text.TITLES, 2)):
+        for seed in range(3):
+            moved = {"fixed": (gain * (number > 0), score * (number > 0)), "aligned": (2, -0.1)}
+            for way in ("plain", "aligned", "control", "fixed", "fixed control"):
+                more, change = moved.get(way, (0, 0))
+                row = {"pair": "-".join(pair), "seed": seed, "leak": False, "way": way, "score": 0.5 + change}
+                rows += [row | {"task": task, "test": 85.0 + more, "tune": True, "whole": True} for task in pair]
+    return pd.DataFrame(rows)
+
+
+def test_figure_6_measures_algorithm_1_against_plain_joint_training():
+    measured = report.measured_fig6(pair_rows(-1.0, 0.01))
+    assert measured.effects["accuracy-up"] == pytest.approx([0.5 / 15 - 0.5] * 3)
+    assert measured.effects["score-up"] == pytest.approx([14.5 / 15 - 0.5] * 3)
+    assert passed(measured) == {
+        "baseline-level": True, "whole-sets": True, "converged": False, "grid-interior": False, "same-start": True,
+        "control": False,
+    }  # fmt: skip
+
+
+def test_the_leak_table_pairs_seeds_and_takes_the_tasks_own_models_away():
+    pairs = pd.DataFrame(
+        [
+            {"pair": pair, "task": task, "seed": seed, "leak": leak, "way": "plain", "test": own + (3 if leak else 1) * joint}
+            for seed in range(3) for leak in (False, True) for task, own in (("sst", 80), ("mr", 70))
+            for pair, joint in (("sst-mr", 1), (task, 0))
+        ]
+    )  # fmt: skip
+    table = report.leak_table(pairs, transfer_rows([[0] * 5] * 3))
+    assert table.loc["SST-MR"].tolist() == ["+1.00 [+1.00, +1.00]", "+3.00 [+3.00, +3.00]", "+2.00 [+2.00, +2.00]"]
+    assert table.loc["SST to MR", "with"] == "+5.00 [+5.00, +5.00]"

@@ -10,7 +10,7 @@ from mtlrepro.models.shared_bottom import SharedBottom, StackedSharedBottom
 from mtlrepro.papers.transfer.data.synthetic import Samples
 from mtlrepro.papers.transfer.theory import alg1_alignment
 from mtlrepro.papers.transfer.training.alternating import AlternatingSGD, each_turn
-from mtlrepro.papers.transfer.training.pair_grid import _AlignedStack, fit_aligned, score, squared_loss, start_pairs
+from mtlrepro.papers.transfer.training.pair_grid import AlignedStack, fit_aligned, score, squared_loss, start_pairs
 from mtlrepro.training.loop import fit
 from mtlrepro.training.weighting import Batch
 
@@ -103,10 +103,10 @@ def test_a_batch_of_runs_is_each_run_alone():
     for joint in (False, True):
         kind = {"rates": [0.01, 0.1], "epochs": 3, "joint": joint, "size": 8}
         train, check = (_pair([1, 2, 3]), _pair([4, 5, 6])[0])
-        together = fit_aligned(start_pairs([1, 2, 3], 5, 2), train, check, [1, 2, 3], **kind)
+        together = fit_aligned(start_pairs([1, 2, 3], 5, 2), train, check, [1, 2, 3], **kind).target
         for i, seed in enumerate([1, 2, 3]):
             own = [Samples(*(part[i : i + 1] for part in samples)) for samples in (*train, check)]
-            alone = fit_aligned(start_pairs([seed], 5, 2), own[:2], own[2], [seed], **kind)
+            alone = fit_aligned(start_pairs([seed], 5, 2), own[:2], own[2], [seed], **kind).target
             torch.testing.assert_close(together.shared[i : i + 1], alone.shared)
             torch.testing.assert_close(together.heads[i : i + 1], alone.heads)
 
@@ -115,7 +115,8 @@ def test_with_b_fixed_the_start_stays_and_the_target_improves():
     seeds = [1, 2]
     start, target = start_pairs(seeds, 5, 2), _pair(seeds)[0]
     shared = start.shared.clone()
-    found = fit_aligned(start, [target], target, seeds, rates=[0.03], epochs=40)
+    found, moved = fit_aligned(start, [target], target, seeds, rates=[0.03], epochs=40)
+    assert moved.tolist() == [0, 0]
     assert torch.equal(start.shared, shared)
     error = lambda model: (model(target.x, 0) - target.y).square().mean(-1)
     assert (error(found) < error(start)).all()
@@ -125,7 +126,7 @@ def test_the_stacks_shortcut_is_algorithm_ones_model():
     """X (R B) and (X R) B: equal predictions and equal gradients of R, linear and ReLU."""
     for relu in (False, True):
         found = []
-        for kind in (Aligned, _AlignedStack):
+        for kind in (Aligned, AlignedStack):
             inner = StackedSharedBottom(5, 2, 2, [generator(1), generator(2)], relu=relu)
             model = kind(inner, 5, 2, runs=2)
             model.alignments[1].data += torch.randn(2, 5, 5, generator=generator(3), dtype=torch.float64)
@@ -141,5 +142,5 @@ def test_choose_picks_the_rate_by_what_it_is_told():
     start = start_pairs([1], 5, 1)
     kind = {"rates": [0.0, 0.05], "epochs": 20}
     moved = lambda model: not torch.equal(model.shared, start.shared)
-    assert moved(fit_aligned(start, [target], target, [1], **kind, choose=score))
-    assert not moved(fit_aligned(start, [target], target, [1], **kind, choose=lambda predicted, y: -score(predicted, y)))
+    assert moved(fit_aligned(start, [target], target, [1], **kind, choose=score).target)
+    assert not moved(fit_aligned(start, [target], target, [1], **kind, choose=lambda predicted, y: -score(predicted, y)).target)

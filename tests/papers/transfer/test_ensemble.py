@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from plain_runs import fit_alone
 from scipy import stats
 
 from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
-from mtlrepro.papers.transfer.training.run_grid import Order, RunGrid, epoch_batches, fit_alone, fit_grid
+from mtlrepro.papers.transfer.training.run_grid import Order, RunGrid, epoch_batches, fit_grid
 from mtlrepro.training.metrics import spearman
 
 RATES = (0.01, 0.1)

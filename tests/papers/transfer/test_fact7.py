@@ -42,8 +42,12 @@ def test_a_larger_constant_than_one_over_kappa_is_refuted(seed, power):
     x = fact7_angles.matrix(7, 4, 20.0, generator(seed))
     v = torch.linalg.svd(x).Vh
     a, b = math.cos(1e-3) * v[0] + math.sin(1e-3) * v[-1], math.cos(1e-3) * v[0] - math.sin(1e-3) * v[-1]
-    assert fact7_angles.margin(x, a, b, 1.0, 1.0) >= -1e-13
-    assert fact7_angles.margin(x, a, b, *power) < -1e-7
+
+    def margin(exponent: float, factor: float) -> torch.Tensor:
+        return fact7_angles.image_sine(x, a, b) - factor * fact7_angles.sine(a, b) / fact7_angles.condition(x) ** exponent
+
+    assert margin(1.0, 1.0) >= -1e-13
+    assert margin(*power) < -1e-7
 
 
 @given(seed=seeds, kappa=st.floats(1.0, 1e4), columns=st.integers(2, 8))
@@ -60,9 +64,9 @@ def test_parallel_vectors_stay_parallel():
         assert float(fact7_angles.image_sine(x, a, b)) < 1e-15
 
 
-@pytest.mark.parametrize(("kappa", "angle"), [(2.0, 0.01), (5.0, 1.0), (20.0, math.pi / 2)])
-def test_search_reaches_the_closed_form_and_never_passes_it(kappa, angle):
-    found = fact7_angles.search_minimum(kappa, angle, dimension=4, seed=1, starts=4)
+@pytest.mark.parametrize(("kappa", "degrees"), [(2.0, 0.6), (5.0, 57.0), (20.0, 90.0)])
+def test_search_reaches_the_closed_form_and_never_passes_it(kappa, degrees):
+    found = fact7_angles.search_minimum(kappa, degrees, dimension=4, seed=1, starts=4)
     assert found["exact"] * (1 - 1e-9) <= found["found"] <= found["exact"] * (1 + 1e-5)
 
 
@@ -73,7 +77,7 @@ def test_at_a_right_angle_the_least_sine_is_wielandts():
 
 def test_which_lines_of_the_proof_hold():
     """Law: all lines hold but the identity and the two sums over all pairs, which are off by a factor of exactly 2."""
-    rows = {row["line"]: row for row in fact7_angles.try_steps(30, seed=5)}
+    rows = {row["line"]: row for row in fact7_angles.try_lines(30, seed=5)}
     wrong = {line for line, row in rows.items() if row["worst_error"] > 1e-6}
     doubled = {"display, 2nd =: sum over all i, j": 0.5, "display, 3rd =: back to products": 2.0}
     assert wrong == {"XᵀX = Id", "XXᵀ = Id", *doubled}

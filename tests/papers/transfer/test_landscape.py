@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from mtlrepro.papers.transfer.theory import lemma10_landscape, regression_tasks
 from mtlrepro.papers.transfer.theory import optimum as theory
+from mtlrepro.papers.transfer.theory.rates_report import exact_intervals
 
 SEEDS = st.integers(0, 2**31)
 PROPORTIONAL = ["same inputs", "proportional covariances"]
@@ -26,7 +28,7 @@ def sized(rng: np.random.Generator) -> tuple[int, int, int]:
 def test_descents_from_anywhere_reach_the_exact_optimum(case, seed):
     rng = np.random.default_rng(seed)
     d, k, r = sized(rng)
-    tasks = regression_tasks.draw_tasks(case, d, k, rng)
+    tasks = regression_tasks.tasks_of_case(case, d, k, rng)
     end, gradient = regression_tasks.descend(tasks, rng.standard_normal((d, r)), rng.standard_normal((r, k)))
     assert gradient < 1e-7
     assert end - lemma10_landscape.reduce(tasks).optimum(r) < 1e-8 * tasks.energy
@@ -36,7 +38,7 @@ def test_descents_from_anywhere_reach_the_exact_optimum(case, seed):
 def test_no_model_is_below_the_optimum_of_the_reduction(seed):
     rng = np.random.default_rng(seed)
     d, k, r = sized(rng)
-    tasks = regression_tasks.draw_tasks("proportional covariances", d, k, rng)
+    tasks = regression_tasks.tasks_of_case("proportional covariances", d, k, rng)
     optimum = lemma10_landscape.reduce(tasks).optimum(r)
     (_, b, heads) = next(point for point in lemma10_landscape.stationary_points(tasks, r, rng) if point[0] == tuple(range(r)))
     assert tasks.loss(b, heads) == pytest.approx(optimum, rel=1e-9, abs=1e-9 * tasks.energy)
@@ -49,7 +51,7 @@ def test_no_model_is_below_the_optimum_of_the_reduction(seed):
 def test_all_stationary_points_but_the_best_have_negative_curvature(seed):
     rng = np.random.default_rng(seed)
     d, k, r = sized(rng)
-    tasks = regression_tasks.draw_tasks("proportional covariances", d, k, rng)
+    tasks = regression_tasks.tasks_of_case("proportional covariances", d, k, rng)
     for chosen, b, heads in lemma10_landscape.stationary_points(tasks, r, rng):
         gradient, eigenvalues = lemma10_landscape.curvature(tasks, b, heads)
         assert gradient < 1e-9 * eigenvalues[-1]
@@ -62,7 +64,7 @@ def test_all_stationary_points_but_the_best_have_negative_curvature(seed):
 @given(seed=SEEDS)
 def test_hessian_agrees_with_automatic_differentiation(seed):
     rng = np.random.default_rng(seed)
-    tasks = regression_tasks.draw_tasks("different covariances", 3, 3, rng)
+    tasks = regression_tasks.tasks_of_case("different covariances", 3, 3, rng)
     b, heads = rng.standard_normal((3, 2)), rng.standard_normal((2, 3))
 
     def value(flat: torch.Tensor) -> torch.Tensor:
@@ -80,7 +82,7 @@ def test_hessian_agrees_with_automatic_differentiation(seed):
 
 
 def test_covariances_that_differ_are_refused():
-    tasks = regression_tasks.draw_tasks("different covariances", 3, 2, np.random.default_rng(0))
+    tasks = regression_tasks.tasks_of_case("different covariances", 3, 2, np.random.default_rng(0))
     with pytest.raises(ValueError, match="not proportional"):
         lemma10_landscape.reduce(tasks)
 
@@ -145,5 +147,6 @@ def test_printed_lines_hold_only_for_equal_covariances():
 
 
 @pytest.mark.parametrize(("hits", "n", "low", "high"), [(0, 10, 0.0, 0.3085), (5, 10, 0.1871, 0.8129), (10, 10, 0.6915, 1.0)])
-def test_rate_interval_is_clopper_pearson(hits, n, low, high):
-    assert lemma10_landscape.rate_interval(hits, n) == pytest.approx((low, high), abs=1e-4)
+def test_intervals_of_rates_are_clopper_and_pearsons(hits, n, low, high):
+    bounds = exact_intervals(pd.Series([hits]), pd.Series([n]))[0]
+    assert tuple(bounds) == pytest.approx((low, high), abs=1e-4)

@@ -26,7 +26,7 @@ def label_energy(ys: list[torch.Tensor]) -> float:
 def test_proposition_1(case, seed, d, k, extra):
     """Law: B* A_i* = θ_i, and the loss is the sum of the single-task minima, which no random model undercuts."""
     rng = generator(seed)
-    xs, ys = prop1_capacity.draw_tasks(case, d, k, rng)
+    xs, ys = prop1_capacity.tasks_of_case(case, d, k, rng)
     thetas = prop1_capacity.single_task_fits(xs, ys)
     b, heads = prop1_capacity.shared_optimum(thetas, k + extra, rng)
     floor, scale = float(prop1_capacity.single_task_minima(xs, ys).sum()), label_energy(ys)
@@ -41,7 +41,7 @@ def test_proposition_1(case, seed, d, k, extra):
 
 @given(seed=seeds, d=st.integers(2, 8), k=st.integers(1, 4))
 def test_fits_are_the_papers_formula(seed, d, k):
-    xs, ys = prop1_capacity.draw_tasks("fewer samples than inputs", d, k, generator(seed))
+    xs, ys = prop1_capacity.tasks_of_case("fewer samples than inputs", d, k, generator(seed))
     printed = torch.stack([torch.linalg.pinv(x.T @ x, rtol=1e-8) @ x.T @ y for x, y in zip(xs, ys, strict=True)], dim=1)
     assert torch.allclose(prop1_capacity.single_task_fits(xs, ys), printed, rtol=1e-5, atol=1e-5 * float(printed.abs().max()))
 
@@ -49,14 +49,14 @@ def test_fits_are_the_papers_formula(seed, d, k):
 def test_below_k_the_statement_is_refused_and_false():
     """The check can fail: with r = k - 1 the best loss lies above the single-task minima."""
     rng = generator(3)
-    xs, ys = prop1_capacity.draw_tasks("same inputs", 6, 3, rng)
+    xs, ys = prop1_capacity.tasks_of_case("same inputs", 6, 3, rng)
     with pytest.raises(ValueError, match="below the number of tasks"):
         prop1_capacity.shared_optimum(prop1_capacity.single_task_fits(xs, ys), 2, rng)
     gaps = prop1_capacity.gap_by_rank(xs[0], torch.stack(ys, dim=1))
     assert float(gaps[2]) > 1e-3
     floor = float(prop1_capacity.single_task_minima(xs, ys).sum())
     for rank in (1, 2, 3):  # Prop. 3's closed form against a descent that does not know it
-        reached = min(prop1_capacity.descend(xs, ys, rank, rng) for _ in range(4))
+        reached = min(prop1_capacity.descent_loss(xs, ys, rank, rng) for _ in range(4))
         assert reached - floor == pytest.approx(float(gaps[rank]), abs=1e-6 * label_energy(ys))
 
 
@@ -75,7 +75,7 @@ def test_gap_falls_with_rank_and_closes_at_k(seed, k):
 def test_other_optima_exist_exactly_where_a_task_is_rank_deficient(case, seed, d):
     """Law: same loss and same in-sample predictions always; another model if and only if X_i does not see a direction."""
     rng = generator(seed)
-    xs, ys = prop1_capacity.draw_tasks(case, d, 2, rng)
+    xs, ys = prop1_capacity.tasks_of_case(case, d, 2, rng)
     thetas = prop1_capacity.single_task_fits(xs, ys)
     prior = torch.randn(d, 2, generator=rng, dtype=torch.float64)
     b, heads = prop1_capacity.other_optimum(xs, ys, 3, prior, rng)
@@ -117,11 +117,11 @@ def test_violations_are_counted(monkeypatch):
     """A wrong construction must show as violations: the counts are not constant 0."""
     right = prop1_capacity.shared_optimum
     monkeypatch.setattr(prop1_capacity, "shared_optimum", lambda thetas, rank, rng: right(1.01 * thetas, rank, rng))
-    row = prop1_capacity.try_optimum("same inputs", 5, 0, 1e-9)
+    row = prop1_capacity.try_optimum("same inputs", 5, 0, 1e-9, descents=0)
     assert row["model_violations"] == 5
     assert row["loss_violations"] == 5
 
 
 def test_unknown_case():
     with pytest.raises(ValueError, match="unknown case"):
-        prop1_capacity.draw_tasks("same input", 3, 2, generator(0))
+        prop1_capacity.tasks_of_case("same input", 3, 2, generator(0))

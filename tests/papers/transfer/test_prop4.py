@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlrepro.papers.transfer.theory import prop1_capacity, prop4_span
-from mtlrepro.papers.transfer.theory.prop5_equal_covariances import best_loss
+from mtlrepro.papers.transfer.theory.regression_tasks import best_loss
 
 seeds = st.integers(0, 2**31)
 cases = st.sampled_from(prop1_capacity.CASES)
@@ -17,7 +17,7 @@ cases = st.sampled_from(prop1_capacity.CASES)
 @given(case=cases, seed=seeds, d=st.integers(2, 7), k=st.integers(1, 4), r=st.integers(1, 4))
 def test_heads_and_equation_7(case, seed, d, k, r):
     """Law: f at the printed heads is h(B) = Σ|y_i|² minus equation 7, for any B, also with r > d."""
-    tasks = prop4_span.draw_tasks(case, d, k, seed)
+    tasks = prop4_span.tasks_of_case(case, d, k, seed)
     b = np.random.default_rng(seed).standard_normal((d, r))
     here = best_loss(tasks, b)
     assert tasks.loss(b, prop4_span.best_heads(tasks, b)) == pytest.approx(here, abs=1e-7 * tasks.energy)
@@ -28,7 +28,7 @@ def test_heads_and_equation_7(case, seed, d, k, r):
 def test_only_the_span_matters(case, seed, d, condition):
     """Law: h(B) = h(B G) for invertible G, and orthonormal columns of the same span lose the same."""
     rng = np.random.default_rng(seed)
-    tasks = prop4_span.draw_tasks(case, d, 3, seed)
+    tasks = prop4_span.tasks_of_case(case, d, 3, seed)
     b = rng.standard_normal((d, 2))
     g = np.linalg.qr(rng.standard_normal((2, 2)))[0] * np.array([1, condition])
     here = pytest.approx(best_loss(tasks, b), abs=1e-8 * tasks.energy)

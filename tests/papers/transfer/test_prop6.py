@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mtlrepro.papers.transfer.theory import optimum, prop5_equal_covariances, prop6_bound
+from mtlrepro.papers.transfer.theory.regression_tasks import best_loss
 
 seeds = st.integers(0, 2**31)
 cases = st.sampled_from(prop6_bound.CASES)
@@ -20,12 +21,12 @@ sizes = {"d": st.integers(2, 6), "k": st.integers(2, 5)}
 def test_what_the_directions_explain(case, seed, greedy, d, k):
     """Law: for maximisers and any other W, the first r explain λ_1 + .. + λ_r, and all d what the own models do."""
     rng = np.random.default_rng(seed)
-    tasks = prop6_bound.draw_tasks(case, d, k, rng)
+    tasks = prop6_bound.tasks_of_case(case, d, k, rng)
     steps = prop6_bound.orthogonalise(tasks, rng, greedy)
     assert steps.lambdas.sum() == pytest.approx(prop6_bound.explained_alone(tasks).sum(), rel=1e-9)
     for r in range(1, d + 1):
         left = tasks.energy - steps.lambdas[:r].sum()
-        assert prop5_equal_covariances.best_loss(tasks, steps.w[:, :r]) == pytest.approx(left, abs=1e-9 * tasks.energy)
+        assert best_loss(tasks, steps.w[:, :r]) == pytest.approx(left, abs=1e-9 * tasks.energy)
 
 
 @given(case=cases, seed=seeds, **sizes)
@@ -33,10 +34,10 @@ def test_what_the_directions_explain(case, seed, greedy, d, k):
 def test_corrected_bounds_hold_and_the_printed_one_fails(case, seed, d, k):
     """Law: OPT <= h(B*) <= OPT + tail, and <= OPT + the smallest |X_i θ_i|²; OPT - tail >= h(B*) only where the tail is 0."""
     rng = np.random.default_rng(seed)
-    tasks = prop6_bound.draw_tasks(case, d, k, rng)
+    tasks = prop6_bound.tasks_of_case(case, d, k, rng)
     steps, rank = prop6_bound.orthogonalise(tasks, rng), int(rng.integers(1, d + 1))
     loss, exact = prop6_bound.least_loss(tasks, rank, rng, 1, steps.w[:, :rank])
-    over = prop6_bound.claims(tasks, steps.lambdas, rank, loss, exact)
+    over = prop6_bound.excesses(tasks, steps.lambdas, rank, loss, exact)
     assert over["corrected"] < 1e-9
     assert over["largest"] < 1e-6  # by descent, which may stop a little short
     assert loss >= tasks.energy - prop6_bound.explained_alone(tasks).sum() - 1e-9 * tasks.energy
@@ -44,11 +45,12 @@ def test_corrected_bounds_hold_and_the_printed_one_fails(case, seed, d, k):
 
 
 @given(seed=seeds, d=st.integers(2, 6))
+@example(seed=5979049, d=2)  # the slopes of both terms nearly cancel where one head is 0
 @settings(max_examples=25)
 def test_first_direction_is_the_optimum_of_rank_one(seed, d):
     """Law: λ_1 is what the exact optimum of two tasks explains, so that the bound is an equality for r = 1."""
     rng = np.random.default_rng(seed)
-    tasks = prop6_bound.draw_tasks("two tasks", d, 2, rng)
+    tasks = prop6_bound.tasks_of_case("two tasks", d, 2, rng)
     xs, ys = ([torch.from_numpy(np.ascontiguousarray(a)) for a in part] for part in (tasks.xs, tasks.ys))
     exact = tasks.energy - float(optimum.mtl_optimum(xs, ys, 1).loss)
     found = prop6_bound.gain(tasks.xs, tasks.ys, prop6_bound.best_direction(list(tasks.xs), list(tasks.ys), rng))
@@ -60,23 +62,17 @@ def test_first_direction_is_the_optimum_of_rank_one(seed, d):
 @settings(max_examples=25)
 def test_for_equal_covariances_lambda_is_that_of_proposition_5(seed, d, k):
     rng = np.random.default_rng(seed)
-    tasks = prop6_bound.draw_tasks("equal covariances", d, k, rng)
-    squares = np.linalg.svd(prop5_equal_covariances.whiten(tasks).z, compute_uv=False) ** 2
+    tasks = prop6_bound.tasks_of_case("equal covariances", d, k, rng)
+    energies = np.linalg.svd(prop5_equal_covariances.whiten(tasks).z, compute_uv=False) ** 2
     steps = prop6_bound.orthogonalise(tasks, rng)
-    assert np.allclose(np.cumsum(steps.lambdas)[: len(squares)], np.cumsum(squares), rtol=1e-6)
+    assert np.allclose(np.cumsum(steps.lambdas)[: len(energies)], np.cumsum(energies), rtol=1e-6)
 
 
 def test_smallest_counterexample():
     """Two inputs, two tasks, r = 1: the loss is 1, the printed bound -1 and the corrected one 1."""
-    tasks, rng = prop6_bound.smallest(), np.random.default_rng(0)
-    steps = prop6_bound.orthogonalise(tasks, rng)
-    assert np.allclose(steps.lambdas, [1, 1])
-    loss, exact = prop6_bound.least_loss(tasks, 1, rng, 1, steps.w[:, :1])
-    assert exact
-    assert loss == pytest.approx(1)
-    over = prop6_bound.claims(tasks, steps.lambdas, 1, loss, exact)
-    assert over["printed"] == pytest.approx(1)
-    assert over["corrected"] == pytest.approx(0, abs=1e-12)
+    values = prop6_bound.smallest()
+    expected = {"OPT": 0, "λ_1": 1, "λ_2": 1, "h(B*)": 1, "printed": -1, "corrected": 1}
+    assert values == pytest.approx(expected, abs=1e-12)
 
 
 def test_trap_is_arbitrarily_loose():
@@ -106,4 +102,4 @@ def test_violations_are_counted(monkeypatch):
 
 def test_unknown_case():
     with pytest.raises(ValueError, match="unknown case"):
-        prop6_bound.draw_tasks("equal", 3, 2, np.random.default_rng(0))
+        prop6_bound.tasks_of_case("equal", 3, 2, np.random.default_rng(0))

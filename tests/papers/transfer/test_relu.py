@@ -42,12 +42,12 @@ def test_sharp_constants_hold_on_the_interval(against, top, share):
 
 @given(angle=st.floats(0, math.pi / 2))
 def test_corrected_step_bounds_one_minus_g_from_both_sides(angle):
-    chain = thm9_relu.steps(angle)
+    chain = thm9_relu.chain(angle)
     assert chain["corrected"] - 1e-12 <= chain["1 - g"] <= chain["1 - cos"] + 1e-12
 
 
 def test_the_lost_factor_matters_at_a_right_angle():
-    chain = thm9_relu.steps(math.pi / 2)
+    chain = thm9_relu.chain(math.pi / 2)
     assert chain["without 1/π"] == pytest.approx(0, abs=1e-12)
     assert chain["1 - g"] == pytest.approx(1 - 1 / math.pi)
 
@@ -74,7 +74,7 @@ def test_counterexamples_keep_their_error_while_the_bound_vanishes(size):
 @given(seed=SEEDS)
 def test_gradient_of_equation_10(seed):
     rng = np.random.default_rng(seed)
-    task = thm9_relu.instance(thm9_relu.Setting(rows=10), rng, lambda _: 30)
+    task = thm9_relu.instance(thm9_relu.ReluSetting(rows=10), rng, lambda _: 30)
     b = rng.standard_normal(5)
     value, slope = thm9_relu.explained(b, task.xs, task.ys)
     numeric = optimize.approx_fprime(b, lambda v: thm9_relu.explained(v, task.xs, task.ys)[0], 1e-7)
@@ -85,13 +85,13 @@ def test_gradient_of_equation_10(seed):
 @given(seed=SEEDS)
 def test_solution_explains_at_least_as_much_as_either_true_model(seed):
     rng = np.random.default_rng(seed)
-    task = thm9_relu.instance(thm9_relu.Setting(), rng, lambda _: 60)
+    task = thm9_relu.instance(thm9_relu.ReluSetting(), rng, lambda _: 60)
     value = thm9_relu.explained(thm9_relu.solve(task, rng), task.xs, task.ys)[0]
     assert all(value >= thm9_relu.explained(theta, task.xs, task.ys)[0] - 1e-9 for theta in task.thetas)
 
 
 def test_instance_has_the_wanted_condition_and_angle():
-    setting = thm9_relu.Setting(kappa2=4.0, c=0.2, share=0.5)
+    setting = thm9_relu.ReluSetting(kappa2=4.0, c=0.2, share=0.5)
     task = thm9_relu.instance(setting, np.random.default_rng(0), setting.printed_samples)
     values = np.linalg.svd(task.xs[1], compute_uv=False)
     assert values[0] / values[-1] == pytest.approx(4)
@@ -99,8 +99,8 @@ def test_instance_has_the_wanted_condition_and_angle():
 
 
 def test_angle_bound_fails_with_a_noisy_source_and_holds_without():
-    noisy = thm9_relu.try_theorem(thm9_relu.settings_with(thm9_relu.Setting(), sigma1=20.0), 5, 0, 1.0)
-    quiet = thm9_relu.try_theorem(thm9_relu.settings_with(thm9_relu.Setting()), 5, 0, 1.0)
+    noisy = thm9_relu.try_theorem("noisy source, C = 1", 5, 0, 1.0, "printed")
+    quiet = thm9_relu.try_theorem("small noise", 5, 0, 1.0, "printed")
     assert sum(row["angle_failed"] for row in noisy) >= 3
     assert sum(row["angle_failed"] for row in quiet) == 0
 

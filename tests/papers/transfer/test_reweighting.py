@@ -7,12 +7,12 @@ import torch
 
 from mtlrepro.device import generator
 from mtlrepro.errors import UnknownName
-from mtlrepro.papers.transfer.alg2_svd_reweighting import METHODS, NOISES, compare, noisy_tasks, quality, solved, task_weights
+from mtlrepro.papers.transfer.alg2_svd_reweighting import LEVELS, METHODS, compare, noisy_tasks, quality, solved, task_weights
 
 SEEDS = [0, 1, 2]
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", LEVELS)
 def test_quality_is_what_fresh_samples_give(noise):
     tasks = noisy_tasks(SEEDS, noise, 0.5, 3, m=60, own=0.5)
     models = solved(tasks, task_weights(tasks, "unweighted", 1), 1)

@@ -14,17 +14,25 @@ from torch import Tensor
 
 from mtlrepro.methods.hydalearn import HydaLearn
 from mtlrepro.papers.hydalearn.data.toys import Parts
-from mtlrepro.papers.hydalearn.training.tuned_runs import METRICS, Builder, Chosen, Point, Runs, Setup, tune
+from mtlrepro.papers.hydalearn.training.tuned_runs import METRICS, Builder, Chosen, GridRuns, Point, TrainingConfig, tune
 from mtlrepro.training.weighting import Step, Weighting
 
-Meter = Callable[[Runs], HydaLearn]
-# On the samples that the weighting itself sees: fake updates of unit length times the rate (Algorithm 1), raw ones, and the
-# first-order gain on the main loss.
-METERS: dict[str, Meter] = {
-    "unit": lambda runs: HydaLearn(runs.metric, maximise=runs.maximise),
-    "raw": lambda runs: HydaLearn(runs.metric, maximise=runs.maximise, normalise=False),
-    "first order": lambda runs: HydaLearn(runs.loss, maximise=False, first_order=True),
-}
+Meter = Callable[[GridRuns], HydaLearn]
+
+
+def meter(**switches: bool) -> Meter:
+    """A meter with the metric and the samples that the weighting itself sees; switches: as of `HydaLearn`."""
+    return lambda runs: HydaLearn(runs.metric, maximise=runs.maximise, **switches)
+
+
+def on_samples(parts: Parts, config: TrainingConfig, samples: slice, normalise: bool = True) -> Meter:
+    """A meter on validation samples of its own, with the metric averaged in double precision.
+
+    In single precision the gain of a short step, a difference of two means, can drown in their rounding.
+    """
+    score, maximise = METRICS[config.metric]
+    x, targets = parts.validation.x[:, samples], parts.validation.main[:, samples].double()
+    return lambda _: HydaLearn(lambda call: score(call(x, 0).double(), targets), maximise=maximise, normalise=normalise)
 
 
 class Metered(Weighting):
@@ -66,7 +74,7 @@ class Trace:
 def trace(
     parts: Parts,
     seeds: Sequence[int],
-    setup: Setup,
+    config: TrainingConfig,
     build: Builder,
     point: Point,
     meters: Mapping[str, Meter],
@@ -79,21 +87,11 @@ def trace(
     build: the weighting that trains (`METHODS[name].build`). matched: train scale-matched; gains of raw steps are then those
     along the rescaled gradients. The rest is as in `tune`.
     """
-    made: list[Metered] = []
+    weightings: list[Metered] = []
 
-    def metered(runs: Runs) -> Weighting:
-        made.append(Metered(build(runs), {name: meter(runs) for name, meter in meters.items()}, every, burst))
-        return made[0]
+    def metered(runs: GridRuns) -> Weighting:
+        weightings.append(Metered(build(runs), {name: meter(runs) for name, meter in meters.items()}, every, burst))
+        return weightings[0]
 
-    chosen = tune(parts, seeds, [point], metered, setup, matched)
-    return Trace({name: torch.stack(gains) for name, gains in made[0].gains.items()}, chosen)
-
-
-def on_samples(parts: Parts, setup: Setup, samples: slice, normalise: bool = True) -> Meter:
-    """A meter on validation samples of its own, with the metric averaged in double precision.
-
-    In single precision the gain of a short step, a difference of two means, can drown in their rounding.
-    """
-    score, maximise = METRICS[setup.metric]
-    x, wanted = parts.validation.x[:, samples], parts.validation.main[:, samples].double()
-    return lambda _: HydaLearn(lambda call: score(call(x, 0).double(), wanted), maximise=maximise, normalise=normalise)
+    chosen = tune(parts, seeds, [point], metered, config, matched)
+    return Trace({name: torch.stack(gains) for name, gains in weightings[0].gains.items()}, chosen)

@@ -51,14 +51,14 @@ def _rows(place: Located, file: str, task: str) -> list[tuple[str, str, int]]:
         content = gzip.decompress(content)
     first, second, label, header = _COLUMNS[task]
     lines = content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n").split("\n")[int(header) :]
-    found = []
+    rows = []
     for number, line in enumerate(lines, 1 + int(header)):
         columns = line.split("\t")
         try:
-            found.append((columns[first].strip(), columns[second].strip() if second else "", _LABELS[columns[label]]))
+            rows.append((columns[first].strip(), columns[second].strip() if second else "", _LABELS[columns[label]]))
         except (IndexError, KeyError) as error:
             raise DataCorrupt(f"{place.folder / file}, line {number}: not a row of {task}.") from error
-    return found
+    return rows
 
 
 def _split_qnli(rows: Sequence[tuple[str, str, int]], share: float = 0.3) -> Ints:
@@ -77,12 +77,12 @@ def _split_qnli(rows: Sequence[tuple[str, str, int]], share: float = 0.3) -> Int
         groups.setdefault(root("q" + question), []).append(i)
     order = np.random.default_rng(5).permutation(len(groups))
     members = list(groups.values())
-    found: list[int] = []
+    chosen: list[int] = []
     for number in order:
-        if len(found) >= share * len(rows):
+        if len(chosen) >= share * len(rows):
             break
-        found += members[number]
-    return np.array(sorted(found), np.int64)
+        chosen += members[number]
+    return np.array(sorted(chosen), np.int64)
 
 
 def load_glue(name: str, mirror: Path | None = None) -> GlueTask:
@@ -98,10 +98,10 @@ def load_glue(name: str, mirror: Path | None = None) -> GlueTask:
         rows, test = held, np.zeros(len(held), bool)
         test[_split_qnli(held)] = True
     first, second, labels = zip(*rows, strict=True)
-    return _made(name, first, second if name in PAIRS else None, np.array(labels, np.int64), test, place.manifest.tier)
+    return _glue_task(name, first, second if name in PAIRS else None, np.array(labels, np.int64), test, place.manifest.tier)
 
 
-def _made(
+def _glue_task(
     name: str, first: Sequence[str], second: Sequence[str] | None, labels: Ints, test: NDArray[np.bool_], tier: Tier
 ) -> GlueTask:
     joined = "\n".join([*first, *(second or ())])
@@ -127,7 +127,7 @@ def synthetic_glue(name: str, seed: int = 0, count: int = 600) -> GlueTask:
         other = rng.permutation(len(sentences))
         labels = (labels == labels[other]).astype(np.int64)
         second = [sentences.texts[i] for i in other]
-    return _made(name, sentences.texts, second, labels, rng.random(len(labels)) < 0.3, "synthetic")
+    return _glue_task(name, sentences.texts, second, labels, rng.random(len(labels)) < 0.3, "synthetic")
 
 
 def glue_tasks(prefer: str = "real", mirror: Path | None = None) -> dict[str, GlueTask]:

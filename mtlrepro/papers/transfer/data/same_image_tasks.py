@@ -22,7 +22,7 @@ _POSITIVES = 20
 _SIDES = {"cifar100": 8, "nih64": 16, "chestxray14": 16, "digits": 8}
 
 
-class Parts(NamedTuple):
+class SameImageTasks(NamedTuple):
     """One draw of a source: features (n, d), uncorrelated with mean 0 and variance 1 in training, and labels (n, tasks) 0 or 1,
     for training, validation and test; names of the tasks."""
 
@@ -50,7 +50,7 @@ def load(source: Source) -> tuple[TaskSet, TaskSet | None]:
 
 
 @functools.lru_cache(maxsize=8)
-def draw(source: Source, seed: int, count: int, d: int) -> Parts:
+def draw(source: Source, seed: int, count: int, d: int) -> SameImageTasks:
     """`count` training images, half as many for validation, and the test part, drawn by `seed`; d features.
 
     CIFAR-100: test is the official one. Others are split 60/20/20 at random, chest X-rays by patient, so `count` is at most what
@@ -74,7 +74,7 @@ def draw(source: Source, seed: int, count: int, d: int) -> Parts:
     basis = right[:kept].mT / values[:kept] * len(pooled[0]) ** 0.5
     x = [(part - middle) @ basis for part in pooled]
     y = [torch.from_numpy(part.labels.astype(np.float64)) for part in parts]
-    return Parts((x[0], x[1], x[2]), (y[0], y[1], y[2]), tuple(chosen))
+    return SameImageTasks((x[0], x[1], x[2]), (y[0], y[1], y[2]), tuple(chosen))
 
 
 def _pooled(images: np.ndarray, side: int) -> Tensor:
@@ -86,12 +86,12 @@ def _pooled(images: np.ndarray, side: int) -> Tensor:
 def random_groups(tasks: int, k: int, count: int, seed: int = 0) -> list[list[int]]:
     """`count` different groups of k of the tasks, in random order: the first task of each is the one with noise."""
     order = np.random.default_rng([seed, tasks, k])
-    found: list[list[int]] = []
-    while len(found) < count:
+    groups: list[list[int]] = []
+    while len(groups) < count:
         group = order.permutation(tasks)[:k].tolist()
-        if k == tasks or set(group) not in map(set, found):
-            found.append(group)
-    return found
+        if k == tasks or set(group) not in map(set, groups):
+            groups.append(group)
+    return groups
 
 
 def digest(source: Source) -> tuple[str, str]:

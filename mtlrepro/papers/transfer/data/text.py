@@ -32,6 +32,8 @@ Ints = NDArray[np.int64]
 SPLITS = ("train", "valid", "test")
 TASKS = ("mr", "subj", "cr", "mpqa", "trec", "sst")
 ALIASES = {"sst": "sst_binary"}
+# The tasks in the order of Table 1, by the names that the paper prints.
+TITLES = {"sst": "SST", "mr": "MR", "cr": "CR", "subj": "SUBJ", "mpqa": "MPQA", "trec": "TREC"}
 CLASSES: dict[str, tuple[str, ...]] = {
     "mr": ("negative", "positive"),
     "subj": ("subjective", "objective"),
@@ -175,8 +177,8 @@ def tokenize(text: str, vocabulary: Mapping[str, int] | frozenset[str] | None = 
         if vocabulary is not None and word in vocabulary:
             words.append(word)
             continue
-        found = _CLITIC.match(word)
-        parts = [found[1], found[2]] if found else [word]
+        clitic = _CLITIC.match(word)
+        parts = [clitic[1], clitic[2]] if clitic else [word]
         for part in parts:
             pieces = _PIECES.findall(part) if vocabulary is not None and part not in vocabulary else [part]
             whole = vocabulary is None or not pieces or not all(piece in vocabulary for piece in pieces)
@@ -429,7 +431,7 @@ def _polar(label: int, levels: int, generator: np.random.Generator) -> list[str]
 def synthetic_sentences(seed: int, names: Sequence[str] = TASKS, rows: Mapping[str, int] | None = None) -> dict[str, SentenceSet]:
     """Small synthetic sets with the names and numbers of classes of the real ones, for use where no data are at hand.
 
-    Sentiment tasks share planted positive and negative words, with one in eight turned around; SUBJ is told by words
+    Sentiment tasks share planted positive and negative words, with one in eight turned around; SUBJ is known by words
     of opinion against words of plot, TREC by words of question; all share the same neutral words. A third of MR's
     sentences stand again in SST, with MR's label, as the real ones do. `rows`: how many, by set.
     """

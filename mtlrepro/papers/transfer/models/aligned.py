@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
-import torch
 from torch import Tensor, nn
+
+from mtlrepro.methods.alignment import AlignmentMatrices
 
 Kind = Literal["plain", "aligned", "control"]
 KINDS: tuple[Kind, ...] = ("plain", "aligned", "control")
@@ -41,8 +42,8 @@ class EmbeddedMLP(nn.Module):
 
     def read(self, x: Tensor) -> Tensor:
         """(n, d) -> (n, width)"""
-        found: Tensor = self.dropout(self.layer(self.dropout(x)).relu())
-        return found
+        features: Tensor = self.dropout(self.layer(self.dropout(x)).relu())
+        return features
 
 
 class AlignedBottom(nn.Module):
@@ -57,20 +58,20 @@ class AlignedBottom(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(width, count) for count in classes)
         size = {"plain": 0, "aligned": d, "control": width}[kind]
         self.kind = kind
-        self.squares = nn.ParameterList([nn.Parameter(torch.eye(size)) for _ in classes] if size else [])
+        self.matrices = AlignmentMatrices(size, len(classes) if size else 0)
 
     def embedding(self, inputs: Any, task: int) -> tuple[Tensor, ...]:
         """The embedding that the encoder reads, E_i R_i where there is an alignment, and the rest that it needs."""
         x, *rest = self.encoder.embed(inputs)  # type: ignore[operator]
-        return (x @ self.squares[task] if self.kind == "aligned" else x, *rest)
+        return (x @ self.matrices[task] if self.kind == "aligned" else x, *rest)
 
     def forward(self, inputs: Any, task: int) -> Tensor:
         """Inputs of `task` -> (n, classes of the task)."""
         features = self.encoder.read(*self.embedding(inputs, task))  # type: ignore[operator]
         if self.kind == "control":
-            features = features @ self.squares[task]
-        found: Tensor = self.heads[task](features)
-        return found
+            features = features @ self.matrices[task]
+        logits: Tensor = self.heads[task](features)
+        return logits
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """B: the encoder's."""
@@ -78,4 +79,4 @@ class AlignedBottom(nn.Module):
 
     def turns(self) -> list[list[nn.Parameter]]:
         """What Algorithm 1 updates in turn, B fixed: the heads A, then the alignments R."""
-        return [list(self.heads.parameters()), list(self.squares)]
+        return [list(self.heads.parameters()), list(self.matrices)]

@@ -1,4 +1,4 @@
-"""Sentence classifiers: word vectors and an encoder that all tasks share, one linear head a task.
+"""Sentence classifiers: word vectors and an encoder that all tasks share, one linear head per task.
 
 Wu, Zhang, Re 2020, Appendix B.2: "the standard one-layer single direction LSTM [...] followed by a classification
 layer"; the shared module is the embedding layer and the encoder, and the entire model is fine-tuned. Appendix B.5 compares
@@ -81,14 +81,14 @@ class CNNEncoder(_WordEncoder):
         """Word vectors x (n, longest, dim), lengths (n,) >= 1 -> (n, capacity). What stands past a length is ignored."""
         x = self.dropout(x) * _inside(x, lengths)[..., None]
         x = nn.functional.pad(x.transpose(1, 2), (0, self.WIDTHS[-1] - 1))
-        found = []
+        largest = []
         for width, convolve in zip(self.WIDTHS, self.windows, strict=True):
             responses = convolve(x)
             # A sentence shorter than a window is read once, with zeros behind it.
             starts = (lengths - width + 1).clamp(min=1)
             outside = torch.arange(responses.shape[2], device=x.device) >= starts[:, None]
-            found.append(responses.masked_fill(outside[:, None], -torch.inf).amax(2))
-        return self.dropout(torch.cat(found, 1).relu())  # type: ignore[no-any-return]
+            largest.append(responses.masked_fill(outside[:, None], -torch.inf).amax(2))
+        return self.dropout(torch.cat(largest, 1).relu())  # type: ignore[no-any-return]
 
 
 class MLPEncoder(_WordEncoder):
@@ -124,6 +124,6 @@ ENCODERS: dict[str, Callable[[Tensor, int, bool, float], nn.Module]] = {
 def sentence_classifier(
     vectors: Tensor, capacity: int, classes: Sequence[int], tune: bool = True, dropout: float = 0.0, encoder: Kind = "lstm"
 ) -> SharedBottom:
-    """A shared encoder with one linear head a task; classes: number of classes of each task."""
+    """A shared encoder with one linear head per task; classes: number of classes of each task."""
     bottom = ENCODERS[encoder](vectors, capacity, tune, dropout)
     return SharedBottom(bottom, [nn.Linear(capacity, count) for count in classes])

@@ -16,6 +16,11 @@ import torch
 from torch import Tensor
 
 from mtlrepro.methods.alignment import covariance_similarity
+from mtlrepro.parameters import Params
+
+# Scores are computed to about 1e-15.
+TOLERANCE = 1e-9
+ENERGY = 0.99
 
 Pair = tuple[Tensor, Tensor]
 
@@ -37,12 +42,12 @@ def orthogonal(rng: torch.Generator, rows: int, columns: int) -> Tensor:
 def draw_pair(rng: torch.Generator) -> Pair:
     """Inputs of two tasks: d in 2..8, 1 to 3d samples each, spectra from flat to steep in random orientations."""
     d = _integer(rng, 2, 8)
-    found = []
+    pair = []
     for _ in range(2):
         steep = float(torch.rand((), generator=rng, dtype=torch.float64)) * 3
         spectrum = torch.arange(1, d + 1, dtype=torch.float64) ** -steep
-        found.append(_normal(rng, _integer(rng, 1, 3 * d), d) * spectrum @ orthogonal(rng, d, d))
-    return found[0], found[1]
+        pair.append(_normal(rng, _integer(rng, 1, 3 * d), d) * spectrum @ orthogonal(rng, d, d))
+    return pair[0], pair[1]
 
 
 def closed_form(s1: Tensor, s2: Tensor) -> Tensor:
@@ -116,7 +121,7 @@ TRANSFORMATIONS: dict[str, tuple[Callable[[Tensor, Tensor, torch.Generator], Pai
 """Name -> (transformation, whether the score is claimed to stay the same)."""
 
 
-def try_transformation(name: str, count: int, seed: int, tolerance: float, energy: float = 0.99) -> dict[str, Any]:
+def try_transformation(name: str, count: int, seed: int, tolerance: float) -> dict[str, Any]:
     """Apply one of TRANSFORMATIONS to `count` random pairs.
 
     Returns n; worst: the largest change of the score; changed: pairs with a change above `tolerance`. Pairs with a share
@@ -128,9 +133,9 @@ def try_transformation(name: str, count: int, seed: int, tolerance: float, energ
     while len(changes) < count:
         pair = draw_pair(rng)
         moved = function(*pair, rng)
-        if min(cut_distance(x, energy) for x in (*pair, *moved)) < 1e-9:
+        if min(cut_distance(x, ENERGY) for x in (*pair, *moved)) < 1e-9:
             continue
-        changes.append(abs(float(covariance_similarity(*moved, energy) - covariance_similarity(*pair, energy))))
+        changes.append(abs(float(covariance_similarity(*moved) - covariance_similarity(*pair))))
     return {"n": count, "worst": max(changes), "changed": sum(change > tolerance for change in changes)}
 
 
@@ -263,9 +268,9 @@ def try_cut(count: int, seed: int, energy: float) -> dict[str, Any]:
         cut, full = float(covariance_similarity(*pair, energy)), float(covariance_similarity(*pair, 1.0))
         moves.append(abs(cut - full))
         violations += full - cut > bound + 1e-12 or cut > full / energy + 1e-12
-    found = torch.tensor(moves, dtype=torch.float64)
+    changes = torch.tensor(moves, dtype=torch.float64)
     return {
-        "n": count, "largest": float(found.max()), "median": float(found.median()), "bound": bound, "violations": violations,
+        "n": count, "largest": float(changes.max()), "median": float(changes.median()), "bound": bound, "violations": violations,
     }  # fmt: skip
 
 
@@ -285,6 +290,45 @@ def cut_ranks(x: Tensor, share: float) -> dict[str, int]:
     }
 
 
+def reading_ranks(seed: int, samples: int, d: int) -> list[dict[str, Any]]:
+    """`cut_ranks` for Gaussian samples with eigenvalues near 1 / j."""
+    x = torch.randn(samples, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x = x * torch.arange(1, d + 1, dtype=torch.float64) ** -0.5
+    return [{"reading": reading, "rank": rank} for reading, rank in cut_ranks(x, ENERGY).items()]
+
+
+# --- Small cases
+
+
+def smallest() -> dict[str, float]:
+    """Score of one sample (1, 0) with itself, and after the second is turned by a right angle."""
+    first, second = torch.eye(2, dtype=torch.float64)[:, None]
+    return {"before": float(covariance_similarity(first, first)), "after": float(covariance_similarity(first, second))}
+
+
+def higher_than_itself() -> list[dict[str, Any]]:
+    """diag(2, 1) against itself and against one sample along its first axis: score and normalised score."""
+    first, line = torch.diag(torch.tensor([2.0, 1.0], dtype=torch.float64)), torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    return [
+        {
+            "against": name,
+            "score": float(covariance_similarity(first, other)),
+            "normalised": float(normalised_similarity(first, other)),
+        }
+        for name, other in (("itself", first), ("one sample along its first axis", line))
+    ]
+
+
+def worst_cut() -> dict[str, float]:
+    """Eigenvalues (0.99, 0.01) against (0.01, 0.99): the score with the cut, without it, and the most it can lose."""
+    first = torch.diag(torch.tensor([0.99, 0.01], dtype=torch.float64).sqrt())
+    return {
+        "with the cut": float(covariance_similarity(first, first.flip(1))),
+        "without": float(covariance_similarity(first, first.flip(1), 1.0)),
+        "most it can lose": math.sqrt(1 - ENERGY**2),
+    }
+
+
 def tied_scores() -> dict[str, float]:
     """Eigenvalues 98, 1, 1: two of them hold 99%, but which of the two equal ones is kept? Score against a task along e2."""
     root = torch.tensor([98.0, 1.0, 1.0], dtype=torch.float64).sqrt()
@@ -295,3 +339,43 @@ def tied_scores() -> dict[str, float]:
         "e3 kept": float(covariance_similarity(kept3, other, 1.0)),
         "both kept (ours)": float(covariance_similarity(torch.diag(root), other)),
     }
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "transformation": try_transformation, "smallest": smallest, "map": try_maps, "range": try_range, "itself": higher_than_itself,
+    "spectrum": spectrum_scores, "offset": offset_scores, "cut": try_cut, "edge": worst_cut, "tie": tied_scores,
+    "reading": reading_ranks,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """What the page runs: transformations, maps, the range, what else moves the score, the cut, and small cases."""
+    draws = min(50, p.pairs)
+    return [
+        *(
+            {"kind": "transformation", "name": name, "count": p.pairs, "seed": 10 + place, "tolerance": TOLERANCE}
+            for place, name in enumerate(TRANSFORMATIONS)
+        ),
+        {"kind": "smallest"},
+        *({"kind": "map", "inside": inside, "count": p.pairs, "seed": 30} for inside in (True, False)),
+        {"kind": "range", "count": p.pairs, "seed": 40, "tolerance": TOLERANCE},
+        {"kind": "itself"},
+        *(
+            {"kind": "spectrum", "steep": steep, "d": 20, "count": draws, "seed": 50}
+            for steep in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+        ),
+        *(
+            {"kind": "offset", "offset": offset, "d": 20, "samples": 200, "count": draws, "seed": 60}
+            for offset in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+        ),
+        *({"kind": "cut", "count": p.pairs, "seed": 70, "energy": energy} for energy in (0.9, 0.99, 0.999)),
+        {"kind": "edge"},
+        {"kind": "tie"},
+        {"kind": "reading", "seed": 80, "samples": 500, "d": 100},
+    ]

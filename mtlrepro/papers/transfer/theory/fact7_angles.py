@@ -8,12 +8,17 @@ At an angle φ = angle(a, b) in (0, π/2] the least angle ψ = angle(Xa, Xb) is 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from mtlrepro.papers.transfer.theory.proof_lines import Line, Relation, line_rows
+from mtlrepro.parameters import Params
+
+# Sines are computed to about 1e-16; a broken bound shows far above this.
+TOLERANCE = 1e-13
 CASES = ("Gaussian", "chosen spectrum", "nearly parallel", "orthogonal", "parallel", "worst directions")
 
 
@@ -83,11 +88,6 @@ def instance(case: str, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     return x, a, b / torch.linalg.vector_norm(b)
 
 
-def margin(x: Tensor, a: Tensor, b: Tensor, power: float = 2.0, factor: float = 1.0) -> Tensor:
-    """sin(Xa, Xb) - factor * sin(a, b) / κ^power: negative where the bound fails. Printed: power 2; sharp: power 1."""
-    return image_sine(x, a, b) - factor * sine(a, b) / condition(x) ** power
-
-
 def try_bound(case: str, count: int, seed: int, tolerance: float) -> dict[str, Any]:
     """Try Fact 7 on `count` random instances of `case`.
 
@@ -110,24 +110,7 @@ def try_bound(case: str, count: int, seed: int, tolerance: float) -> dict[str, A
     return row
 
 
-@dataclass(frozen=True)
-class Step:
-    """One displayed line of the printed proof, evaluated: both sides as numbers. correction: "" where none is needed."""
-
-    line: str
-    relation: Literal["=", "≥"]
-    left: float
-    right: float
-    correction: str = ""
-
-    @property
-    def error(self) -> float:
-        """How far the line is from holding, relative to its right side; 0 or less where an inequality holds."""
-        scale = max(abs(self.right), 1e-300)
-        return abs(self.left - self.right) / scale if self.relation == "=" else (self.right - self.left) / scale
-
-
-def proof_steps(x: Tensor, a: Tensor, b: Tensor) -> list[Step]:
+def proof_lines(x: Tensor, a: Tensor, b: Tensor) -> list[Line]:
     """Every displayed line of the proof of Fact 7 (App. A.2.2), as printed and, where that fails, as corrected.
 
     x: (m, d) of full column rank; a, b: (d,) unit vectors, not parallel. Sums are taken literally, term by term.
@@ -145,8 +128,8 @@ def proof_steps(x: Tensor, a: Tensor, b: Tensor) -> list[Step]:
     plain = (p**2).sum() * (q**2).sum() - (p * q).sum() ** 2
     half = "sum over i < j"
 
-    def line(text: str, relation: Literal["=", "≥"], left: Tensor, right: Tensor, correction: str = "") -> Step:
-        return Step(text, relation, float(left), float(right), correction)
+    def line(text: str, relation: Relation, left: Tensor, right: Tensor, correction: str = "") -> Line:
+        return Line(text, relation, float(left), float(right), correction)
 
     def identity(gram: Tensor) -> Tensor:
         """1 where `gram` is the identity, else larger by its distance from it."""
@@ -191,37 +174,24 @@ def _span_singular(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return singular
 
 
-def try_steps(count: int, seed: int) -> list[dict[str, Any]]:
-    """Every line of the proof on `count` random instances: its largest error and the median of left over right."""
+def try_lines(count: int, seed: int) -> list[dict[str, Any]]:
+    """`proof_lines` on `count` random instances."""
     rng = torch.Generator().manual_seed(seed)
-    tried = [proof_steps(*instance("Gaussian", rng)) for _ in range(count)]
-    rows = []
-    for steps in zip(*tried, strict=True):
-        ratios = torch.tensor([step.left / step.right for step in steps], dtype=torch.float64)
-        rows.append(
-            {
-                "line": steps[0].line,
-                "relation": steps[0].relation,
-                "n": count,
-                "worst_error": max(step.error for step in steps),
-                "left_over_right": float(ratios.median()),
-                "correction": steps[0].correction,
-            }
-        )
-    return rows
+    return line_rows([proof_lines(*instance("Gaussian", rng)) for _ in range(count)])
 
 
-def search_minimum(kappa: float, angle: float, dimension: int, seed: int, starts: int = 8, steps: int = 300) -> dict[str, Any]:
-    """Search for the pair a, b at `angle` (radians) that a map of condition number `kappa` brings closest together.
+def search_minimum(kappa: float, degrees: float, dimension: int, seed: int, starts: int) -> dict[str, Any]:
+    """Search for the pair a, b at an angle of `degrees` that a map of condition number `kappa` brings closest together.
 
     Gradient search over orthonormal pairs (q1, q2), with a, b = cos(angle/2) q1 ± sin(angle/2) q2, from `starts` random
     starts; it knows nothing of the closed form. Returns found: the least sin(Xa, Xb) / sin(a, b), and the closed form.
     """
+    angle = math.radians(degrees)
     rng = torch.Generator().manual_seed(seed)
     x = matrix(dimension + 2, dimension, kappa, rng)
     free = torch.randn(starts, dimension, 2, generator=rng, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS(
-        [free], max_iter=steps, tolerance_grad=1e-12, tolerance_change=1e-15, line_search_fn="strong_wolfe"
+        [free], max_iter=300, tolerance_grad=1e-12, tolerance_change=1e-15, line_search_fn="strong_wolfe"
     )
 
     def ratios() -> Tensor:
@@ -237,14 +207,43 @@ def search_minimum(kappa: float, angle: float, dimension: int, seed: int, starts
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        found = float(ratios().min())
+        least = float(ratios().min())
     sin_ab = torch.tensor(math.sin(angle), dtype=torch.float64)
-    return {"found": found, "exact": float(least_sine(sin_ab, kappa) / sin_ab), "sharp": 1 / kappa, "printed": 1 / kappa**2}
+    return {"found": least, "exact": float(least_sine(sin_ab, kappa) / sin_ab), "sharp": 1 / kappa, "printed": 1 / kappa**2}
 
 
-def random_minimum(kappa: float, count: int, dimension: int, seed: int) -> dict[str, Any]:
-    """The least sin(Xa, Xb) / sin(a, b) over `count` random pairs: what a check on random pairs alone would see."""
+def random_minimum(kappa: float, pairs: int, dimension: int, seed: int) -> dict[str, Any]:
+    """The least sin(Xa, Xb) / sin(a, b) over `pairs` random pairs: what a check on random pairs alone would see."""
     rng = torch.Generator().manual_seed(seed)
     x = matrix(dimension + 2, dimension, kappa, rng)
-    a, b = torch.randn(2, count, dimension, generator=rng, dtype=torch.float64)
+    a, b = torch.randn(2, pairs, dimension, generator=rng, dtype=torch.float64)
     return {"found": float((image_sine(x, a, b) / sine(a, b)).min())}
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "bound": try_bound, "search": search_minimum, "sample": random_minimum, "proof": try_lines,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """What the page runs: random instances of each case, searches for the worst pair, random pairs, and the proof."""
+    chunk = min(500, p.instances)
+    bounds = [
+        {"kind": "bound", "case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE}
+        for place, case in enumerate(CASES)
+        for part in range(-(-p.instances // chunk))
+    ]
+    kappas = [2.0, 5.0, 20.0, 50.0, 100.0]
+    searches = [
+        {"kind": "search", "kappa": kappa, "degrees": degrees, "dimension": 4, "seed": 7, "starts": p.starts}
+        for kappa in kappas
+        for degrees in ([0.1, 15.0, 45.0, 75.0, 90.0] if kappa <= 20 else [0.1])
+    ]
+    samples = [{"kind": "sample", "kappa": kappa, "dimension": 4, "pairs": 10000, "seed": 7} for kappa in kappas]
+    return [*bounds, *searches, *samples, {"kind": "proof", "count": p.proofs, "seed": 11}]

@@ -12,14 +12,20 @@ inputs its stationary points are the roots of a polynomial of degree 6 and can b
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from mtlrepro.papers.transfer.theory.proof_lines import Array, Line, line_rows
-from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, descend, draw_tasks
+from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, descend, tasks_of_case
+from mtlrepro.parameters import Params
+
+# Share of the label energy: an end that far above the optimum is another minimum.
+TOLERANCE = 1e-8
+# Of the least eigenvalue, relative to the largest, at stationary points.
+CURVATURE = 1e-11
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def try_descents(case: str, count: int, starts: int, seed: int, tolerance: float
     for _ in range(count):
         d, k = int(rng.integers(2, 7)), int(rng.integers(2, 6))
         r = int(rng.integers(1, min(d, k)))
-        tasks = draw_tasks(case, d, k, rng)
+        tasks = tasks_of_case(case, d, k, rng)
         ends = [descend(tasks, rng.standard_normal((d, r)), rng.standard_normal((r, k)))[0] for _ in range(starts)]
         best = min(ends) if case == "different covariances" else reduce(tasks).optimum(r)
         excess = (np.array(ends) - best) / tasks.energy
@@ -124,7 +130,7 @@ def try_saddles(count: int, seed: int, tolerance: float) -> dict[str, Any]:
     for _ in range(count):
         d, k = int(rng.integers(2, 5)), int(rng.integers(2, 5))
         r = int(rng.integers(1, min(d, k)))
-        tasks = draw_tasks("proportional covariances", d, k, rng)
+        tasks = tasks_of_case("proportional covariances", d, k, rng)
         for chosen, b, heads in stationary_points(tasks, r, rng):
             gradient, eigenvalues = curvature(tasks, b, heads)
             least = float(eigenvalues[0] / eigenvalues[-1])
@@ -158,14 +164,14 @@ def maxima(xs: tuple[Array, Array], ys: tuple[Array, Array]) -> Array:
     # A fixed rotation keeps the common case of a maximum along the second axis away from τ = infinity.
     turn = 0.6180339887498949
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    slopes, squares = [], []
+    slopes, denominators = [], []
     for x, y in zip(xs, ys, strict=True):
         x = x @ rotation
         s, p = x.T @ x, x.T @ y
         # (l²/s)' = l (2 l' s - l s') / s², whose bracket is linear; coefficients from the highest power down.
         slopes.append(np.polymul([p[1], p[0]], [p[1] * s[0, 1] - p[0] * s[1, 1], p[1] * s[0, 0] - p[0] * s[0, 1]]))
-        squares.append(np.polymul(*[[s[1, 1], 2 * s[0, 1], s[0, 0]]] * 2))
-    slope = np.polyadd(np.polymul(slopes[0], squares[1]), np.polymul(slopes[1], squares[0]))
+        denominators.append(np.polymul(*[[s[1, 1], 2 * s[0, 1], s[0, 0]]] * 2))
+    slope = np.polyadd(np.polymul(slopes[0], denominators[1]), np.polymul(slopes[1], denominators[0]))
     roots = np.roots(slope)
     real = np.sort(np.arctan(roots.real[np.abs(roots.imag) < 1e-7 * (1 + np.abs(roots))]))
     if not len(real):
@@ -199,28 +205,24 @@ def planar_tasks(
     return (xs[0], xs[1]), (ys[0], ys[1])
 
 
-def try_planes(kappa: float, cosine: float, noise: float, same: bool, count: int, seed: int, tolerance: float) -> dict[str, Any]:
-    """Count local maxima of `count` random landscapes. Returns n; second: how many have a second, worse one; three.
+def try_planes(
+    kappa: float, cosine: float, noise: float, covariances: str, count: int, seed: int, tolerance: float
+) -> dict[str, Any]:
+    """Count local maxima of `count` random landscapes; covariances: "equal" or "different".
+
+    Returns n; second: how many have a second, worse one; three.
 
     lost: median over those of the share of the best one's height that the next lacks.
     """
     rng = np.random.default_rng(seed)
     second, three, lost = 0, 0, []
     for _ in range(count):
-        xs, ys = planar_tasks(kappa, cosine, noise, same, rng)
+        xs, ys = planar_tasks(kappa, cosine, noise, covariances == "equal", rng)
         heights = height(maxima(xs, ys), xs, ys)
         worse = heights < heights[0] * (1 - tolerance)
         second, three = second + bool(worse.any()), three + (len(heights) > 2)
         lost += [1 - heights[worse].max() / heights[0]] if worse.any() else []
     return {"n": count, "second": second, "three": three, "lost": float(np.median(lost)) if lost else float("nan")}
-
-
-def rate_interval(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Clopper and Pearson's exact interval of a rate of which `hits` of `n` were seen."""
-    tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, n - hits + 1))
-    high = 1.0 if hits == n else float(stats.beta.ppf(1 - tail, hits + 1, n - hits))
-    return low, high
 
 
 def crossed_labels(x1: Array, x2: Array, first: float, second: float) -> tuple[Array, Array, Array, Array]:
@@ -327,10 +329,84 @@ def proof_lines(tasks: Tasks, b: Array, heads: Array) -> list[Line]:
 def try_lines(count: int, seed: int) -> list[dict[str, Any]]:
     """`proof_lines` at random points of `count` instances: the largest relative error of each line."""
     rng = np.random.default_rng(seed)
-    tried = []
+    instances = []
     for _ in range(count):
         d, k = int(rng.integers(2, 6)), int(rng.integers(2, 5))
         r = int(rng.integers(1, min(d, k) + 1))
-        tasks = draw_tasks("proportional covariances", d, k, rng)
-        tried.append(proof_lines(tasks, rng.standard_normal((d, r)), rng.standard_normal((r, k))))
-    return line_rows(tried)
+        tasks = tasks_of_case("proportional covariances", d, k, rng)
+        instances.append(proof_lines(tasks, rng.standard_normal((d, r)), rng.standard_normal((r, k))))
+    return line_rows(instances)
+
+
+# --- What the page runs
+
+
+def picture(covariances: str, kappa: float, cosine: float, seed: int) -> list[dict[str, Any]]:
+    """Heights along the angle for one random pair of tasks, as a share of the labels, and its maxima (`top`)."""
+    xs, ys = planar_tasks(kappa, cosine, 0.0, covariances == "equal", np.random.default_rng(seed))
+    energy = sum(float(y @ y) for y in ys)
+    angles, top = np.linspace(-np.pi / 2, np.pi / 2, 721), maxima(xs, ys)
+    return [
+        {name: angle, "height": value / energy}
+        for name, where in (("angle", angles), ("top", top))
+        for angle, value in zip(where, height(where, xs, ys), strict=True)
+    ]
+
+
+def smallest() -> list[dict[str, Any]]:
+    """Loss, gradient and curvature at both local minima of the smallest counterexample without equal covariances."""
+    tasks = Tasks((np.eye(2), np.diag([1.0, 3.0])), (np.array([0.0, 1.0]), np.array([2.0, 0.0])), np.ones(2))
+    rows = []
+    for name, b in {"B = e1": np.array([1.0, 0.0]), "B = e2": np.array([0.0, 1.0])}.items():
+        heads = best_heads(tasks, b)
+        gradient, eigenvalues = curvature(tasks, b[:, None], heads)
+        rows.append(
+            {"point": name, "loss": tasks.loss(b[:, None], heads), "gradient": gradient, "eigenvalues": eigenvalues.tolist()}
+        )
+    return rows
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "descent": try_descents, "saddle": try_saddles, "line": try_lines, "picture": picture, "count": try_planes,
+    "counterexample": smallest, "pair": try_crossed,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """Descents, stationary points, the proof, landscapes in two inputs and counts of their maxima, counterexamples."""
+    chunk = min(20, p.instances)
+    landscapes = [
+        ("equal", 0.96, 0.0), ("equal", 0.0, 1.0), ("different", 0.96, 0.0), ("different", 0.96, 1.0), ("different", 0.0, 0.0),
+    ]  # fmt: skip
+    return [
+        *(
+            {"kind": "descent", "case": case, "count": chunk, "starts": p.starts, "seed": 100 * place + part,
+             "tolerance": TOLERANCE}
+            for place, case in enumerate(("same inputs", "proportional covariances", "different covariances"))
+            for part in range(-(-p.instances // chunk))
+        ),
+        {"kind": "saddle", "count": p.points, "seed": 5, "tolerance": CURVATURE},
+        {"kind": "line", "count": 50, "seed": 6},
+        *(
+            {"kind": "picture", "covariances": covariances, "kappa": 10.0, "cosine": 0.96, "seed": seed}
+            for covariances in ("equal", "different")
+            for seed in (1, 2, 3, 4)
+        ),
+        *(
+            {"kind": "count", "kappa": kappa, "cosine": cosine, "noise": noise, "covariances": covariances, "count": p.planes,
+             "seed": 31, "tolerance": 1e-9}
+            for covariances, cosine, noise in landscapes
+            for kappa in (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
+        ),
+        {"kind": "counterexample"},
+        *(
+            {"kind": "pair", "count": p.points * 2, "seed": 41, "spread": spread, "tolerance": 1e-9}
+            for spread in (1.05, 2.0, 10.0)
+        ),
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Closed forms and checks of the theorems, in float64."""
+"""Optimum of the linear multi-task model (transfer paper: eq. 3 and 4, propositions 1, 3 and 5), in float64."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from mtlrepro.errors import BadValue
 
 _EPS = torch.finfo(torch.float64).eps
 _TINY = torch.finfo(torch.float64).tiny
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Optimum of the linear multi-task model (transfer paper: eq. 3 and 4, propositions 1, 3 and 5)
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 class Moments(NamedTuple):
@@ -79,8 +75,8 @@ def ridge(task: Moments, penalties: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(task.gram)
     rotated = (vectors.mT @ task.cross[..., None])[..., 0]
     shrunk = rotated[..., None, :] / (values[..., None, :].clamp_min(0) + penalties[:, None])
-    found: Tensor = shrunk @ vectors.mT
-    return found
+    models: Tensor = shrunk @ vectors.mT
+    return models
 
 
 def mtl_optimum(xs: Sequence[Tensor], ys: Sequence[Tensor], rank: int, weights: Tensor | None = None) -> Optimum:
@@ -97,11 +93,11 @@ def mtl_optimum(xs: Sequence[Tensor], ys: Sequence[Tensor], rank: int, weights: 
     for task, (x, y) in enumerate(zip(xs, ys, strict=True)):
         if x.shape[:-1] != y.shape or x.shape[-1] != xs[0].shape[-1]:
             raise BadValue(f"task {task}: inputs {tuple(x.shape)} and labels {tuple(y.shape)} do not match.")
-    found = moments_optimum([moments(x, y) for x, y in zip(xs, ys, strict=True)], rank, weights)
+    optimum = moments_optimum([moments(x, y) for x, y in zip(xs, ys, strict=True)], rank, weights)
     # From the residuals rather than the moments: exact down to a loss of zero.
-    residuals = [(x @ model[..., None])[..., 0] - y for x, y, model in zip(xs, ys, found.models.unbind(-2), strict=True)]
+    residuals = [(x @ model[..., None])[..., 0] - y for x, y, model in zip(xs, ys, optimum.models.unbind(-2), strict=True)]
     losses = torch.stack([r.square().sum(-1) for r in residuals], -1)
-    return found._replace(loss=(losses if weights is None else losses * weights).sum(-1))
+    return optimum._replace(loss=(losses if weights is None else losses * weights).sum(-1))
 
 
 def moments_optimum(tasks: Sequence[Moments], rank: int, weights: Tensor | None = None) -> Optimum:
@@ -111,7 +107,8 @@ def moments_optimum(tasks: Sequence[Moments], rank: int, weights: Tensor | None 
     weighted moments. In a basis that turns S1 + S2 into the identity and S1 into diag(l), what is left to maximise is
     sum_j (u1j + t u2j)^2 / (l_j + t^2 (1 - l_j)), a function of t = a2 / a1 alone. As a function of log |t| it is analytic
     in a strip of half-width pi / 2 around the real line, so it has no feature much finer than 1 and a grid of step 1/8, for
-    each sign of t, brackets its maxima; bisection on the derivative then gives the highest one to full precision.
+    each sign of t, brackets its maxima; bisection on the derivative then gives the highest one to full precision. Beyond the
+    grid, around t = 0 and 1 / t = 0, bisection in t itself.
     """
     k = len(tasks)
     if rank < 1:
@@ -226,9 +223,22 @@ def _best_ratio(share: Tensor, u1: Tensor, u2: Tensor) -> Tensor:
         middle = (left + right) / 2
         rising = _explained(sign * middle.exp(), share, u1, u2)[1] > 0
         left, right = torch.where(rising, middle, left), torch.where(rising, right, middle)
-    found = sign * ((left + right) / 2).exp()
-    best = _explained(found, share, u1, u2)[0].argmax(-1, keepdim=True)
-    return found.gather(-1, best)
+    ratios = sign * ((left + right) / 2).exp()
+    # Where the slopes of the terms nearly cancel at t = 0 (or, for the other task, at 1 / t = 0) a maximum lies closer to it.
+    outer = [_near_zero(share, u1, u2, low.exp()), 1 / _near_zero(1 - share, u2, u1, (-high).exp())]
+    ratios = torch.cat([ratios, *outer], -1)
+    best = _explained(ratios, share, u1, u2)[0].argmax(-1, keepdim=True)
+    return ratios.gather(-1, best)
+
+
+def _near_zero(share: Tensor, u1: Tensor, u2: Tensor, bound: Tensor) -> Tensor:
+    """The maximum of `_explained` over |t| <= bound (..., 1), if there is one within, by bisection; else a bound."""
+    left, right = -bound, bound * 1.001  # so that no midpoint is 0
+    for _ in range(54):
+        middle = (left + right) / 2
+        rising = _explained(middle, share, u1, u2)[1] * middle > 0
+        left, right = torch.where(rising, middle, left), torch.where(rising, right, middle)
+    return (left + right) / 2
 
 
 def _explained(t: Tensor, share: Tensor, u1: Tensor, u2: Tensor) -> tuple[Tensor, Tensor]:

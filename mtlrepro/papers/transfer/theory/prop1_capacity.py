@@ -9,6 +9,7 @@ Tasks are lists xs of (m_i, d) and ys of (m_i,) float64 tensors; B is (d, r), he
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
+from mtlrepro.parameters import Params
+
+# Relative; rounding leaves about 1e-14.
+TOLERANCE = 1e-9
 CASES = (
     "more samples than inputs",
     "fewer samples than inputs",
@@ -24,13 +29,15 @@ CASES = (
     "same inputs",
     "equal tasks",
 )
+DISTURBED = 10
 # Singular values below this share of the largest count as zero: the rank-deficient cases are exact up to rounding.
 _RANK = 1e-10
 
-Tasks = tuple[list[Tensor], list[Tensor]]
+# Inputs (m_i, d) and labels (m_i,) of all tasks.
+TaskLists = tuple[list[Tensor], list[Tensor]]
 
 
-def draw_tasks(case: str, d: int, k: int, rng: torch.Generator) -> Tasks:
+def tasks_of_case(case: str, d: int, k: int, rng: torch.Generator) -> TaskLists:
     """k random regression tasks in d inputs with noisy labels, of the given case (one of CASES), float64."""
 
     def normal(*size: int) -> Tensor:
@@ -98,11 +105,11 @@ def shared_optimum(thetas: Tensor, rank: int, rng: torch.Generator) -> tuple[Ten
     return b, torch.linalg.pinv(b) @ thetas
 
 
-def try_optimum(case: str, count: int, seed: int, tolerance: float, disturbed: int = 10, descents: int = 0) -> dict[str, Any]:
+def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: int) -> dict[str, Any]:
     """Try Proposition 1 on `count` random instances of `case`, d in 2..12, k in 1..5, r in k..k+4.
 
-    disturbed: random changes of (B*, A*) an instance, of sizes 1e-4 to 1. descents: how many instances are also minimised
-    from a random start by L-BFGS. Returns n, and for each part its worst value and violations, all relative:
+    (B*, A*) is disturbed at random `DISTURBED` times per instance, at sizes 1e-4 to 1. descents: how many instances are also
+    minimised from a random start by L-BFGS. Returns n, and for each part its worst value and violations, all relative:
     model: |B*A_i* - θ_i| / |θ_i|; loss: |f* - sum of single-task minima| / sum |y_i|²; below: the least excess of a
     disturbed model over f*; descent: the least excess of a descent's end; descent_gap: the median of that excess.
     """
@@ -110,7 +117,7 @@ def try_optimum(case: str, count: int, seed: int, tolerance: float, disturbed: i
     model, gap, below, ends = [], [], [], []
     for number in range(count):
         d, k, extra = (int(torch.randint(low, high, (), generator=rng)) for low, high in ((2, 13), (1, 6), (0, 5)))
-        xs, ys = draw_tasks(case, d, k, rng)
+        xs, ys = tasks_of_case(case, d, k, rng)
         thetas = single_task_fits(xs, ys)
         b, heads = shared_optimum(thetas, k + extra, rng)
         scale = sum(float(y.square().sum()) for y in ys)
@@ -118,12 +125,12 @@ def try_optimum(case: str, count: int, seed: int, tolerance: float, disturbed: i
         size = torch.linalg.vector_norm
         model.append(float((size(b @ heads - thetas, dim=0) / size(thetas, dim=0)).max()))
         gap.append(abs(reached - floor) / scale)
-        for step in torch.logspace(-4, 0, disturbed, dtype=torch.float64):
+        for step in torch.logspace(-4, 0, DISTURBED, dtype=torch.float64):
             moved_b = b + step * torch.randn(b.shape, generator=rng, dtype=torch.float64)
             moved_heads = heads + step * torch.randn(heads.shape, generator=rng, dtype=torch.float64)
             below.append((float(loss(xs, ys, moved_b, moved_heads)) - reached) / scale)
         if number < descents:
-            ends.append((descend(xs, ys, k + extra, rng) - reached) / scale)
+            ends.append((descent_loss(xs, ys, k + extra, rng) - reached) / scale)
     row: dict[str, Any] = {"n": count, "descents": len(ends), "descent_gap": float(np.median(ends)) if ends else float("nan")}
     for name, values in {"model": model, "loss": gap}.items():
         row |= {f"{name}_worst": max(values), f"{name}_violations": sum(value > tolerance for value in values)}
@@ -133,7 +140,7 @@ def try_optimum(case: str, count: int, seed: int, tolerance: float, disturbed: i
     return row
 
 
-def descend(xs: list[Tensor], ys: list[Tensor], rank: int, rng: torch.Generator, steps: int = 2000) -> float:
+def descent_loss(xs: list[Tensor], ys: list[Tensor], rank: int, rng: torch.Generator) -> float:
     """The loss that L-BFGS reaches from a random start, with no knowledge of the single-task models."""
     d, k = xs[0].shape[1], len(xs)
     start = torch.randn(d * rank + rank * k, generator=rng, dtype=torch.float64).numpy() / np.sqrt(d)
@@ -149,8 +156,8 @@ def descend(xs: list[Tensor], ys: list[Tensor], rank: int, rng: torch.Generator,
         return total, np.concatenate([(pull @ heads.T).ravel(), (b.T @ pull).ravel()])
 
     arrays, labels = [x.numpy() for x in xs], [y.numpy() for y in ys]
-    found = optimize.minimize(value, start, jac=True, method="L-BFGS-B", options={"maxiter": steps, "ftol": 1e-15, "gtol": 1e-12})
-    return float(found.fun)
+    options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-12}
+    return float(optimize.minimize(value, start, jac=True, method="L-BFGS-B", options=options).fun)
 
 
 def gap_by_rank(x: Tensor, ys: Tensor) -> Tensor:
@@ -160,22 +167,22 @@ def gap_by_rank(x: Tensor, ys: Tensor) -> Tensor:
     values of Uᵀ[y_1..y_k] beyond the r-th.
     """
     u, s, _ = torch.linalg.svd(x, full_matrices=False)
+    energies = torch.zeros(ys.shape[1] + 1, dtype=x.dtype)
     values = torch.linalg.svdvals(u[:, s > _RANK * s[0]].T @ ys) ** 2
-    squares = torch.zeros(ys.shape[1], dtype=x.dtype)
-    squares[: len(values)] = values
-    return torch.cat([squares.flip(0).cumsum(0).flip(0), torch.zeros(1, dtype=x.dtype)])
+    energies[: len(values)] = values
+    return energies.flip(0).cumsum(0).flip(0)
 
 
-def try_gap(similarity: float, k: int, d: int, m: int, count: int, seed: int) -> list[dict[str, Any]]:
+def try_gap(cosine: float, k: int, d: int, m: int, count: int, seed: int) -> list[dict[str, Any]]:
     """The loss gap at r = 0..k, relative to its value at r = 0, for `count` draws of k tasks on the same inputs.
 
-    similarity: cosine of every θ_i with one common direction, in expectation over the draw. One row a draw and rank.
+    cosine: of every θ_i with one common direction, in expectation over the draw. One row per draw and rank.
     """
     rng = torch.Generator().manual_seed(seed)
     rows: list[dict[str, Any]] = []
     for draw in range(count):
         x, common, own = (torch.randn(*size, generator=rng, dtype=torch.float64) for size in ((m, d), (d, 1), (d, k)))
-        thetas = similarity * common + (1 - similarity**2) ** 0.5 * own
+        thetas = cosine * common + (1 - cosine**2) ** 0.5 * own
         gaps = gap_by_rank(x, x @ thetas + torch.randn(m, k, generator=rng, dtype=torch.float64))
         rows += [{"draw": draw, "r": r, "gap": float(value / gaps[0])} for r, value in enumerate(gaps)]
     return rows
@@ -190,15 +197,17 @@ def other_optimum(xs: list[Tensor], ys: list[Tensor], rank: int, prior: Tensor, 
     return shared_optimum(single_task_fits(xs, ys) + torch.stack(unseen, dim=1), rank, rng)
 
 
-def try_transfer(target_samples: int, start: float, count: int, seed: int, d: int = 20, source_samples: int = 200,
-                 cosine: float = 0.96, noise: float = 0.1, steps: int = 20000) -> list[dict[str, Any]]:  # fmt: skip
+def try_transfer(target_samples: int, start: float, count: int, seed: int, steps: int = 20000) -> list[dict[str, Any]]:
     """A source and a target task with r = k = 2, so that Prop. 1 applies: three optima of one loss and their errors.
 
-    One row a draw. error: |B A_2 - θ|² / |θ|² for the true θ of the target, for the least-norm fit (prop1), for an optimum
-    that takes from the source model what the target's inputs do not see (borrowed), and for where gradient descent ends
-    from random weights of size `start` (descent). excess: loss above the single-task minima, relative to the labels.
-    moved: change of the in-sample predictions against the least-norm fit, relative to the labels.
+    20 inputs, 200 source samples, models of cosine 0.96, noise 0.1. One row per draw.
+
+    error: |B A_2 - θ|² / |θ|² for the true θ of the target, for the least-norm fit (prop1), for an optimum that takes from the
+    source model what the target's inputs do not see (borrowed), and for where gradient descent ends from random weights of
+    size `start` (descent). excess: loss above the single-task minima, relative to the labels. moved: change of the in-sample
+    predictions against the least-norm fit, relative to the labels.
     """
+    d, source_samples, cosine, noise = 20, 200, 0.96, 0.1
     rng = torch.Generator().manual_seed(seed)
 
     def normal(*size: int) -> Tensor:
@@ -229,8 +238,8 @@ def try_transfer(target_samples: int, start: float, count: int, seed: int, d: in
     return rows
 
 
-def gradient_descent(draws: list[Tasks], b: Tensor, heads: Tensor, steps: int) -> list[tuple[Tensor, Tensor]]:
-    """Plain full-batch gradient descent on eq. 3 for many draws of k tasks at once, one step size a draw.
+def gradient_descent(draws: list[TaskLists], b: Tensor, heads: Tensor, steps: int) -> list[tuple[Tensor, Tensor]]:
+    """Plain full-batch gradient descent on eq. 3 for many draws of k tasks at once, one step size per draw.
 
     b: (draws, d, r), heads: (draws, r, k). Returns the end of each draw. The step is 0.4 over the largest curvature of any
     task, half of what a model of unit norm, evenly split between B and A, allows.
@@ -246,13 +255,13 @@ def gradient_descent(draws: list[Tasks], b: Tensor, heads: Tensor, steps: int) -
 
 def relu_single_task(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The best single unit a ReLU(w x) on one input, exactly: only the sign of w matters. x, y: (m,). Returns w, a, loss."""
-    found = []
+    fits = []
     for sign in (1.0, -1.0):
         unit = torch.relu(sign * x)
         energy = unit.square().sum()
         a = (unit @ y) / energy if energy > 0 else torch.zeros((), dtype=x.dtype)
-        found.append((torch.tensor(sign, dtype=x.dtype), a, (a * unit - y).square().sum()))
-    return min(found, key=lambda fit: float(fit[2]))
+        fits.append((torch.tensor(sign, dtype=x.dtype), a, (a * unit - y).square().sum()))
+    return min(fits, key=lambda fit: float(fit[2]))
 
 
 def relu_gap(xs: list[Tensor], ys: list[Tensor]) -> dict[str, float]:
@@ -294,3 +303,48 @@ def try_relu(noise: float, count: int, seed: int, tolerance: float) -> dict[str,
         shares.append((losses["own"] - losses["least"]) / scale)
     broken = sum(share > tolerance for share in shares)
     return {"n": count, "worst": max(shares), "violations": broken, "median": float(np.median(shares))}
+
+
+def smallest_relu() -> dict[str, float]:
+    """`relu_gap` of one input, samples (1, -1), y_1 = (1, 1/2) and y_2 = (1/2, 1): the smallest counterexample."""
+    x = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    return relu_gap([x, x], [torch.tensor(y, dtype=torch.float64) for y in ([1.0, 0.5], [0.5, 1.0])])
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "optimum": try_optimum, "gap": try_gap, "transfer": try_transfer, "relu": try_relu, "smallest": smallest_relu,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """What the page runs: random instances of each case, the gap below r = k, transfer at r = k, and ReLU tasks."""
+    chunk = min(100, p.instances)
+    chunks = -(-p.instances // chunk)
+    return [
+        *(
+            {"kind": "optimum", "case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE,
+             "descents": p.descents // chunks + (part < p.descents % chunks)}
+            for place, case in enumerate(CASES)
+            for part in range(chunks)
+        ),
+        *(
+            {"kind": "gap", "cosine": cosine, "k": 6, "d": 20, "m": 60, "count": p.draws, "seed": 5}
+            for cosine in (0.0, 0.9, 0.99)
+        ),
+        *(
+            {"kind": "transfer", "target_samples": m, "start": start, "count": p.draws, "seed": 9}
+            for m in (5, 10, 15, 30, 60)
+            for start in (0.1, 1.0)
+        ),
+        {"kind": "smallest"},
+        *(
+            {"kind": "relu", "noise": noise, "count": p.instances, "seed": 3, "tolerance": TOLERANCE}
+            for noise in (0.0, 0.1, 0.5, 1.0)
+        ),
+    ]  # fmt: skip

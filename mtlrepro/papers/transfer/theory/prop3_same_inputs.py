@@ -4,11 +4,12 @@ Loss (eq. 12):  f(A_1..A_k; B) = sum_i α_i |X B A_i - y_i|²,  X = U D Vᵀ of 
 Printed:        span B* = span (XᵀX)^(-1) V D Q_r, with Q_r Q_rᵀ the best rank-r approximation of M = sum_i α_i Uᵀ y_i y_iᵀ U.
 Remark after:   for y_1 = Xθ and y_2 = Xθ + ε, cos(B*, θ) increases to 1 as α_1 grows.
 
-Tasks are `landscape.Tasks`, float64 numpy arrays, with one x for all tasks.
+Tasks are `regression_tasks.Tasks` with one x for all tasks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,15 +19,18 @@ from scipy import linalg
 
 from mtlrepro.papers.transfer.theory import optimum as theory
 from mtlrepro.papers.transfer.theory.proof_lines import Array, Line, line_rows
-from mtlrepro.papers.transfer.theory.prop5_equal_covariances import best_loss, whiten
-from mtlrepro.papers.transfer.theory.regression_tasks import Tasks
+from mtlrepro.papers.transfer.theory.prop5_equal_covariances import whiten
+from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, best_loss, random_sizes
+from mtlrepro.parameters import Params
 
+# Relative to the label energy; rounding leaves about 1e-15.
+TOLERANCE = 1e-9
 CASES = ("random", "ill conditioned", "square X", "similar tasks", "rank-deficient X", "fewer samples than inputs")
 # Where the span of an optimal B is not that of the formula.
 DEGENERATE = ("labels of rank below r", "tie of singular values", "rank-deficient X")
 
 
-def draw_tasks(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
+def tasks_of_case(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
     """k tasks of noisy labels on the same inputs (m, d); case: one of CASES, or of DEGENERATE (then k >= 2).
 
     Raises ValueError for another case.
@@ -52,13 +56,13 @@ def draw_tasks(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
     return Tasks((x,) * k, tuple(y.T), weights)
 
 
-def optimum(tasks: Tasks, rank: int) -> Array:
+def printed_optimum(tasks: Tasks, rank: int) -> Array:
     """(XᵀX)† V D Q_r, (d, rank): the formula as printed, with a pseudo-inverse where X has not full column rank."""
     white = whiten(tasks)
     q = np.linalg.svd(white.z)[0][:, :rank]
     gram_inverse = white.v / white.s**2 @ white.v.T
-    found: Array = gram_inverse @ white.v @ (white.s[:, None] * q)
-    return found
+    b: Array = gram_inverse @ white.v @ (white.s[:, None] * q)
+    return b
 
 
 def alternate(tasks: Tasks, rank: int, rng: np.random.Generator, steps: int = 400) -> Array:
@@ -77,11 +81,7 @@ def span_sine(a: Array, b: Array) -> float:
     return float(np.sin(linalg.subspace_angles(a, b)).max())
 
 
-def _sizes(rng: np.random.Generator) -> tuple[int, int]:
-    return int(rng.integers(2, 8)), int(rng.integers(2, 7))
-
-
-def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: int = 0) -> dict[str, Any]:
+def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: int) -> dict[str, Any]:
     """Try the formula on `count` instances of `case`, d in 2..7, k in 2..6, r in 1..min(k, rank of X).
 
     Losses relative to sum α_i |y_i|². closed: largest difference between the loss at the formula and the least possible,
@@ -93,10 +93,10 @@ def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: in
     rng = np.random.default_rng(seed)
     closed, margin, angles = [], [], []
     for number in range(count):
-        tasks = draw_tasks(case, *_sizes(rng), rng)
+        tasks = tasks_of_case(case, *random_sizes(rng), rng)
         white = whiten(tasks)
         rank = int(rng.integers(1, min(white.z.shape) + 1))
-        b = optimum(tasks, rank)
+        b = printed_optimum(tasks, rank)
         here = best_loss(tasks, b)
         x, y = [torch.from_numpy(tasks.xs[0])] * len(tasks.ys), [torch.from_numpy(y.copy()) for y in tasks.ys]
         exact = float(theory.mtl_optimum(x, y, rank, torch.from_numpy(tasks.weights)).loss)
@@ -118,8 +118,8 @@ def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: in
 
 
 def another_optimum(tasks: Tasks, rank: int, case: str, rng: np.random.Generator) -> Array:
-    """A second optimal B (d, rank) of another span than `optimum`, for a case of DEGENERATE."""
-    b = optimum(tasks, rank)
+    """A second optimal B (d, rank) of another span than `printed_optimum`, for a case of DEGENERATE."""
+    b = printed_optimum(tasks, rank)
     if case == "rank-deficient X":  # what X does not see is free
         v = whiten(tasks).v
         free = rng.standard_normal(b.shape) * np.abs(b).max()
@@ -130,8 +130,8 @@ def another_optimum(tasks: Tasks, rank: int, case: str, rng: np.random.Generator
     white = whiten(tasks)
     turn = np.linalg.qr(rng.standard_normal((white.z.shape[1],) * 2))[0]
     q = np.linalg.qr(white.z @ turn)[0][:, :rank]
-    found: Array = white.v / white.s @ q
-    return found
+    other: Array = white.v / white.s @ q
+    return other
 
 
 def try_degenerate(case: str, count: int, seed: int, tolerance: float) -> dict[str, Any]:
@@ -140,9 +140,9 @@ def try_degenerate(case: str, count: int, seed: int, tolerance: float) -> dict[s
     excess: list[float] = []
     sines: list[float] = []
     while len(sines) < count:
-        tasks = draw_tasks(case, int(rng.integers(3, 8)), 3, rng)
+        tasks = tasks_of_case(case, int(rng.integers(3, 8)), 3, rng)
         rank = 2 if case == "labels of rank below r" else 1
-        b, other = optimum(tasks, rank), another_optimum(tasks, rank, case, rng)
+        b, other = printed_optimum(tasks, rank), another_optimum(tasks, rank, case, rng)
         excess.append(abs(best_loss(tasks, other) - best_loss(tasks, b)) / tasks.energy)
         sines.append(span_sine(b, other))
     same = sum(e < tolerance and s > 1e-6 for e, s in zip(excess, sines, strict=True))
@@ -216,14 +216,14 @@ def proof_lines(tasks: Tasks, rank: int) -> list[Line]:
     u = x @ white.v / white.s
     q = np.linalg.svd(white.z)[0][:, :rank]
     z = y * np.sqrt(tasks.weights)
-    best = best_loss(tasks, optimum(tasks, rank))
+    best = best_loss(tasks, printed_optimum(tasks, rank))
     inverse = np.linalg.inv(x.T @ x)
     formula = white.v / white.s @ q
     values = np.linalg.svd(white.z, compute_uv=False) ** 2
     least = tasks.energy - float(values[:rank].sum())
     m = sum(w * np.outer(u.T @ t, u.T @ t) for w, t in zip(tasks.weights, tasks.ys, strict=True))
     one = np.linalg.eigh(np.outer(u.T @ y[:, 0], u.T @ y[:, 0]))[1][:, ::-1][:, :rank]
-    square = replace(tasks, weights=tasks.weights**2)
+    squared = replace(tasks, weights=tasks.weights**2)
     models = inverse @ x.T @ y
 
     def same(name: str, left: Array, right: Array, note: str = "") -> Line:
@@ -247,15 +247,58 @@ def proof_lines(tasks: Tasks, rank: int) -> list[Line]:
         same("remark: (XᵀX)^† X [α_i y_i] = [α_i θ_i] (m = d)", inverse @ x @ (y * tasks.weights), models * tasks.weights,
              "Xᵀ for X"),
         same("(corrected) (XᵀX)^† Xᵀ [α_i y_i] = [α_i θ_i]", inverse @ x.T @ (y * tasks.weights), models * tasks.weights),
-        Line("remark: B* follows from the columns α_i y_i", "=", best_loss(tasks, optimum(square, rank)), least, "√α_i y_i"),
+        Line("remark: B* follows from the columns α_i y_i", "=", best_loss(tasks, printed_optimum(squared, rank)), least,
+             "√α_i y_i"),
     ]  # fmt: skip
 
 
 def try_lines(count: int, seed: int) -> list[dict[str, Any]]:
     """`proof_lines` on `count` instances with m = d and r < min(d, k)."""
     rng = np.random.default_rng(seed)
-    tried = []
+    instances = []
     for _ in range(count):
         d, k = int(rng.integers(2, 7)), int(rng.integers(2, 6))
-        tried.append(proof_lines(draw_tasks("square X", d, k, rng), int(rng.integers(1, min(d, k)))))
-    return line_rows(tried)
+        instances.append(proof_lines(tasks_of_case("square X", d, k, rng), int(rng.integers(1, min(d, k)))))
+    return line_rows(instances)
+
+
+def curve(kappa: float, noise: float, seed: int, points: int, dip: bool) -> list[dict[str, Any]]:
+    """`weighted_line` at `points` weights from 1 to 1e4: of a random draw, or (dip) of `smallest_dip`."""
+    drawn = smallest_dip() if dip else draw_remark(kappa, noise, np.random.default_rng(seed))
+    alphas = np.geomspace(1, 1e4, points)
+    names = ("signed", "absolute", "outputs")
+    return [
+        {"alpha": alpha} | dict(zip(names, values, strict=True))
+        for alpha, *values in zip(alphas, *weighted_line(*drawn, alphas), strict=True)
+    ]
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "optimum": try_optimum, "degenerate": try_degenerate, "curve": curve, "remark": try_remark, "line": try_lines,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """What the page runs: random instances of each case, degenerate ones, the remark's curves and shares, the proof."""
+    examples = [{"kappa": 2.0, "noise": (29 / 5) ** 0.5, "seed": 0, "dip": True}]
+    examples += [{"kappa": 30.0, "noise": 3.0, "seed": seed, "dip": False} for seed in range(10)]
+    return [
+        *(
+            {"kind": "optimum", "case": case, "count": p.instances, "seed": place, "tolerance": TOLERANCE, "descents": p.descents}
+            for place, case in enumerate(CASES)
+        ),
+        *({"kind": "degenerate", "case": case, "count": p.instances, "seed": 7, "tolerance": TOLERANCE} for case in DEGENERATE),
+        *({"kind": "curve", "points": 200} | example for example in examples),
+        *(
+            {"kind": "remark", "kappa": kappa, "noise": noise, "count": p.draws, "seed": 11, "tolerance": TOLERANCE}
+            for noise in (0.3, 1.0, 3.0)
+            for kappa in (1.0, 3.0, 10.0, 30.0, 100.0)
+        ),
+        {"kind": "line", "count": p.proofs, "seed": 6},
+    ]

@@ -4,11 +4,12 @@ Loss (eq. 3):  f(A_1..A_k; B) = sum_i |X_i B A_i - y_i|²,  h(B) = its least val
 Printed:       optimal heads fit y_i within the span of X_i B; an optimal B has orthonormal columns and maximises
                sum_i <B (Bᵀ X_iᵀX_i B)† Bᵀ, X_iᵀ y_i y_iᵀ X_i> (eq. 7); any B whose span holds every θ_i is optimal.
 
-Tasks are `landscape.Tasks`, float64 numpy arrays, with unit weights.
+Tasks are `regression_tasks.Tasks` of unit weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,23 +17,25 @@ import torch
 
 from mtlrepro.papers.transfer.theory import prop1_capacity
 from mtlrepro.papers.transfer.theory.proof_lines import Array, Line, line_rows
-from mtlrepro.papers.transfer.theory.prop5_equal_covariances import best_loss
-from mtlrepro.papers.transfer.theory.regression_tasks import Tasks
+from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, best_loss
+from mtlrepro.parameters import Params
 
+# Relative to the label energy; (7) squares the condition number, up to 1e3 in the case of correlated inputs.
+TOLERANCE = 1e-8
 # Eigenvalues of BᵀX_iᵀX_iB below this share of the largest count as zero.
 _RANK = 1e-13
 
 
-def draw_tasks(case: str, d: int, k: int, seed: int) -> Tasks:
-    """Random tasks of a case of `prop1.CASES`, as `landscape.Tasks` of unit weights."""
-    xs, ys = prop1_capacity.draw_tasks(case, d, k, torch.Generator().manual_seed(seed))
+def tasks_of_case(case: str, d: int, k: int, seed: int) -> Tasks:
+    """Random tasks of one of `prop1_capacity.CASES`."""
+    xs, ys = prop1_capacity.tasks_of_case(case, d, k, torch.Generator().manual_seed(seed))
     return Tasks(tuple(x.numpy() for x in xs), tuple(y.numpy() for y in ys), np.ones(k))
 
 
 def _inverse(x: Array, b: Array) -> Array:
     """(BᵀXᵀXB)†, (r, r)."""
-    found: Array = np.linalg.pinv(b.T @ x.T @ x @ b, rcond=_RANK, hermitian=True)
-    return found
+    inverse: Array = np.linalg.pinv(b.T @ x.T @ x @ b, rcond=_RANK, hermitian=True)
+    return inverse
 
 
 def best_heads(tasks: Tasks, b: Array) -> Array:
@@ -52,8 +55,8 @@ def explained(tasks: Tasks, b: Array, power: int = -1) -> float:
 def orthonormal(b: Array) -> Array:
     """Orthonormal columns of the same span, (d, rank of b)."""
     u, s, _ = np.linalg.svd(b, full_matrices=False)
-    found: Array = u[:, s > 1e-12 * s[0]]
-    return found
+    basis: Array = u[:, s > 1e-12 * s[0]]
+    return basis
 
 
 def single_task_losses(tasks: Tasks) -> float:
@@ -61,11 +64,11 @@ def single_task_losses(tasks: Tasks) -> float:
     return best_loss(tasks, np.eye(tasks.xs[0].shape[1]))
 
 
-def _spd(r: int, condition: float, rng: np.random.Generator) -> Array:
+def _invertible(r: int, condition: float, rng: np.random.Generator) -> Array:
     """A random invertible matrix (r, r) of the given condition number."""
     left, right = (np.linalg.qr(rng.standard_normal((r, r)))[0] for _ in range(2))
-    found: Array = left * np.geomspace(1, 1 / condition, r) @ right
-    return found
+    matrix: Array = left * np.geomspace(1, 1 / condition, r) @ right
+    return matrix
 
 
 def try_span(case: str, count: int, seed: int, tolerance: float) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def try_span(case: str, count: int, seed: int, tolerance: float) -> dict[str, An
     for _ in range(count):
         d, k = int(rng.integers(2, 9)), int(rng.integers(1, 6))
         r = int(rng.integers(1, d))
-        tasks = draw_tasks(case, d, k, int(rng.integers(2**31)))
+        tasks = tasks_of_case(case, d, k, int(rng.integers(2**31)))
         b = rng.standard_normal((d, r))
         here, heads = best_loss(tasks, b), best_heads(tasks, b)
         errors["heads"].append(abs(tasks.loss(b, heads) - here) / tasks.energy)
@@ -91,11 +94,11 @@ def try_span(case: str, count: int, seed: int, tolerance: float) -> dict[str, An
             errors["other"].append((tasks.loss(b, moved) - here) / tasks.energy)
         errors["eq7"].append(abs(here + explained(tasks, b) - tasks.energy) / tasks.energy)
         errors["rotation"].append(abs(best_loss(tasks, orthonormal(b)) - here) / tasks.energy)
-        turned = b @ _spd(r, float(10 ** rng.uniform(0, 3)), rng)
+        turned = b @ _invertible(r, float(10 ** rng.uniform(0, 3)), rng)
         errors["orbit"].append(abs(best_loss(tasks, turned) - here) / tasks.energy)
         errors["off"].append(abs(best_loss(tasks, b + 0.1 * rng.standard_normal(b.shape)) - here) / tasks.energy)
         thetas = np.stack([np.linalg.lstsq(x, y, rcond=1e-10)[0] for x, y in zip(tasks.xs, tasks.ys, strict=True)], axis=1)
-        wide = np.concatenate([thetas, rng.standard_normal((d, 1))], axis=1) @ _spd(k + 1, 10, rng)
+        wide = np.concatenate([thetas, rng.standard_normal((d, 1))], axis=1) @ _invertible(k + 1, 10, rng)
         errors["contains"].append(abs(best_loss(tasks, wide) - single_task_losses(tasks)) / tasks.energy)
     row: dict[str, Any] = {"n": count, "off_median": float(np.median(errors.pop("off")))}
     for name, values in errors.items():
@@ -110,7 +113,7 @@ def try_moves(step: float, count: int, seed: int, d: int = 6, k: int = 4, r: int
     rng = np.random.default_rng(seed)
     rows = []
     for draw in range(count):
-        tasks = draw_tasks("more samples than inputs", d, k, int(rng.integers(2**31)))
+        tasks = tasks_of_case("more samples than inputs", d, k, int(rng.integers(2**31)))
         b = rng.standard_normal((d, r))
         here = best_loss(tasks, b)
         onto = orthonormal(b)
@@ -121,7 +124,7 @@ def try_moves(step: float, count: int, seed: int, d: int = 6, k: int = 4, r: int
         for name, move in {"inside": inside, "across": across}.items():
             moved = b + step * np.linalg.norm(b) / np.linalg.norm(move) * move
             changes[name] = abs(best_loss(tasks, moved) - here) / tasks.energy
-        rows.append({"draw": draw, "step": step} | changes)
+        rows.append({"draw": draw} | changes)
     return rows
 
 
@@ -140,13 +143,13 @@ def no_optimum() -> Tasks:
 
 
 def circle(name: str, points: int, seed: int) -> list[dict[str, Any]]:
-    """h of a B (2, 1) along every angle, and of random B of every length and sign (kind "random"). name: a pair of tasks."""
-    tasks = {"two_lines": two_lines, "no_optimum": no_optimum}[name]()
+    """h of a B (2, 1) along every angle, and of random B of every length and sign (drawn "random"). name: a pair of tasks."""
+    tasks = two_lines() if name == "two_lines" else no_optimum()
     rng = np.random.default_rng(seed)
     angles = np.linspace(0, np.pi, points)
-    rows = [{"name": name, "drawn": "curve", "angle": a, "length": 1.0} for a in angles]
+    rows = [{"drawn": "curve", "angle": a, "length": 1.0} for a in angles]
     rows += [
-        {"name": name, "drawn": "random", "angle": a, "length": float(np.exp(rng.normal()) * rng.choice([-1, 1]))}
+        {"drawn": "random", "angle": a, "length": float(np.exp(rng.normal()) * rng.choice([-1, 1]))}
         for a in rng.uniform(0, np.pi, 25)
     ]
     for row in rows:
@@ -158,7 +161,13 @@ def circle(name: str, points: int, seed: int) -> list[dict[str, Any]]:
 def approach(epsilon: float) -> dict[str, float]:
     """`no_optimum` at B = (ε, 1): the loss, and the head A_2 that it takes."""
     tasks, b = no_optimum(), np.array([[epsilon], [1.0]])
-    return {"ε": epsilon, "loss": best_loss(tasks, b), "A_2": float(best_heads(tasks, b)[0, 1])}
+    return {"loss": best_loss(tasks, b), "A_2": float(best_heads(tasks, b)[0, 1])}
+
+
+def smallest_display() -> dict[str, float]:
+    """X = 2, y = 1, B = 1: what the last display of the proof gives with the pseudo-inverse and as printed; |y|² is 1."""
+    one = Tasks((np.array([[2.0]]),), (np.array([1.0]),), np.ones(1))
+    return {"with the pseudo-inverse": explained(one, np.eye(1)), "as printed": explained(one, np.eye(1), power=1)}
 
 
 def proof_lines(tasks: Tasks, b: Array, rng: np.random.Generator) -> list[Line]:
@@ -177,7 +186,7 @@ def proof_lines(tasks: Tasks, b: Array, rng: np.random.Generator) -> list[Line]:
     step = rng.standard_normal(heads.shape)
     middle = (tasks.loss(b, heads + step) + tasks.loss(b, heads - step)) / 2
     thetas = np.stack([np.linalg.lstsq(t, v, rcond=1e-10)[0] for t, v in zip(tasks.xs, tasks.ys, strict=True)], axis=1)
-    found = thetas @ np.linalg.lstsq(thetas, thetas, rcond=1e-10)[0]
+    spanned = thetas @ np.linalg.lstsq(thetas, thetas, rcond=1e-10)[0]
     return [
         Line("BᵀB = Id without loss of generality: h is the same", "=", best_loss(tasks, orthonormal(b)), here),
         Line("f is linear in A_i: the mean of f(A + S) and f(A - S) is f(A)", "=", middle, tasks.loss(b, heads),
@@ -192,7 +201,7 @@ def proof_lines(tasks: Tasks, b: Array, rng: np.random.Generator) -> list[Line]:
         Line("(corrected) Tr(...) = <B(BᵀX_iᵀX_iB)†Bᵀ, X_iᵀy_iy_iᵀX_i>", "=", explained(one, b), float(y @ fit)),
         Line("h(B) = Σ|y_i|² minus equation 7", "=", tasks.energy - explained(tasks, b), here),
         Line("heads with B*A_i* = θ_i exist if the span holds θ_i (1 + distance)", "=",
-             1 + float(np.linalg.norm(found - thetas) / np.linalg.norm(thetas)), 1.0),
+             1 + float(np.linalg.norm(spanned - thetas) / np.linalg.norm(thetas)), 1.0),
         Line("such a B* attains the single-task minima", "=", best_loss(tasks, thetas), single_task_losses(tasks)),
     ]  # fmt: skip
 
@@ -200,9 +209,35 @@ def proof_lines(tasks: Tasks, b: Array, rng: np.random.Generator) -> list[Line]:
 def try_lines(count: int, seed: int) -> list[dict[str, Any]]:
     """`proof_lines` at random B (d, r), r < d, of `count` instances with more samples than inputs and noisy labels."""
     rng = np.random.default_rng(seed)
-    tried = []
+    instances = []
     for _ in range(count):
         d, k = int(rng.integers(2, 8)), int(rng.integers(1, 6))
-        tasks = draw_tasks("more samples than inputs", d, k, int(rng.integers(2**31)))
-        tried.append(proof_lines(tasks, rng.standard_normal((d, int(rng.integers(1, d)))), rng))
-    return line_rows(tried)
+        tasks = tasks_of_case("more samples than inputs", d, k, int(rng.integers(2**31)))
+        instances.append(proof_lines(tasks, rng.standard_normal((d, int(rng.integers(1, d)))), rng))
+    return line_rows(instances)
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "span": try_span, "approach": approach, "angle": circle, "move": try_moves, "line": try_lines, "display": smallest_display,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """What the page runs: random instances of each case, the case without optimum, both panels of the figure, the proof."""
+    return [
+        *(
+            {"kind": "span", "case": case, "count": p.instances, "seed": place, "tolerance": TOLERANCE}
+            for place, case in enumerate(prop1_capacity.CASES)
+        ),
+        *({"kind": "angle", "name": name, "points": 181, "seed": 3} for name in ("two_lines", "no_optimum")),
+        *({"kind": "move", "step": float(step), "count": p.draws, "seed": 4} for step in 10.0 ** np.arange(-6, 1)),
+        {"kind": "line", "count": p.proofs, "seed": 6},
+        *({"kind": "approach", "epsilon": epsilon} for epsilon in (1.0, 0.1, 0.01, 0.001, 0.0)),
+        {"kind": "display"},
+    ]

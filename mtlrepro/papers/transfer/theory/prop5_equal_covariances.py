@@ -6,11 +6,12 @@ Optimum:               B* = V D^(-1/2) C* with C* the top r left singular vector
 Loss gap to the single-task models: sum over i > r of λ_i, the squared singular values of Z; an equality.
 Printed corollary:     λ_i the singular values of D^(-1) Vᵀ (sum_i α_i X_iᵀ y_i y_iᵀ X_i), the gap at most sum over i > r of λ_i².
 
-Tasks are `landscape.Tasks`, float64 numpy arrays.
+Tasks are `regression_tasks.Tasks`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +20,12 @@ import torch
 
 from mtlrepro.papers.transfer.theory import optimum as theory
 from mtlrepro.papers.transfer.theory.proof_lines import Array, Line, line_rows
-from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, descend
+from mtlrepro.papers.transfer.theory.regression_tasks import RANK_TOLERANCE, Tasks, best_loss, descend, random_sizes
+from mtlrepro.parameters import Params
 
+# Relative to the label energy; rounding leaves about 1e-15.
+TOLERANCE = 1e-9
 CASES = ("equal weights", "random weights", "similar tasks", "more tasks than inputs", "ill conditioned", "singular covariance")
-# Singular values below this share of the largest count as zero: the singular case is exact up to rounding.
-_RANK = 1e-10
 
 # Where the statement calls two things D: (whose singular values, the power of D in B* = V D^power C*).
 OPTIMA = {
@@ -42,7 +44,7 @@ BOUNDS = {
 }
 
 
-def draw_tasks(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
+def tasks_of_case(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
     """k tasks of one covariance, each with its own number of samples, and noisy labels; case: one of CASES.
 
     Raises ValueError for another case. In the singular case the rank of Σ is between 1 and d - 1.
@@ -91,7 +93,7 @@ def whiten(tasks: Tasks) -> Whitened:
         if not np.allclose(x.T @ x, first, rtol=0, atol=1e-9 * np.trace(first)):
             raise ValueError("the covariances are not equal")
     _, s, vt = np.linalg.svd(tasks.xs[0], full_matrices=False)
-    kept = s > _RANK * s[0]
+    kept = s > RANK_TOLERANCE * s[0]
     s, v = s[kept], vt[kept].T
     us = [x @ v / s for x in tasks.xs]
     z = np.stack([np.sqrt(w) * u.T @ y for u, y, w in zip(us, tasks.ys, tasks.weights, strict=True)], axis=1)
@@ -99,30 +101,19 @@ def whiten(tasks: Tasks) -> Whitened:
     return Whitened(s, v, z, own)
 
 
-def optimum(tasks: Tasks, rank: int, reading: str = "D of Σ, V D^(-1/2) C*") -> Array:
+def printed_optimum(tasks: Tasks, rank: int, reading: str = "D of Σ, V D^(-1/2) C*") -> Array:
     """B* (d, rank) of the proposition, D read as one of OPTIMA. Needs rank at most that of Σ."""
     white = whiten(tasks)
     of, power = OPTIMA[reading]
     c = np.linalg.svd(white.z)[0][:, :rank]
-    found: Array = white.v * white.diagonal(of) ** power @ c
-    return found
-
-
-def best_loss(tasks: Tasks, b: Array) -> float:
-    """The weighted loss at B (d, r) with the best heads, from least squares on X_i B."""
-    total = 0.0
-    for x, y, w in zip(tasks.xs, tasks.ys, tasks.weights, strict=True):
-        columns = np.linalg.svd(x @ b, full_matrices=False)
-        basis = columns[0][:, columns[1] > _RANK * columns[1][0]]
-        error = y - basis @ (basis.T @ y)
-        total += float(w * (error @ error))
-    return total
+    b: Array = white.v * white.diagonal(of) ** power @ c
+    return b
 
 
 def loss_gaps(white: Whitened, most: int) -> Array:
     """Least multi-task loss minus that of all single-task models, for r = 0..most: what the r-rank part of Z leaves."""
-    squares = np.linalg.svd(white.z, compute_uv=False) ** 2
-    return np.array([squares[r:].sum() for r in range(most + 1)])
+    values = np.linalg.svd(white.z, compute_uv=False) ** 2
+    return np.array([values[r:].sum() for r in range(most + 1)])
 
 
 def corollary_bound(white: Whitened, rank: int, reading: str) -> float:
@@ -135,11 +126,7 @@ def corollary_bound(white: Whitened, rank: int, reading: str) -> float:
     return float((values[rank:] ** power).sum())
 
 
-def _sizes(rng: np.random.Generator) -> tuple[int, int]:
-    return int(rng.integers(2, 8)), int(rng.integers(2, 7))
-
-
-def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: int = 0) -> dict[str, Any]:
+def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: int) -> dict[str, Any]:
     """Try the optimum on `count` random instances of `case`, d in 2..7, k in 2..6 (2..6 + d), r in 1..min(k, rank).
 
     All relative to the label energy sum α_i |y_i|². closed: largest difference between the loss at B* and the closed-form
@@ -151,16 +138,16 @@ def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: in
     closed, below, ends = [], [], []
     excess: dict[str, list[float]] = {reading: [] for reading in OPTIMA}
     for number in range(count):
-        tasks = draw_tasks(case, *_sizes(rng), rng)
+        tasks = tasks_of_case(case, *random_sizes(rng), rng)
         white = whiten(tasks)
         rank = int(rng.integers(1, min(white.z.shape) + 1))
-        b = optimum(tasks, rank)
+        b = printed_optimum(tasks, rank)
         here = best_loss(tasks, b)
         x, y, w = ([torch.from_numpy(np.ascontiguousarray(a)) for a in part] for part in (tasks.xs, tasks.ys, (tasks.weights,)))
         exact = float(theory.mtl_optimum(x, y, rank, w[0]).loss)
         closed.append(abs(here - exact) / tasks.energy)
         for reading, values in excess.items():
-            values.append((best_loss(tasks, optimum(tasks, rank, reading)) - exact) / tasks.energy)
+            values.append((best_loss(tasks, printed_optimum(tasks, rank, reading)) - exact) / tasks.energy)
         for step in np.logspace(-4, 1, 10):
             other = b + step * np.abs(b).max() * rng.standard_normal(b.shape)
             below.append((best_loss(tasks, other) - here) / tasks.energy)
@@ -181,24 +168,24 @@ def try_optimum(case: str, count: int, seed: int, tolerance: float, descents: in
 def try_corollary(scale: float, count: int, seed: int, tolerance: float) -> list[dict[str, Any]]:
     """The readings of the corollary on `count` instances whose labels have a root mean weighted energy of `scale` a task.
 
-    The same instances for every scale; r from 1 to min(k, d) - 1. One row a reading: broken (bound below the gap by more
+    The same instances for every scale; r from 1 to min(k, d) - 1. One row per reading: broken (bound below the gap by more
     than `tolerance` of it), and the least, median and largest bound over gap.
     """
     rng = np.random.default_rng(seed)
-    found: dict[str, list[float]] = {reading: [] for reading in BOUNDS}
+    quotients: dict[str, list[float]] = {reading: [] for reading in BOUNDS}
     for _ in range(count):
-        tasks = draw_tasks("random weights", *_sizes(rng), rng)
+        tasks = tasks_of_case("random weights", *random_sizes(rng), rng)
         white = whiten(scaled(tasks, scale / np.sqrt(tasks.energy / len(tasks.xs))))
         rank = int(rng.integers(1, min(white.z.shape)))
         gap = loss_gaps(white, rank)[rank]
-        for reading, ratios in found.items():
+        for reading, ratios in quotients.items():
             ratios.append(corollary_bound(white, rank, reading) / gap)
     return [
         {
-            "reading": reading, "scale": scale, "n": count, "broken": sum(bool(ratio < 1 - tolerance) for ratio in ratios),
+            "reading": reading, "n": count, "broken": sum(bool(ratio < 1 - tolerance) for ratio in ratios),
             "least": float(min(ratios)), "median": float(np.median(ratios)), "largest": float(max(ratios)),
         }
-        for reading, ratios in found.items()
+        for reading, ratios in quotients.items()
     ]  # fmt: skip
 
 
@@ -208,7 +195,7 @@ def basis_tasks(k: int, scale: float = 1.0) -> Tasks:
 
 
 def try_example(k: int, scale: float, seed: int, starts: int) -> list[dict[str, Any]]:
-    """The k - r example for r = 1..k: the best of `starts` descents, the loss at B*, and both bounds, one row a rank."""
+    """The k - r example for r = 1..k: the best of `starts` descents, the loss at B*, and both bounds, one row per rank."""
     rng = np.random.default_rng(seed)
     tasks = basis_tasks(k, scale)
     white = whiten(tasks)
@@ -217,7 +204,7 @@ def try_example(k: int, scale: float, seed: int, starts: int) -> list[dict[str, 
         ends = [descend(tasks, rng.standard_normal((k, r)), rng.standard_normal((r, k)))[0] for _ in range(starts)]
         bounds = {"printed": "printed: one side, D of Σ, λ²", "corrected": "both sides, D of X, λ (corrected)"}
         rows.append(
-            {"r": r, "k": k, "scale": scale, "descent": min(ends), "loss": best_loss(tasks, optimum(tasks, r)),
+            {"r": r, "descent": min(ends), "loss": best_loss(tasks, printed_optimum(tasks, r)),
              "single": float(white.own.sum())}
             | {name: corollary_bound(white, r, reading) for name, reading in bounds.items()}
         )  # fmt: skip
@@ -256,16 +243,16 @@ def proof_lines(tasks: Tasks, b: Array, rank: int) -> list[Line]:
     eigen = np.linalg.eigvalsh(m)[::-1]
     plain = replace(tasks, weights=np.ones(k))
     exact = tasks.energy - float(eigen[:rank].sum())
-    other = best_loss(tasks, optimum(tasks, rank, "D of X, V D^(-1/2) C*"))
+    other = best_loss(tasks, printed_optimum(tasks, rank, "D of X, V D^(-1/2) C*"))
     gap = float(eigen[rank:].sum())
     read = "D the singular values of X, with Σ = V D² Vᵀ"
     return [
         Line("statement: X_i = U_i D Vᵀ, D of Σ = V D Vᵀ (norms)", "=", float((s**4).sum()), float((s**2).sum()), read),
         Line("statement: X_i = U_i D Vᵀ, D of X (norms)", "=", float((s**2).sum()), float(np.trace(sigma))),
-        Line("statement: B* = V D^(-1/2) C* is optimal, D of Σ", "=", best_loss(tasks, optimum(tasks, rank)), exact),
+        Line("statement: B* = V D^(-1/2) C* is optimal, D of Σ", "=", best_loss(tasks, printed_optimum(tasks, rank)), exact),
         Line("statement: the same, D of X", "=", other, exact, "V D^(-1) C*"),
-        Line("statement: B* with weights is the optimum of eq. 3", "=", best_loss(plain, optimum(tasks, rank)),
-             best_loss(plain, optimum(plain, rank)), "of eq. 2"),
+        Line("statement: B* with weights is the optimum of eq. 3", "=", best_loss(plain, printed_optimum(tasks, rank)),
+             best_loss(plain, printed_optimum(plain, rank)), "of eq. 2"),
         Line("proof: B* maximises the 1st display (energy minus it is the loss)", "=", tasks.energy - first, best_loss(tasks, b)),
         Line("proof: B = V D^(-1) C gives B back", "=", float(np.abs(v / s @ (s[:, None] * (v.T @ b)) - b).sum() + 1), 1.0),
         Line("proof: 1st display = 2nd display as printed, D of X", "=", first, k * by_x[0], "without the outer sum over i"),
@@ -283,14 +270,64 @@ def proof_lines(tasks: Tasks, b: Array, rank: int) -> list[Line]:
     ]  # fmt: skip
 
 
-def try_lines(count: int, seed: int, scale: float = 0.3) -> list[dict[str, Any]]:
+def try_lines(count: int, seed: int, scale: float) -> list[dict[str, Any]]:
     """`proof_lines` at random B of `count` instances with r < min(d, k); label energy `scale`² a task as in `try_corollary`."""
     rng = np.random.default_rng(seed)
-    tried = []
+    instances = []
     for _ in range(count):
-        tasks = draw_tasks("random weights", *_sizes(rng), rng)
+        tasks = tasks_of_case("random weights", *random_sizes(rng), rng)
         tasks = scaled(tasks, scale / np.sqrt(tasks.energy / len(tasks.xs)))
         d, k = tasks.xs[0].shape[1], len(tasks.xs)
         rank = int(rng.integers(1, min(d, k)))
-        tried.append(proof_lines(tasks, rng.standard_normal((d, rank)), rank))
-    return line_rows(tried)
+        instances.append(proof_lines(tasks, rng.standard_normal((d, rank)), rank))
+    return line_rows(instances)
+
+
+# Name of a small case -> its tasks; r = 1.
+EXAMPLES: dict[str, Callable[[], Tasks]] = {
+    "X = identity, y_i = e_i / 2": lambda: basis_tasks(2, 0.5), "Σ = diag(4, 1)": one_sided_example,
+}  # fmt: skip
+
+
+def costs(name: str) -> dict[str, float]:
+    """The true cost of r = 1 and three readings of the bound on it, for one of EXAMPLES."""
+    tasks = EXAMPLES[name]()
+    white = whiten(tasks)
+    return {
+        "true cost": best_loss(tasks, printed_optimum(tasks, 1)) - white.own.sum(),
+        "Σ λ_i², printed": corollary_bound(white, 1, "printed: one side, D of Σ, λ²"),
+        "Σ λ_i, printed matrix": corollary_bound(white, 1, "one side, D of Σ, λ"),
+        "Σ λ_i (corrected)": corollary_bound(white, 1, "both sides, D of X, λ (corrected)"),
+    }
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "optimum": try_optimum, "example": try_example, "corollary": try_corollary, "costs": costs, "line": try_lines,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """What the page runs: random instances of each case, the k - r example, the corollary in several units, the proof."""
+    chunk = min(100, p.instances)
+    chunks = -(-p.instances // chunk)
+    return [
+        *(
+            {"kind": "optimum", "case": case, "count": chunk, "seed": 1000 * place + part, "tolerance": TOLERANCE,
+             "descents": p.descents // chunks + (part < p.descents % chunks)}
+            for place, case in enumerate(CASES)
+            for part in range(chunks)
+        ),
+        *({"kind": "example", "scale": scale, "k": 6, "seed": 4, "starts": 2} for scale in (0.5, 1.0, 1.3)),
+        *(
+            {"kind": "corollary", "scale": scale, "count": p.draws, "seed": 8, "tolerance": TOLERANCE}
+            for scale in (0.1, 0.3, 1.0, 3.0, 10.0)
+        ),
+        *({"kind": "costs", "name": name} for name in EXAMPLES),
+        {"kind": "line", "count": p.proofs, "seed": 6, "scale": 0.3},
+    ]  # fmt: skip

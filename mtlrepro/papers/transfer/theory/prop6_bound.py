@@ -8,12 +8,12 @@ Corrected:  h(B*) <= OPT + sum over j = r + 1..d of λ_j, because the right side
             and for equal covariances, and holds for any linearly independent W_1..W_d, maximisers or not.
 Also:       h(B*) <= OPT + the k - r smallest |X_i θ_i|² (B holds the models of the other r tasks).
 
-Tasks are `landscape.Tasks` with weights 1, float64 numpy arrays, X_i of full column rank.
+Tasks are `regression_tasks.Tasks` of weights 1, X_i of full column rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,29 +22,25 @@ import torch
 
 from mtlrepro.papers.transfer.theory import optimum, prop5_equal_covariances, regression_tasks
 from mtlrepro.papers.transfer.theory.proof_lines import Array, Line, line_rows
-from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, descend
+from mtlrepro.papers.transfer.theory.regression_tasks import Tasks, best_loss, descend
+from mtlrepro.parameters import Params
 
+# Relative to the label energy; rounding leaves about 1e-15.
+TOLERANCE = 1e-9
 CASES = ("equal covariances", "same inputs", "different covariances", "few samples", "two tasks")
 
-# What can be meant by h, OPT and the sum, each as (text of the claim, whether a gain or a loss stands on the left).
-CLAIMS = {
-    "printed": "loss(B*) ≤ OPT − Σ_{j>r} λ_j",
-    "gain": "gain(B*) ≤ OPT − Σ_{j>r} λ_j",
-    "gain_sum": "gain(B*) ≤ Σ_{j≤d} λ_j − Σ_{j>r} λ_j",
-    "short": "loss(B*) ≤ OPT + Σ_{r<j≤k} λ_j",
-    "corrected": "loss(B*) ≤ OPT + Σ_{r<j≤d} λ_j",
-    "largest": "loss(B*) ≤ OPT + k − r smallest |X_iθ_i|²",
-}
+# What can be meant by h, OPT and the sum.
+READINGS = ("printed", "gain", "gain_sum", "short", "corrected", "largest")
 
 
-def draw_tasks(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
+def tasks_of_case(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
     """k tasks of weight 1 with noisy labels; case: one of CASES ("few samples": m_i = d, so that OPT is 0)."""
     if case not in CASES:
         raise ValueError(f"unknown case {case!r}; known: {', '.join(CASES)}")
     if case == "equal covariances":
-        return prop5_equal_covariances.draw_tasks("equal weights", d, k, rng)
+        return prop5_equal_covariances.tasks_of_case("equal weights", d, k, rng)
     k = 2 if case == "two tasks" else k
-    tasks = regression_tasks.draw_tasks("same inputs" if case == "same inputs" else "different covariances", d, k, rng)
+    tasks = regression_tasks.tasks_of_case("same inputs" if case == "same inputs" else "different covariances", d, k, rng)
     keep = d if case == "few samples" else None
     return Tasks(tuple(x[:keep] for x in tasks.xs), tuple(y[:keep] for y in tasks.ys), np.ones(k))
 
@@ -84,8 +80,8 @@ def best_direction(xs: list[Array], ys: list[Array], rng: np.random.Generator, s
             break
         before = gains
         b = np.linalg.solve(np.einsum("nk,kpq->npq", heads**2, grams), (heads @ pulls)[..., None])[..., 0]
-    found: Array = b[int(np.argmax(before))]
-    return found
+    best: Array = b[int(np.argmax(before))]
+    return best
 
 
 @dataclass(frozen=True)
@@ -102,17 +98,17 @@ def orthogonalise(tasks: Tasks, rng: np.random.Generator, greedy: bool = True) -
     After j steps X_i W_1 = .. = X_i W_j = 0 for every task, so W_{j+1} is sought in the complement of their span.
     """
     d = tasks.xs[0].shape[1]
-    xs, found, lambdas = list(tasks.xs), np.zeros((d, 0)), []
+    xs, chosen, lambdas = list(tasks.xs), np.zeros((d, 0)), []
     for j in range(d):
-        rest = np.linalg.qr(found, mode="complete")[0][:, j:]
+        rest = np.linalg.qr(chosen, mode="complete")[0][:, j:]
         inside = [x @ rest for x in xs]
         w = rest @ (best_direction(inside, list(tasks.ys), rng) if greedy else rng.standard_normal(d - j))
         lambdas.append(gain(xs, tasks.ys, w))
         for i, x in enumerate(xs):
             unit = x @ w / np.linalg.norm(x @ w)
             xs[i] = x - np.outer(unit, unit @ x)
-        found = np.column_stack([found, w])
-    return Directions(found, np.array(lambdas))
+        chosen = np.column_stack([chosen, w])
+    return Directions(chosen, np.array(lambdas))
 
 
 def least_loss(tasks: Tasks, rank: int, rng: np.random.Generator, starts: int, witness: Array) -> tuple[float, bool]:
@@ -132,8 +128,8 @@ def least_loss(tasks: Tasks, rank: int, rng: np.random.Generator, starts: int, w
     return min(descend(tasks, *start)[0] for start in [*begin, (witness, np.stack(heads, axis=1))]), False
 
 
-def claims(tasks: Tasks, lambdas: Array, rank: int, loss: float, exact: bool) -> dict[str, float]:
-    """How far each of CLAIMS is from holding (left minus right, relative to sum |y_i|²), given h(B*) = `loss`.
+def excesses(tasks: Tasks, lambdas: Array, rank: int, loss: float, exact: bool) -> dict[str, float]:
+    """How far each of READINGS is from holding (left minus right, relative to sum |y_i|²), given h(B*) = `loss`.
 
     Where `loss` is an upper bound only (not exact), the claims that break take OPT, a lower bound, in its place, so that
     every violation is one of h(B*) itself.
@@ -154,39 +150,39 @@ def claims(tasks: Tasks, lambdas: Array, rank: int, loss: float, exact: bool) ->
 
 
 def try_bound(case: str, count: int, seed: int, tolerance: float, starts: int) -> dict[str, Any]:
-    """Every claim of CLAIMS on `count` instances of `case` at a random rank; d in 2..6, k in 2..5, r in 1..d.
+    """Every one of READINGS on `count` instances of `case` at a random rank; d in 2..6, k in 2..5, r in 1..d.
 
-    Relative to sum |y_i|². For each claim its largest excess and in how many instances that is above `tolerance`. Also
+    Relative to sum |y_i|². For each reading its largest excess and in how many instances that is above `tolerance`. Also
     n_tail: instances with sum over j > r of λ_j above tolerance; sum: largest |sum λ_j - sum |X_i θ_i|²|; prefix: largest
     |h([W_1..W_r]) - OPT - tail|; any: the same two for random W; tight: largest |h(B*) - OPT - tail| where h(B*) is exact and
     r = 1 or the covariances are equal; slack: the median of corrected bound minus h(B*).
     """
     rng = np.random.default_rng(seed)
-    over: dict[str, list[float]] = {name: [] for name in CLAIMS}
+    over: dict[str, list[float]] = {name: [] for name in READINGS}
     sums: list[float] = []
     prefixes: list[float] = []
     others: list[float] = []
     tight: list[float] = []
     tails = exact = 0
     for _ in range(count):
-        tasks = draw_tasks(case, int(rng.integers(2, 7)), int(rng.integers(2, 6)), rng)
+        tasks = tasks_of_case(case, int(rng.integers(2, 7)), int(rng.integers(2, 6)), rng)
         d = tasks.xs[0].shape[1]
         rank, energy = int(rng.integers(1, d + 1)), tasks.energy
         explained = float(explained_alone(tasks).sum())
         for greedy, ends in ((True, (sums, prefixes)), (False, (others, others))):
             steps = orthogonalise(tasks, rng, greedy)
             ends[0].append(abs(steps.lambdas.sum() - explained) / energy)
-            loss_there = prop5_equal_covariances.best_loss(tasks, steps.w[:, :rank])
+            loss_there = best_loss(tasks, steps.w[:, :rank])
             ends[1].append(abs(loss_there - (energy - explained + steps.lambdas[rank:].sum())) / energy)
             if greedy:
                 loss, known = least_loss(tasks, rank, rng, starts, steps.w[:, :rank])
                 exact += known
                 tails += bool(steps.lambdas[rank:].sum() > tolerance * energy)
-                found = claims(tasks, steps.lambdas, rank, loss, known)
-                for name, value in found.items():
+                over_bound = excesses(tasks, steps.lambdas, rank, loss, known)
+                for name, value in over_bound.items():
                     over[name].append(value)
                 if known and (rank == 1 or case in ("equal covariances", "same inputs")):
-                    tight.append(abs(found["corrected"]))
+                    tight.append(abs(over_bound["corrected"]))
     row: dict[str, Any] = {"n": count, "n_tail": tails, "n_exact": exact}
     row |= {"sum_worst": max(sums), "prefix_worst": max(prefixes), "any_worst": max(others)}
     row |= {"tight_n": len(tight), "tight_worst": max(tight, default=np.nan), "tight_broken": sum(t > tolerance for t in tight)}
@@ -209,36 +205,41 @@ def trap(k: int, narrow: float = 0.01, lure: float = 1.1) -> Tasks:
     return Tasks(tuple(xs), tuple(ys), np.ones(k + 1))
 
 
-def smallest() -> Tasks:
-    """Two inputs, two tasks: X_i the identity, y_i = e_i. With r = 1 the loss is 1 and the printed bound -1."""
-    return prop5_equal_covariances.basis_tasks(2)
+def smallest() -> dict[str, float]:
+    """Loss, OPT, λ and both bounds for two inputs, two tasks, X_i the identity and y_i = e_i; r = 1."""
+    tasks, rng = prop5_equal_covariances.basis_tasks(2), np.random.default_rng(0)
+    steps = orthogonalise(tasks, rng)
+    loss, _ = least_loss(tasks, 1, rng, 1, steps.w[:, :1])
+    opt, tail = tasks.energy - explained_alone(tasks).sum(), steps.lambdas[1:].sum()
+    first, second = steps.lambdas
+    return {"OPT": opt, "λ_1": first, "λ_2": second, "h(B*)": loss, "printed": opt - tail, "corrected": opt + tail}
 
 
-def curve(name: str, seed: int, starts: int) -> list[dict[str, Any]]:
-    """h(B*), OPT and the bounds for r = 1..d on one instance, relative to sum |y_i|². name: one of CASES or "trap"."""
+def curve(instance: str, seed: int, starts: int) -> list[dict[str, Any]]:
+    """h(B*), OPT and the bounds for r = 1..d on one instance, relative to sum |y_i|². instance: one of CASES or "trap"."""
     rng = np.random.default_rng(seed)
-    tasks = trap(5) if name == "trap" else draw_tasks(name, 6, 6, rng)
+    tasks = trap(5) if instance == "trap" else tasks_of_case(instance, 6, 6, rng)
     steps, alone = orthogonalise(tasks, rng), np.sort(explained_alone(tasks))
     energy, (d, k) = tasks.energy, (tasks.xs[0].shape[1], len(tasks.xs))
     opt, rows = float(energy - alone.sum()), []
     for r in range(1, d + 1):
-        witness = np.array([[1.0, 0], [0, 1], [0, 0]]) if name == "trap" and r == 2 else steps.w[:, :r]
+        witness = np.array([[1.0, 0], [0, 1], [0, 0]]) if instance == "trap" and r == 2 else steps.w[:, :r]
         loss, exact = least_loss(tasks, r, rng, starts, witness)
         tail, rest = steps.lambdas[r:].sum(), alone[: max(0, k - r)].sum()
         values = {"loss": loss, "opt": opt, "printed": opt - tail, "corrected": opt + tail, "largest": opt + rest}
-        rows.append({"instance": name, "r": r, "k": k, "exact": exact} | {key: float(v) / energy for key, v in values.items()})
+        rows.append({"r": r, "k": k, "exact": exact} | {key: float(v) / energy for key, v in values.items()})
     return rows
 
 
-def try_trap(k: int, seed: int) -> dict[str, Any]:
-    """The trap with k tasks in the plane at r = 2: the plane's loss, an upper bound on h(B*), and the corrected bounds."""
-    tasks = trap(k)
+def try_trap(in_plane: int, seed: int) -> dict[str, Any]:
+    """The trap at r = 2: number k of tasks, the plane's loss, an upper bound on h(B*), and the corrected bounds."""
+    tasks = trap(in_plane)
     steps, alone = orthogonalise(tasks, np.random.default_rng(seed)), np.sort(explained_alone(tasks))
     opt = float(tasks.energy - alone.sum())
     return {
-        "k": k + 1, "plane": prop5_equal_covariances.best_loss(tasks, np.eye(3)[:, :2]),
+        "k": in_plane + 1, "plane": best_loss(tasks, np.eye(3)[:, :2]),
         "corrected": opt + float(steps.lambdas[2:].sum()),
-        "largest": opt + float(alone[: k - 1].sum()),
+        "largest": opt + float(alone[: in_plane - 1].sum()),
     }  # fmt: skip
 
 
@@ -251,8 +252,8 @@ def proof_lines(tasks: Tasks, rank: int, rng: np.random.Generator) -> list[Line]
     first = sum(gain([x], [y], steps.w[:, 0]) for x, y in zip(tasks.xs, tasks.ys, strict=True))
     # The one index j, taken literally, runs over tasks and directions together and gives one number for every λ.
     literal = sum(gain([tasks.xs[j]], [tasks.ys[j]], steps.w[:, j]) for j in range(min(k, d)))
-    there = prop5_equal_covariances.best_loss(tasks, steps.w[:, :rank])
-    all_of_them = prop5_equal_covariances.best_loss(tasks, steps.w[:, : min(k, d)])
+    there = best_loss(tasks, steps.w[:, :rank])
+    all_of_them = best_loss(tasks, steps.w[:, : min(k, d)])
     below = "OPT + Σ_{j>r} λ_j"
     return [
         Line("definition: λ_1 with the index j for direction and task", "=", literal, float(lambdas[0]),
@@ -274,9 +275,46 @@ def proof_lines(tasks: Tasks, rank: int, rng: np.random.Generator) -> list[Line]
 def try_lines(count: int, seed: int) -> list[dict[str, Any]]:
     """`proof_lines` on `count` instances of different covariances, k in 3..5, d in k..6, r below k."""
     rng = np.random.default_rng(seed)
-    tried = []
+    instances = []
     for _ in range(count):
         k = int(rng.integers(3, 6))
-        tasks = draw_tasks("different covariances", int(rng.integers(k, 7)), k, rng)
-        tried.append(proof_lines(tasks, int(rng.integers(1, k)), rng))
-    return line_rows(tried)
+        tasks = tasks_of_case("different covariances", int(rng.integers(k, 7)), k, rng)
+        instances.append(proof_lines(tasks, int(rng.integers(1, k)), rng))
+    return line_rows(instances)
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "smallest": smallest, "curve": curve, "trap": try_trap, "bound": try_bound, "line": try_lines,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """What the page runs: the smallest counterexample, loss and bounds against r, traps, random instances, the proof."""
+    chunk = min(50, p.instances)
+    return [
+        {"kind": "smallest"},
+        *(
+            {"kind": "curve", "instance": name, "seed": 3, "starts": p.starts}
+            for name in ("equal covariances", "different covariances", "trap")
+        ),
+        *({"kind": "trap", "in_plane": k, "seed": 5} for k in (3, 5, 10, 20)),
+        *(
+            {
+                "kind": "bound",
+                "case": case,
+                "count": chunk,
+                "seed": 1000 * place + part,
+                "tolerance": TOLERANCE,
+                "starts": p.starts,
+            }
+            for place, case in enumerate(CASES)
+            for part in range(-(-p.instances // chunk))
+        ),
+        {"kind": "line", "count": p.proofs, "seed": 6},
+    ]

@@ -9,6 +9,9 @@ from scipy import optimize
 
 from mtlrepro.papers.transfer.theory.proof_lines import Array
 
+# Singular values below this share of the largest count as zero: the singular cases are exact up to rounding.
+RANK_TOLERANCE = 1e-10
+
 
 @dataclass(frozen=True)
 class Tasks:
@@ -30,7 +33,7 @@ class Tasks:
         return float(sum(w * (y @ y) for w, y in zip(self.weights, self.ys, strict=True)))
 
 
-def draw_tasks(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
+def tasks_of_case(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
     """k tasks with noisy labels from random models. case: "same inputs", "proportional covariances" or "different covariances".
 
     Proportional: X_i = sqrt(a_i) U_i D Vᵀ with U_i of orthonormal columns, each of its own height; condition number to 30.
@@ -52,6 +55,22 @@ def draw_tasks(case: str, d: int, k: int, rng: np.random.Generator) -> Tasks:
             raise ValueError(f"unknown case {case!r}")
     ys = [x @ rng.standard_normal(d) + rng.standard_normal(len(x)) for x in xs]
     return Tasks(tuple(xs), tuple(ys), np.exp(rng.uniform(-1, 1, k)))
+
+
+def best_loss(tasks: Tasks, b: Array) -> float:
+    """The weighted loss at B (d, r) with the best heads, from least squares on X_i B."""
+    total = 0.0
+    for x, y, w in zip(tasks.xs, tasks.ys, tasks.weights, strict=True):
+        columns = np.linalg.svd(x @ b, full_matrices=False)
+        basis = columns[0][:, columns[1] > RANK_TOLERANCE * columns[1][0]]
+        error = y - basis @ (basis.T @ y)
+        total += float(w * (error @ error))
+    return total
+
+
+def random_sizes(rng: np.random.Generator) -> tuple[int, int]:
+    """Inputs d in 2..7 and tasks k in 2..6."""
+    return int(rng.integers(2, 8)), int(rng.integers(2, 7))
 
 
 def descend(tasks: Tasks, b: Array, heads: Array, restarts: int = 10) -> tuple[float, float]:

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from scipy import integrate, optimize
 
-from mtlrepro.papers.transfer.theory.thm2_bound import Lines, line_rows
+from mtlrepro.papers.transfer.theory.proof_lines import Array, BatchedLines, batched_line_rows
+from mtlrepro.parameters import Params
 
-Array = np.ndarray
+DELTA = 0.1
 
 
 def g(angle: Array | float) -> Array:
@@ -75,20 +76,20 @@ def sharp_constant(against: str, top: float) -> dict[str, float]:
 
     def ratio(angle: Array | float) -> Array:
         angle = np.asarray(angle, dtype=float)
-        found: Array = (1 - g(angle)) / COMPARED[against](angle)
-        return found
+        quotient: Array = (1 - g(angle)) / COMPARED[against](angle)
+        return quotient
 
     # Below 1e-3 both sides lose digits; there the ratio is within 1e-3 of its limit 1/2 (1 against 1 - cos φ).
     grid = np.linspace(1e-3, top, 4001)
     grid = grid[COMPARED[against](grid) > 1e-12]
     place = int(np.argmin(ratio(grid)))
     bracket = (grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)])
-    found = optimize.minimize_scalar(lambda angle: float(ratio(angle)), bounds=bracket, method="bounded")
-    best = min((float(ratio(angle)), float(angle)) for angle in (found.x, *bracket))
+    end = optimize.minimize_scalar(lambda angle: float(ratio(angle)), bounds=bracket, method="bounded")
+    best = min((float(ratio(angle)), float(angle)) for angle in (end.x, *bracket))
     return {"constant": best[0], "angle": best[1]}
 
 
-def steps(angle: float) -> dict[str, float]:
+def chain(angle: float) -> dict[str, float]:
     """The last chain of the proof at one angle: 1 - g; the same without 1/π as printed; 1 - cos φ; corrected lower bound."""
     return {
         "1 - g": 1 - float(g(angle)),
@@ -102,7 +103,7 @@ def steps(angle: float) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Setting:
+class ReluSetting:
     """d inputs; kappa2: κ(X_2); c: the margin; share: κ(X_2) sin(θ1, θ2)/c; sigma1, sigma2: label noise; rows: m_2; delta: δ."""
 
     d: int = 5
@@ -114,11 +115,11 @@ class Setting:
     rows: int = 20
     delta: float = 0.1
 
-    def printed_samples(self, y2: float, constant: float = 1.0) -> int:
-        """The printed condition on m_1, with one constant for both terms and for "on the order of"."""
+    def printed_samples(self, y2: float) -> int:
+        """The printed condition on m_1, with constant 1 for "on the order of"."""
         log = math.log(self.d)
         first = self.d * log / self.c**2 * (1 / self.c**2 + log)
-        return math.ceil(constant * max(first, y2**2 / self.c**2))
+        return math.ceil(max(first, y2**2 / self.c**2))
 
     def restored_samples(self, y2: float) -> int:
         """The condition with the factors that the printed one drops: κ⁴(X_2), κ²(X_2) and the source noise."""
@@ -131,7 +132,7 @@ class Setting:
 class Instance:
     """Inputs, labels, unit models and noise of two ReLU tasks; heads a_1 = sqrt(2) and a_2 = 1."""
 
-    setting: Setting
+    setting: ReluSetting
     xs: tuple[Array, Array]
     ys: tuple[Array, Array]
     thetas: tuple[Array, Array]
@@ -139,9 +140,21 @@ class Instance:
 
 
 HEADS = (math.sqrt(2), 1.0)
+# The most source rows to draw.
+MOST = 200_000
+# C: the multiple of the printed condition at which a setting is to fail.
+SETTINGS = {
+    "small noise": ReluSetting(),
+    "noisy source, C = 1": ReluSetting(sigma1=20.0),
+    "ill-conditioned target, C = 1": ReluSetting(kappa2=40.0),
+    "noisy source, C = 10": ReluSetting(sigma1=20.0 * 10**0.5),
+    "ill-conditioned target, C = 10": ReluSetting(kappa2=40.0 * 10**0.5),
+    "noisy source": ReluSetting(sigma1=10.0),
+    "ill-conditioned target": ReluSetting(kappa2=3.0),
+}
 
 
-def instance(setting: Setting, rng: np.random.Generator, samples: Callable[[float], int]) -> Instance:
+def instance(setting: ReluSetting, rng: np.random.Generator, samples: Callable[[float], int]) -> Instance:
     """One random instance; samples: the number of source rows as a function of |y_2|. X_2 is about sqrt(m_2/2) times a matrix
     of the wanted condition number in random directions."""
     d = setting.d
@@ -177,7 +190,7 @@ def explained(b: Array, xs: tuple[Array, ...], ys: tuple[Array, ...]) -> tuple[f
 def best_direction(xs: tuple[Array, ...], ys: tuple[Array, ...], starts: list[Array]) -> Array:
     """The unit direction with the highest eq. 10 that L-BFGS finds from `starts`. The problem is not convex: whether it is the
     global optimum is not certified, but it is at least as high as every start."""
-    best, found = -math.inf, starts[0]
+    best, direction = -math.inf, starts[0]
     scale = sum(float(y @ y) for y in ys)
 
     def loss(b: Array) -> tuple[float, Array]:
@@ -189,8 +202,8 @@ def best_direction(xs: tuple[Array, ...], ys: tuple[Array, ...], starts: list[Ar
         for b in (start, end):
             value = explained(b, xs, ys)[0]
             if value > best:
-                best, found = value, b
-    unit: Array = found / np.linalg.norm(found)
+                best, direction = value, b
+    unit: Array = direction / np.linalg.norm(direction)
     return unit
 
 
@@ -198,7 +211,7 @@ def _sine(u: Array, v: Array) -> float:
     return math.sqrt(max(0.0, 1 - (float(u @ v) / float(np.linalg.norm(u) * np.linalg.norm(v))) ** 2))
 
 
-def measure(task: Instance, b: Array) -> dict[str, float]:
+def evaluate(task: Instance, b: Array) -> dict[str, float]:
     """Angles, the error of A_2* and the bounds at B* = b, with constant 1 for O(c/κ) and, as in Theorem 2, 6c and 3c for O(c)."""
     s = task.setting
     units, clean = np.maximum(task.xs[1] @ b, 0), np.maximum(task.xs[1] @ task.thetas[1], 0)
@@ -213,29 +226,27 @@ def measure(task: Instance, b: Array) -> dict[str, float]:
     }
 
 
-def solve(task: Instance, rng: np.random.Generator, random_starts: int = 1) -> Array:
-    """B* of an instance from both true models and some random directions."""
-    return best_direction(task.xs, task.ys, [*task.thetas, *rng.standard_normal((random_starts, task.setting.d))])
+def solve(task: Instance, rng: np.random.Generator) -> Array:
+    """B* of an instance from both true models and a random direction."""
+    return best_direction(task.xs, task.ys, [*task.thetas, *rng.standard_normal((1, task.setting.d))])
 
 
-def try_theorem(
-    setting: dict[str, Any], count: int, seed: int, factor: float, condition: str = "printed", limit: int = 200_000
-) -> list[dict[str, Any]]:
-    """Both bounds of Theorem 9 on `count` instances with m_1 = `factor` times the printed or "restored" condition, one row each.
+def try_theorem(name: str, count: int, seed: int, factor: float, condition: str) -> list[dict[str, Any]]:
+    """Both bounds of Theorem 9 on `count` instances of one of SETTINGS, one row each.
 
-    limit: the most source rows to draw; `cut` says whether (1 or 0) it was reached.
+    m_1 is `factor` times the "printed" or the "restored" condition, but at most MOST; `cut` says whether (1 or 0) it was that.
     """
     rng = np.random.default_rng(seed)
-    drawn = Setting(**setting)
+    drawn = SETTINGS[name]
     needed = drawn.printed_samples if condition == "printed" else drawn.restored_samples
     rows = []
     for _ in range(count):
-        task = instance(drawn, rng, lambda y2: max(2, min(limit, math.ceil(factor * needed(y2)))))
-        found: dict[str, Any] = measure(task, solve(task, rng))
-        found["angle_failed"] = int(found["sin2"] > found["angle_bound"])
-        found["head_failed"] = int(found["error"] > found["head_bound"])
-        found["cut"] = int(found["m1"] >= limit)
-        rows.append(found)
+        task = instance(drawn, rng, lambda y2: max(2, min(MOST, math.ceil(factor * needed(y2)))))
+        row: dict[str, Any] = evaluate(task, solve(task, rng))
+        row["angle_failed"] = int(row["sin2"] > row["angle_bound"])
+        row["head_failed"] = int(row["error"] > row["head_bound"])
+        row["cut"] = int(row["m1"] >= MOST)
+        rows.append(row)
     return rows
 
 
@@ -312,13 +323,13 @@ def counterexamples(sizes: list[float]) -> list[dict[str, Any]]:
 # --- The displayed lines of the proof
 
 
-def proof_rows(setting: dict[str, Any], count: int, seed: int) -> list[dict[str, Any]]:
-    """Every displayed line of the proof of Theorem 9 on `count` instances at the printed condition; see `line_rows`.
+def proof_rows(count: int, seed: int) -> list[dict[str, Any]]:
+    """Every displayed line of the proof of Theorem 9 on `count` instances with small noise at the printed condition.
 
     Lines that claim a probability 1 - δ may fail in a share δ. û is B* moved by a random step of the length of the net.
     """
     rng = np.random.default_rng(seed)
-    drawn = Setting(**setting)
+    drawn = SETTINGS["small noise"]
     log = math.log(1 / drawn.delta)
     left: dict[str, list[float]] = {}
     right: dict[str, list[float]] = {}
@@ -356,10 +367,10 @@ def proof_rows(setting: dict[str, Any], count: int, seed: int) -> list[dict[str,
         moved = abs(float((np.maximum(x1 @ near, 0) - r_b) @ r_1))
         line("Lipschitz: |<ReLU(X₁û) - ReLU(X₁B*), ..>|", "≤", moved, float(np.linalg.norm(x1 @ (near - b))) * n_1)
         phi = math.acos(float(np.clip(near @ theta1, -1, 1)))
-        chain = steps(phi)
-        line("1 - g(φ') without 1/π", "=", chain["1 - g"], chain["without 1/π"], "(sin φ - φ cos φ)/π")
-        line("1 - g(φ') ≤ 1 - cos φ'", "≤", chain["1 - g"], chain["1 - cos"], "true, but the other direction is needed")
-        line("(corrected) 1 - g(φ') ≥ (1 - 1/π)(1 - cos φ')", "≥", chain["1 - g"], chain["corrected"])
+        at_phi = chain(phi)
+        line("1 - g(φ') without 1/π", "=", at_phi["1 - g"], at_phi["without 1/π"], "(sin φ - φ cos φ)/π")
+        line("1 - g(φ') ≤ 1 - cos φ'", "≤", at_phi["1 - g"], at_phi["1 - cos"], "true, but the other direction is needed")
+        line("(corrected) 1 - g(φ') ≥ (1 - 1/π)(1 - cos φ')", "≥", at_phi["1 - g"], at_phi["corrected"])
         distance, cosine = float(np.sum((near - b) ** 2)), float(near @ b)
         line("|û - B*|² = 2(1 - cos)", "=", distance, 2 * (1 - cosine))
         line("2(1 - cos) ≥ 2 sin²", "≥", distance, 2 * _sine(near, b) ** 2, "≥ sin²")
@@ -374,11 +385,11 @@ def proof_rows(setting: dict[str, Any], count: int, seed: int) -> list[dict[str,
         line("1st part ≤ |ε₂|/|ReLU(X₂B*)|", "≤", first, eps / math.sqrt(size))
         if away < np.linalg.norm(u_2):
             line("≤ by the triangle inequality", "≤", eps / math.sqrt(size), eps / (float(np.linalg.norm(u_2)) - away))
-    lines: Lines = {
+    lines: BatchedLines = {
         name: (notes[name][0], torch.tensor(left[name]).double(), torch.tensor(right[name]).double(), notes[name][1])
         for name in left
     }
-    return line_rows(lines, 1e-5)
+    return batched_line_rows(lines, 1e-5)
 
 
 def hoeffding_rate(m1: int, delta: float, count: int, seed: int) -> dict[str, Any]:
@@ -387,12 +398,59 @@ def hoeffding_rate(m1: int, delta: float, count: int, seed: int) -> dict[str, An
     bound = math.sqrt(m1 / 2 * math.log(1 / delta))
     failed = 0
     for _ in range(count):
-        squares = np.maximum(rng.standard_normal(m1), 0) ** 2
-        failed += abs(float(squares.sum()) - m1 / 2) > bound
+        energy = float((np.maximum(rng.standard_normal(m1), 0) ** 2).sum())
+        failed += abs(energy - m1 / 2) > bound
     # Var ReLU(z)² = 3/2 - 1/4.
     return {"n": count, "failed": failed, "limit": math.erfc(bound / math.sqrt(2 * 1.25 * m1))}
 
 
-def settings_with(base: Setting, **changes: Any) -> dict[str, Any]:
-    """The fields of `base` with some replaced, as plain values."""
-    return dict(vars(replace(base, **changes)))
+# --- What the page runs
+
+
+def kernel(degrees: float, d: int, samples: int, seed: int) -> dict[str, float]:
+    """The kernel at an angle of `degrees`: sampled, by quadrature and as printed; the variance of the product over g."""
+    angle = math.radians(degrees)
+    return kernel_sample(angle, d, samples, seed) | {
+        "quadrature": kernel_quadrature(angle),
+        "printed": g_printed(angle) / 2,
+        "variance over g": product_variance(angle) / float(g(angle)),
+    }
+
+
+MEASURES: dict[str, Callable[..., Any]] = {
+    "kernel": kernel, "constant": sharp_constant, "chain": lambda degrees: chain(math.radians(degrees)), "task": try_theorem,
+    "restored": try_theorem, "counterexample": counterexamples, "head": try_head_bound, "line": proof_rows,
+    "deviation": hoeffding_rate,
+}  # fmt: skip
+
+
+def measure(kind: str, **setting: Any) -> dict[str, Any] | list[dict[str, Any]]:
+    """The rows of one of `settings`."""
+    rows: dict[str, Any] | list[dict[str, Any]] = MEASURES[kind](**setting)
+    return rows
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """The kernel, the last step, simulated tasks at both conditions, counterexamples, and the proof."""
+    angles = [0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 89.9, 105.0, 120.0, 135.0, 150.0, 165.0]
+    tasks = [
+        *((name, 10 * place, factor) for place, name in enumerate(list(SETTINGS)[:3]) for factor in (1 / 64, 1.0)),
+        *((name, 90 + place, 10.0) for place, name in enumerate(list(SETTINGS)[3:5])),
+    ]
+    return [
+        *({"kind": "kernel", "degrees": a, "d": 5, "samples": p.samples, "seed": 100 + place} for place, a in enumerate(angles)),
+        *({"kind": "constant", "against": against, "top": top} for against in COMPARED for top in (1.0, math.pi / 2, math.pi)),
+        *({"kind": "chain", "degrees": float(degrees)} for degrees in range(0, 181, 3)),
+        *(
+            {"kind": "task", "name": name, "count": p.draws, "seed": seed, "factor": factor, "condition": "printed"}
+            for name, seed, factor in tasks
+        ),
+        *(
+            {"kind": "restored", "name": name, "count": p.restored, "seed": 200 + place, "factor": 1.0, "condition": "restored"}
+            for place, name in enumerate(("small noise", "noisy source", "ill-conditioned target"))
+        ),
+        {"kind": "counterexample", "sizes": [2.0, 10.0, 100.0, 1000.0]},
+        {"kind": "head", "count": 20 * p.proofs, "seed": 61, "tolerance": 1e-9},
+        {"kind": "line", "count": p.proofs, "seed": 71},
+        *({"kind": "deviation", "delta": delta, "m1": 1000, "count": 20 * p.proofs, "seed": 81} for delta in (0.5, 0.1, 0.01)),
+    ]

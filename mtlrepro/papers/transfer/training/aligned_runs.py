@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mtlrepro.device import deterministic, generator, seeded
 from mtlrepro.papers.transfer.models.aligned import AlignedBottom, Kind
 from mtlrepro.papers.transfer.training.mixed_tasks import Metric, Samples, fit_tasks
 
 WAYS = ("plain", "aligned", "control", "fixed", "fixed control")
+
+
+class Trained(NamedTuple):
+    """A trained model, in its best state by validation, and its validation scores (epochs, tasks)."""
+
+    model: AlignedBottom
+    validation: Tensor
 
 
 def train_ways(
@@ -28,45 +35,49 @@ def train_ways(
     place: torch.device,
     metrics: Sequence[Metric] | None = None,
     start: AlignedBottom | None = None,
-) -> dict[str, AlignedBottom]:
-    """A trained model for each of `ways`. build: kind -> a fresh model, drawn from the global generators, seeded here.
+) -> dict[str, Trained]:
+    """A trained model for each of `ways`, all for the same number of epochs, from the same start and on the same batches.
 
-    start: a trained model whose encoder every one of them starts from (transfer learning).
+    "plain": no alignment. "aligned": R_i trained along with everything else. "fixed": half of the epochs plain, then Algorithm 1
+    as printed, steps on A_i and R_i in turn with B fixed. "fixed control": the same second half with R_i = I, so steps on A_i
+    alone. "control": a linear layer after the shared module, trained along with everything else.
+    build: kind -> a fresh model, drawn from the global generators, seeded here. start: a trained model whose encoder every one of
+    them starts from (transfer learning).
     """
-    found: dict[str, AlignedBottom] = {}
 
-    def run(model: AlignedBottom, count: int, turns: list[list[nn.Parameter]] | None = None) -> AlignedBottom:
-        options: dict[str, Any] = {
-            "rate": rate,
-            "epochs": count,
-            "batch": batch,
-            "place": place,
-            "metrics": metrics,
-            "turns": turns,
-        }
+    def fitted(model: AlignedBottom, count: int, turns: list[list[nn.Parameter]] | None = None) -> Trained:
+        order = generator(seed, "alignment", "order")
         with seeded(seed, "alignment", "steps"):
-            fit_tasks(model, train, valid, generator(seed, "alignment", "order"), **options)
-        return model
+            done = fit_tasks(
+                model, train, valid, order, rate=rate, epochs=count, batch=batch, place=place, metrics=metrics, turns=turns
+            )
+        return Trained(model, done.validation)
 
-    def made(kind: Kind) -> AlignedBottom:
+    def fresh(kind: Kind) -> AlignedBottom:
         with seeded(seed, "alignment", "start"):
             model = build(kind).to(place)
         if start is not None:
             model.encoder.load_state_dict(start.encoder.state_dict())
         return model
 
+    def with_fixed_encoder(way: str, half: AlignedBottom) -> Trained:
+        model = fresh("aligned")
+        model.encoder.load_state_dict(half.encoder.state_dict())
+        model.heads.load_state_dict(half.heads.state_dict())
+        heads, alignments = model.turns()
+        trained = fitted(model, epochs // 2, [heads, alignments] if way == "fixed" else [heads])
+        model.requires_grad_(True)
+        return trained
+
+    trained: dict[str, Trained] = {}
+    kinds: dict[str, Kind] = {"plain": "plain", "aligned": "aligned", "control": "control"}
     with deterministic(threads=1):
-        half = run(made("plain"), epochs - epochs // 2) if {"fixed", "fixed control"} & set(ways) else None
+        half: AlignedBottom | None = None
         for way in ways:
-            if way in ("plain", "aligned", "control"):
-                found[way] = run(made(way), epochs)  # type: ignore[arg-type]
+            if way in kinds:
+                trained[way] = fitted(fresh(kinds[way]), epochs)
                 continue
-            assert half is not None
-            model = made("aligned")
-            model.encoder.load_state_dict(half.encoder.state_dict())
-            model.heads.load_state_dict(half.heads.state_dict())
-            heads, alignments = model.turns()
-            found[way] = run(model, epochs // 2, [heads, alignments] if way == "fixed" else [heads])
-            for p in model.parameters():
-                p.requires_grad_(True)
-    return found
+            if half is None:
+                half = fitted(fresh("plain"), epochs - epochs // 2).model
+            trained[way] = with_fixed_encoder(way, half)
+    return trained

@@ -39,21 +39,21 @@ def accuracy(labels: Tensor, predicted: Tensor) -> float:
 def predictions(model: nn.Module, samples: Samples, task: int, place: torch.device) -> Tensor:
     """(n,) predicted classes, in the order of the samples, in eval mode."""
     model.eval()
-    found = torch.empty_like(samples.labels)
+    classes = torch.empty_like(samples.labels)
     with torch.no_grad():
         for rows in samples.batches(256):
-            found[rows] = model(samples.batch(rows, task, place).inputs, task).argmax(-1).cpu()
-    return found
+            classes[rows] = model(samples.batch(rows, task, place).inputs, task).argmax(-1).cpu()
+    return classes
 
 
 def scores(model: nn.Module, parts: Sequence[Samples], place: torch.device, metrics: Sequence[Metric] | None = None) -> Tensor:
     """(tasks,) float64: each task's metric on its own samples, default accuracy."""
     chosen = metrics or [accuracy] * len(parts)
-    found = [
+    reached = [
         metric(part.labels, predictions(model, part, i, place))
         for i, (metric, part) in enumerate(zip(chosen, parts, strict=True))
     ]
-    return torch.tensor(found, dtype=torch.float64)
+    return torch.tensor(reached, dtype=torch.float64)
 
 
 def fit_tasks(
@@ -79,8 +79,7 @@ def fit_tasks(
 
     def batches(_: int) -> Iterator[Batch]:
         mixture = mixed([part.batches(batch, order) for part in train], order)
-        made = (train[task].batch(rows, task, place) for task, rows in mixture)
-        return each_turn(made, len(turns) if turns else 1)
+        return each_turn((train[task].batch(rows, task, place) for task, rows in mixture), len(turns) if turns else 1)
 
     optimizer: torch.optim.Optimizer
     if turns:

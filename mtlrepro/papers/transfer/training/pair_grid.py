@@ -7,6 +7,7 @@ All columns of a data set see the same inputs in the same batches, so a step is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -101,22 +102,22 @@ def fit_pairs(
     measure = choose or (accuracy if classify else _negative_error)
 
     def validate(m: nn.Module) -> Tensor:
-        found = [measure(m(v.x, task).unflatten(1, (pairs, -1)), v.y[:, :, None]) for task, v in enumerate(validation)]
-        return torch.stack(found, -1).flatten(1, 2)
+        scores = [measure(m(v.x, task).unflatten(1, (pairs, -1)), v.y[:, :, None]) for task, v in enumerate(validation)]
+        return torch.stack(scores, -1).flatten(1, 2)
 
     rate = torch.tensor(rates, dtype=x0.dtype).repeat(pairs).expand(len(seeds), -1)
-    found = fit(model, batches, loss, optimizer=RunwiseSGD(model.parameters(), rate), epochs=epochs, validate=validate)
-    best = found.best.unflatten(1, (pairs, len(rates))).argmax(-1)
+    fitted = fit(model, batches, loss, optimizer=RunwiseSGD(model.parameters(), rate), epochs=epochs, validate=validate)
+    best = fitted.best.unflatten(1, (pairs, len(rates))).argmax(-1)
     model.keep(best + torch.arange(pairs) * len(rates))
     return model
 
 
 def start_pairs(seeds: Sequence[int], d: int, tasks: int, relu: bool = False, dtype: torch.dtype = torch.float64) -> PairGrid:
-    """The untrained model of rank 1 that `fit_pairs` starts from, one column a seed."""
+    """The untrained model of rank 1 that `fit_pairs` starts from, one column per seed."""
     return PairGrid(d, 1, tasks, 1, [generator(s, "fit pairs", tasks) for s in seeds], relu, dtype)
 
 
-class _AlignedStack(Aligned):
+class AlignedStack(Aligned):
     """`Aligned` on a `StackedSharedBottom`, as X (R B) instead of (X R) B: for few units far fewer sums, and the same model."""
 
     def forward(self, x: Tensor, task: int) -> Tensor:
@@ -124,6 +125,13 @@ class _AlignedStack(Aligned):
         z = z.relu() if self.model.relu else z
         predicted: Tensor = torch.bmm(z, self.model.heads[:, task, :, None]).squeeze(-1)  # type: ignore[index]
         return predicted
+
+
+class AlignedFit(NamedTuple):
+    """target: the target's model R_0 B A_0, one column per seed. moved: (seeds,), the largest change of an entry of B."""
+
+    target: PairGrid
+    moved: Tensor
 
 
 def fit_aligned(
@@ -137,13 +145,12 @@ def fit_aligned(
     joint: bool = False,
     size: int = 50,
     choose: Callable[[Tensor, Tensor], Tensor] | None = None,
-) -> PairGrid:
-    """Algorithm 1 from `start` (one column a seed): alternate SGD steps on A_i and R_i on each batch of task i.
+) -> AlignedFit:
+    """Algorithm 1 from `start` (one column per seed): alternate SGD steps on A_i and R_i on each batch of task i.
 
     With B fixed tasks no longer influence each other, so `train` needs the target alone; with `joint` B is trained along with
     A and every task takes part. train: samples of each task as in `fit_pairs`, one pair. validation: of the target, task 0;
-    rate and epoch are those with the largest `choose` on it, as in `fit_pairs`. Returns the target's model R_0 B A_0, one
-    column a seed.
+    rate and epoch are those with the largest `choose` on it, as in `fit_pairs`.
     """
     runs, d = len(seeds) * len(rates), train[0].x.shape[-1]
     spread = [p.detach().repeat_interleave(len(rates), 0)[:, 0] for p in (start.shared, start.heads)]
@@ -153,7 +160,7 @@ def fit_aligned(
     inner.bottom.weight.data, inner.heads.data = spread[0].mT.contiguous(), spread[1][:, : len(train)].contiguous()
     if not joint:
         inner.bottom.requires_grad_(False)
-    model = _AlignedStack(inner, d, len(train), runs)
+    model = AlignedStack(inner, d, len(train), runs)
     mixing = generator(0, "fit aligned", "mix")
     at = torch.arange(len(seeds))[:, None]
 
@@ -175,7 +182,7 @@ def fit_aligned(
         del m
         return (choose or _negative_error)(target()(validation.x, 0), validation.y).flatten()[:, None]
 
-    found = fit(
+    fitted = fit(
         model,
         lambda epoch: each_turn(batches(epoch), 2),
         squared_loss,
@@ -184,8 +191,9 @@ def fit_aligned(
         validate=validate,
     )
     chosen = target()
-    chosen.keep(found.best.unflatten(0, (len(seeds), -1)).argmax(-1, keepdim=True))
-    return chosen
+    chosen.keep(fitted.best.unflatten(0, (len(seeds), -1)).argmax(-1, keepdim=True))
+    moved = (inner.bottom.weight.detach() - spread[0].mT).abs().flatten(1).amax(1).unflatten(0, (len(seeds), -1)).amax(1)
+    return AlignedFit(chosen, moved)
 
 
 def squared_loss(model: Call, batch: Batch) -> Tensor:

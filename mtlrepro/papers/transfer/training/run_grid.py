@@ -56,7 +56,7 @@ class RunGrid(nn.Module):
     """g(x B) A_task for orders x rates runs; all rates of an order see the same samples.
 
     Parameters: shared (orders, rates, r, d), heads (orders, rates, tasks, r). B starts uniform in +-1 / sqrt(d), drawn once
-    an order, the same for every rate; every head starts at `heads`.
+    per order, the same for every rate; every head starts at `heads`.
     """
 
     def __init__(
@@ -124,8 +124,8 @@ class _BatchError(torch.autograd.Function):
 
 def grid_losses(model: Call, batch: Batch) -> Tensor:
     """Mean squared error of this step's batch for each run: (orders, rates, 1), 0 for an order that finished its epoch."""
-    found: Tensor = model(*batch.inputs)
-    return found.unsqueeze(-1)
+    losses: Tensor = model(*batch.inputs)
+    return losses.unsqueeze(-1)
 
 
 def fit_grid(
@@ -184,31 +184,3 @@ def fit_grid(
     fit(model, batches, grid_losses, optimizer=RunwiseSGD(model.parameters(), rate), epochs=epochs, validate=check)
     model.shared.data, model.heads.data = model.shared.data[back], model.heads.data[back]
     return model
-
-
-def fit_alone(x: Tensor, y: Tensor, order: Order, rate: float, *, epochs: int = 30, size: int = 50, heads: float = 1.0) -> Tensor:
-    """One run of `fit_grid`, linear and of rank 1, as an ordinary PyTorch loop: what the grid is checked and timed against.
-
-    Returns the linear model of each task (tasks, d).
-    """
-    samples, labels, d = x[order.data], y[order.data], x.shape[-1]
-
-    def linear(inputs: int) -> nn.Linear:
-        empty: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, 1, bias=False, dtype=x.dtype)  # type: ignore[no-untyped-call]
-        return empty
-
-    bottom, outputs = linear(d), [linear(1) for _ in order.rows]
-    with torch.no_grad():
-        bottom.weight.copy_((torch.rand(1, d, generator=order.generator, dtype=torch.float64) * 2 - 1) / d**0.5)
-        for output in outputs:
-            output.weight.fill_(heads)
-    optimizer = torch.optim.SGD([bottom.weight, *(output.weight for output in outputs)], lr=rate)
-    for _ in range(epochs):
-        batches = epoch_batches(order, size)
-        for rows, task in zip(batches.rows, batches.task.tolist(), strict=True):
-            rows = rows[rows >= 0]
-            optimizer.zero_grad()
-            loss = nn.functional.mse_loss(outputs[task](bottom(samples[rows])).squeeze(-1), labels[rows])
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-    return torch.cat([output.weight * bottom.weight for output in outputs]).detach()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -26,8 +26,8 @@ _POOL = 20
 
 
 @dataclass(frozen=True)
-class Part:
-    """n sentences of one task: tokens (n, longest) int64 padded with 0, lengths (n,), labels (n,)."""
+class TokenizedSentences:
+    """n tokenised sentences of one task: tokens (n, longest) int64 padded with 0, lengths (n,), labels (n,)."""
 
     tokens: Tensor
     lengths: Tensor
@@ -53,11 +53,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The tasks of a training: parts by task, their numbers of classes, and the vectors of the words that occur."""
+    """The tasks of a training: sentences by task, numbers of classes, and the vectors of the words that occur."""
 
-    train: list[Part]
-    valid: list[Part]
-    test: list[Part]
+    train: list[TokenizedSentences]
+    valid: list[TokenizedSentences]
+    test: list[TokenizedSentences]
     classes: list[int]
     vectors: Tensor
 
@@ -77,10 +77,10 @@ def splits(seed: int, leak: bool, how: How = "random", rows: int | None = None) 
     rows: at most so many rows a set, drawn by `seed` before splitting; None: all.
     """
     sets, _ = load_sets()
-    found = {name: text.split(sentences, seed, how) for name, sentences in sets.items()}
+    plain = {name: text.split(sentences, seed, how) for name, sentences in sets.items()}
     if rows is not None:
-        found = {name: _thinned(split, rows / len(sets[name])) for name, split in found.items()}
-    return found if leak else text.without_leaks(sets, found)
+        plain = {name: _thinned(split, rows / len(sets[name])) for name, split in plain.items()}
+    return plain if leak else text.without_leaks(sets, plain)
 
 
 def _thinned(split: text.Split, share: float) -> text.Split:
@@ -104,7 +104,7 @@ def prepare(
     sets, vectors = load_sets()
     parts = splits(seed, leak, how, rows)
     used: dict[int, int] = {}
-    made: dict[str, list[Part]] = {name: [] for name in text.SPLITS}
+    prepared: dict[str, list[TokenizedSentences]] = {name: [] for name in text.SPLITS}
     for task in tasks:
         for name, numbers in parts[task].parts().items():
             sentences = [_numbers(sets[task].texts[i], vectors, used)[:longest] or [_UNKNOWN] for i in numbers]
@@ -112,10 +112,10 @@ def prepare(
             tokens = torch.full((len(sentences), int(lengths.max())), _PADDING)
             for row, words in enumerate(sentences):
                 tokens[row, : len(words)] = torch.tensor(words)
-            made[name].append(Part(tokens, lengths, torch.from_numpy(sets[task].labels[numbers])))
+            prepared[name].append(TokenizedSentences(tokens, lengths, torch.from_numpy(sets[task].labels[numbers])))
     matrix = np.zeros((2 + len(used), vectors.matrix.shape[1]), np.float32)
     matrix[2:] = vectors.matrix[list(used)]
-    return Prepared(made["train"], made["valid"], made["test"], [len(sets[t].classes) for t in tasks], torch.from_numpy(matrix))
+    return Prepared(**prepared, classes=[len(sets[t].classes) for t in tasks], vectors=torch.from_numpy(matrix))
 
 
 def _numbers(sentence: str, vectors: text.WordVectors, used: dict[int, int]) -> list[int]:
@@ -124,10 +124,36 @@ def _numbers(sentence: str, vectors: text.WordVectors, used: dict[int, int]) -> 
     return [_UNKNOWN if row is None else used.setdefault(row, 2 + len(used)) for row in rows]
 
 
-def data_digest() -> str:
-    """sha256 over the sets and word vectors that `train` reads here."""
+def sources() -> tuple[Literal["paper's data", "synthetic"], dict[str, str]]:
+    """Tier of the data that `train` reads here, and the sha256 of each set and of the word vectors."""
     sets, vectors = load_sets()
-    return hashlib.sha256("".join([*(sets[task].sha256 for task in sets), vectors.sha256]).encode()).hexdigest()
+    real = all(s.is_real for s in sets.values()) and vectors.tier != "synthetic"
+    return "paper's data" if real else "synthetic", {name: s.sha256 for name, s in sets.items()} | {
+        "word vectors": vectors.sha256
+    }
+
+
+def overview(seed: int, how: How, rows: int | None) -> pd.DataFrame:
+    """One line per task: its numbers of sentences, and how many of its test sentences the other tasks' training would show."""
+    sets, _ = load_sets()
+    plain, clean, shares = splits(seed, True, how, rows), splits(seed, False, how, rows), leaked(seed, how, rows)
+    lines = {
+        title: {
+            "sentences": len(sets[task]),
+            "test": len(plain[task].test),
+            "training, with the leak": len(plain[task].train),
+            "training, without": len(clean[task].train),
+            "test sentences in another task's training part (%)": shares[task],
+        }
+        for task, title in text.TITLES.items()
+    }
+    return pd.DataFrame(lines).T.rename_axis("task").convert_dtypes()
+
+
+def shared_sentences() -> pd.DataFrame:
+    """How many different sentences each pair of sets shares; on the diagonal, how many each has."""
+    shared = text.shared_sentences(load_sets()[0]).loc[list(text.TITLES), list(text.TITLES)]
+    return shared.rename(index=text.TITLES, columns=text.TITLES).rename_axis("set")
 
 
 def leaked(seed: int, how: How = "random", rows: int | None = None) -> dict[str, float]:
@@ -141,7 +167,7 @@ def leaked(seed: int, how: How = "random", rows: int | None = None) -> dict[str,
     trained = {task: set(forms(task, parts[task].train.tolist())) for task in sets}
     shares = {}
     for task in sets:
-        elsewhere = set().union(*(found for other, found in trained.items() if other != task))
+        elsewhere = set().union(*(theirs for other, theirs in trained.items() if other != task))
         shares[task] = 100 * float(np.mean([form in elsewhere for form in forms(task, parts[task].test.tolist())]))
     return shares
 
@@ -160,23 +186,20 @@ def train(
     how: How = "random",
     rows: int | None = None,
     device: str = "cpu",
-    data: str = "",
     encoder: Kind = "lstm",
 ) -> list[dict[str, Any]]:
-    """Train one encoder on `tasks` (one: single-task) and return one row a task, accuracies in percent.
+    """Train one encoder on `tasks` (one: single-task) and return one row per task, accuracies in percent.
 
     Adam at `rate`; batches of all tasks mixed and shuffled (Appendix B.3); the epoch with the best mean validation
     accuracy over the tasks is kept, and the test parts are read once, after that. seed: of the split, the initial
-    weights, the batch order and the dropout. leak, how, rows: see `splits`. data: `data_digest`, so that a row is only
-    reused for the same data.
+    weights, the batch order and the dropout. leak, how, rows: see `splits`.
     """
     place = choose(device)
     prepared = prepare(tuple(tasks), seed, leak, how, rows)
     order = generator(seed, "order", *tasks)
     with deterministic(threads=1), seeded(seed, "model", *tasks):
         model = sentence_classifier(prepared.vectors, capacity, prepared.classes, tune, dropout, encoder).to(place)
-
-        found = fit_tasks(
+        done = fit_tasks(
             model, prepared.train, prepared.valid, order, rate=rate, epochs=epochs, batch=batch, patience=patience, place=place
         )
         valid, test = scores(model, prepared.valid, place), scores(model, prepared.test, place)
@@ -186,8 +209,8 @@ def train(
             "task": task,
             "valid": 100 * float(valid[i]),
             "test": 100 * float(test[i]),
-            "best_epoch": int(found.best_epoch),
-            "trained_epochs": len(found.losses),
+            "best_epoch": int(done.best_epoch),
+            "trained_epochs": len(done.losses),
             "train_sentences": len(prepared.train[i]),
             "test_sentences": len(prepared.test[i]),
         }

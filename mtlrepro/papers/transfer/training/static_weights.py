@@ -9,23 +9,21 @@ from torch import Tensor
 
 from mtlrepro.methods.svd_reweighting import svd_weights
 
-# --- small networks ---------------------------------------------------------------------------------------------------
-
 
 def methods(k: int, ranks: Sequence[int]) -> list[tuple[str, int]]:
     """(method, rank) to compare for k tasks; rank 0 stands for k. Normalised weights are equal where the rank is k or k is 2."""
-    found = [("unweighted", 0), ("Kendall", 0)]
+    compared = [("unweighted", 0), ("Kendall", 0)]
     for rank in (rank or k for rank in ranks):
         if rank <= k:
-            found.append(("SVD", rank))
+            compared.append(("SVD", rank))
         if rank < k > 2:
-            found.append(("SVD, normalised", rank))
-    return found
+            compared.append(("SVD, normalised", rank))
+    return compared
 
 
 def weights_of(x: Tensor, ys: Tensor, method: str, rank: int) -> Tensor:
     """(..., k) weights of sum k by a static method, for x (..., m, d) and ys (..., k, m), labels centred."""
     if method == "unweighted":
         return torch.ones_like(ys[..., 0])
-    found = svd_weights(x, ys, rank, centre=True, normalise=method != "SVD")
-    return found * (ys.shape[-2] / found.sum(-1, keepdim=True))
+    weights = svd_weights(x, ys, rank, centre=True, normalise=method != "SVD")
+    return weights * (ys.shape[-2] / weights.sum(-1, keepdim=True))

@@ -1,0 +1,230 @@
+"""Tables 1 and 7 of the CO-TASK paper: figures, tables, claims and gates from the rows of `tab1_ecg_p18`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mtlrepro import plots, results
+from mtlrepro.papers.cotask import gates
+from mtlrepro.results import Gate, Measured
+
+if TYPE_CHECKING:
+    from mtlrepro.papers.cotask.data.ecg import EcgSet
+
+EXHIBITS = ("cotask/tab1", "cotask/tab7")
+# Of the whole set, as the text states it: records, labels a record, labels a record that has any.
+RECORDS, LABELS_A_RECORD, CARDINALITY = 312_888, 0.4536, 1.3283
+# Method -> its column in the paper's Table 7.
+EQUAL = "CO-TASK, multi-task's steps"
+METHODS = {"Single-Task": 0, "Multi-task": 1, "CO-TASK": 2, EQUAL: None}
+PAIRS = (
+    ("Multi-task", "Single-Task", "vermillion"),
+    ("CO-TASK", "Multi-task", "blue"),
+    (EQUAL, "Multi-task", "sky"),
+)
+SETS = {"p18": "generated", "ludb": "LUDB"}
+_ANY = "labels a record with any"
+
+
+# --- Table 1 ----------------------------------------------------------------------------------------------------------
+
+
+def _ratios() -> np.ndarray:
+    return np.array(list(results.paper_values("cotask/tab1").values()))
+
+
+def ratio_readings() -> pd.DataFrame:
+    """Both readings of 1 : r: the sum of the shares, and for how many of the printed ratios one number of records N, at most the
+    set's size, gives whole counts."""
+    ratio, n = _ratios(), np.arange(2000, RECORDS + 1)[:, None]
+    lines = {}
+    for name, others in (("one record in r", 0), ("one record to r others", 1)):
+        k = np.maximum(np.round(n / (ratio + others)), 1)
+        met = (np.abs((n - others * k) / k - ratio) < 0.00501).sum(1)
+        lines[name] = {
+            f"sum of shares (text: {LABELS_A_RECORD})": f"{(1 / (ratio + others)).sum():.4f}",
+            "most ratios met at once": int(met.max()),
+            "smallest N that does": int(n[met.argmax(), 0]),
+        }
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("1 : r read as")
+
+
+def table1(rows: pd.DataFrame) -> pd.DataFrame:
+    """The paper's ratios beside those of generated sets of its size, means over seeds; and labels of a record that has any."""
+    paper = pd.Series(results.paper_values("cotask/tab1"))
+    ours = (RECORDS / rows[rows.label != _ANY].groupby("label")["count"].mean()).reindex(paper.index)
+    table = pd.DataFrame({"paper, one record in": paper, "ours, one record in": ours, "difference": ours - paper})
+    several = rows.loc[rows.label == _ANY, "errors"].mean()
+    table.loc[_ANY] = [CARDINALITY, several, several - CARDINALITY]
+    return table.rename_axis("label")
+
+
+def draw_signals(data: EcgSet) -> Figure:
+    """Leads II and V1 of a record with each of seven labels alone, and of one with none."""
+    shown = ["no label", "LVH", "AFIB", "RBBB", "LBBB", "1AVB", "VPC", "APC"]
+    fig, axes = plt.subplots(len(shown), 1, figsize=(plots.WIDTH, 7), sharex=True, sharey=True, layout="constrained")
+    clock = np.arange(data.signals.shape[-1]) / data.rate
+    for ax, label in zip(axes, shown, strict=True):
+        has = data.labels[:, data.names.index(label)] == 1 if label in data.names else True
+        records = np.flatnonzero((data.labels.sum(1) == (label in data.names)) & has)
+        for lead, color, name in ((1, "black", "II"), (6, "vermillion", "V1")):
+            if len(records):
+                ax.plot(clock, data.signals[records[0], lead], color=plots.COLORS[color], lw=0.8, label=name)
+        ax.set_ylabel(label)
+    axes[0].legend(loc="upper right", ncols=2)
+    axes[-1].set_xlabel("seconds (filtered signal in millivolts)")
+    return fig
+
+
+# --- Table 7 ----------------------------------------------------------------------------------------------------------
+
+
+def metrics() -> list[str]:
+    """Names of Table 7's metrics."""
+    return list(results.paper_values("cotask/tab7"))
+
+
+def table7(rows: pd.DataFrame, kind: str = "p18") -> pd.DataFrame:
+    """Paper's values beside ours with 95% interval over seeds (of LUDB, folds), and steps."""
+    lines = {}
+    for method, place in METHODS.items():
+        own = rows[(rows.kind == kind) & (rows.method == method)]
+        line: dict[str, Any] = {}
+        for metric, values in results.paper_values("cotask/tab7").items():
+            line[f"{metric}, paper"] = None if place is None else values[place]
+            line[f"{metric}, ours"] = "{:.3f} [{:.3f}, {:.3f}]".format(*results.interval(own[metric].to_numpy()))
+        lines[method] = line | {"steps in all": int(own["steps"].mean())}
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("method")
+
+
+def ludb_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same on LUDB, over folds; a line that says so where the run is without it."""
+    if not (rows.kind == "ludb").any():
+        return pd.DataFrame({"LUDB": ["not part of this run"]})
+    table = table7(rows, "ludb")
+    return table[[column for column in table if "paper" not in str(column)]]
+
+
+def differences(rows: pd.DataFrame, kind: str, metric: str, method: str, base: str) -> pd.Series:
+    """A metric of one method minus another's, per seed or fold."""
+    by = "seed" if kind == "p18" else "fold"
+    values = rows[rows.kind == kind].pivot(index=by, columns="method", values=metric)
+    return values[method] - values[base]
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Differences of PAIRS in every metric, in points, with 95% interval; the paper's hollow; a panel per data set."""
+    kinds, paper = [kind for kind in SETS if (rows.kind == kind).any()], results.paper_values("cotask/tab7")
+    fig, axes = plt.subplots(1, len(kinds), figsize=(plots.WIDTH, 3.6), squeeze=False, layout="constrained", sharey=True)
+    for ax, kind in zip(axes[0], kinds, strict=True):
+        for number, (method, base, color) in enumerate(PAIRS):
+            over = np.array([results.interval(100 * differences(rows, kind, name, method, base).to_numpy()) for name in paper])
+            place, name = np.arange(len(paper)) + 0.22 * (number - 1), f"{method} over {base.lower()}"
+            spread = np.abs(over[:, 1:] - over[:, :1]).T
+            ax.errorbar(over[:, 0], place, xerr=spread, fmt=plots.MARKERS[number], color=plots.COLORS[color], label=name)
+            if kind == "p18" and METHODS[method] is not None:
+                printed = [100 * (values[METHODS[method]] - values[METHODS[base]]) for values in paper.values()]
+                label = "paper, in the same order" if number == 0 else None
+                ax.plot(printed, place, "D", ms=8, mfc="none", mew=1.6, color=plots.COLORS["black"], label=label)
+        ax.set_yticks(range(len(paper)), list(paper))
+        ax.axvline(0, color=plots.COLORS["black"], lw=0.8)
+        ax.set(title=SETS[kind] if len(kinds) > 1 else "", xlabel="difference (points)")
+    axes[0, 0].invert_yaxis()
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
+    return fig
+
+
+def findings(rows: pd.DataFrame) -> str:
+    """In words, with the numbers of these rows."""
+
+    def over(metric: str, method: str, base: str) -> str:
+        return results.in_words(100 * differences(rows, "p18", metric, method, base))
+
+    multi, cotask, equal = "Multi-task", "CO-TASK", EQUAL
+    return (
+        f"On generated records multi-task learning lies {over('MacroAUROC', multi, 'Single-Task')} points of macro AUROC and "
+        f"{over('Exact', multi, 'Single-Task')} points of exact label sets from one network a diagnosis. With as many steps as "
+        f"multi-task learning, CO-TASK lies {over('MacroAUROC', equal, multi)} points of macro AUROC and "
+        f"{over('Exact', equal, multi)} of exact label sets from it; with as many steps for each diagnosis, and so more in all, "
+        f"{over('MacroAUROC', cotask, multi)} and {over('Exact', cotask, multi)}."
+    )
+
+
+# --- claims and gates ---------------------------------------------------------------------------------------------------
+
+
+def recorded(rows: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, Measured | None]]:
+    """Exhibit -> its rows, and what they say of its claims and gates."""
+    table1_, table7_ = (rows[own].dropna(axis="columns", how="all") for own in (rows.kind == "label", rows.kind != "label"))
+    return {"cotask/tab1": (table1_, None), "cotask/tab7": (table7_, measured_table7(table7_))}
+
+
+def measured_table7(rows: pd.DataFrame) -> Measured:
+    """Differences on the generated set, paired over seeds; CO-TASK with as many steps as multi-task learning, as published."""
+    pairs = {
+        "cotask-over-multi-exact": ("Exact", EQUAL, "Multi-task"),
+        "cotask-over-multi-jaccard": ("Jaccard", EQUAL, "Multi-task"),
+        "cotask-over-multi-auroc": ("MacroAUROC", EQUAL, "Multi-task"),
+        "recall-same": ("RecallMulti", EQUAL, "Multi-task"),
+        "multi-over-single-auroc": ("MacroAUROC", "Multi-task", "Single-Task"),
+        "multi-over-single-recall": ("RecallMulti", "Multi-task", "Single-Task"),
+        "multi-over-single-jaccard": ("Jaccard", "Multi-task", "Single-Task"),
+        "multi-over-single-exact": ("Exact", "Multi-task", "Single-Task"),
+    }
+    effects = {claim: differences(rows, "p18", *pair).tolist() for claim, pair in pairs.items()}
+    return Measured(effects, gates=gates_table7(rows))
+
+
+def gates_table7(rows: pd.DataFrame) -> list[Gate]:
+    """The gates of Table 7."""
+    own = rows[rows.kind == "p18"]
+    means = own.groupby("method")[metrics()].mean()
+    level = [
+        Gate.within("single-task macro AUROC", means.MacroAUROC["Single-Task"], least=0.9, most=0.985),
+        Gate.within("multi-task Exact", means.Exact["Multi-task"], least=0.1, most=0.8),
+    ]
+    errors = {
+        f"{metric} of CO-TASK minus multi-task": (differences(rows, "p18", metric, EQUAL, "Multi-task"), most)
+        for metric, most in (("MacroAUROC", 0.001), ("Exact", 0.005))
+    }
+    return [
+        Gate.every(
+            "baseline-level",
+            level,
+            "18 core minutes at these settings for twice the steps of every arm; how many it takes is not known",
+        ),
+        _imbalance(own),
+        _positives(own),
+        gates.not_recorded(
+            "same-threshold-rule", "minutes: thresholds set on the validation part", "1/2 for all arms, not tuned"
+        ),
+        gates.not_recorded("converged", "4 core minutes at these settings: the arms with twice the steps, one seed"),
+        gates.not_recorded("grid-interior", "a common grid of rates: each recorded training once more for every point of it"),
+        gates.precision(errors, "more seeds"),
+        gates.not_recorded("control", "3 core minutes at these settings: multi-task learning on a tenth of the records, 5 seeds"),
+    ]
+
+
+def _imbalance(rows: pd.DataFrame) -> Gate:
+    if "cardinality" not in rows:
+        return gates.not_recorded("imbalance", "nothing: the next run counts its labels")
+    rarest = rows["rarest"] if "rarest" in rows else pd.Series(np.nan, rows.index)  # a label that no record has
+    parts = [
+        Gate.within("rarest ratio over commonest", (rarest / rows.commonest).mean(), least=10),
+        Gate.within("rarest label, one record in", rarest.mean(), least=500),
+        Gate.within("labels a record", rows.cardinality.mean(), least=0.3, most=0.6),
+    ]
+    return Gate.every("imbalance", parts, "more records: so few have no record of the rarest label")
+
+
+def _positives(rows: pd.DataFrame) -> Gate:
+    cost = "about 230,000 records: a fifth of them has 20 with a label of one in 2,321"
+    if "positives" in rows:
+        return Gate.within("enough-positives", float(rows.positives.min()), least=20, cost=cost)
+    tasks = len(results.paper_values("cotask/tab1"))
+    return Gate("enough-positives", False, f"{rows.judged.min():.0f} of {tasks} labels have even 5 test records", cost=cost)

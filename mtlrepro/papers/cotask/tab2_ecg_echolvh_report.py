@@ -1,0 +1,263 @@
+"""Tables 2 and 8 and Figure 4 of the CO-TASK paper: figures, tables, claims and gates from the rows of `tab2_ecg_echolvh`.
+
+Claims are judged in the paper's protocol: all multi-task arms that are compared take the same number of steps.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mtlrepro import plots, results
+from mtlrepro.papers.cotask import gates
+from mtlrepro.results import Gate, Measured
+
+EXHIBITS = ("cotask/tab2", "cotask/tab8", "cotask/fig4")
+SINGLE, NONE, MAJOR, MULTI = "Single/Major-Task", "Multi/None", "Multi/Major-Task", "Multi/Task-Aware"
+COTASK = "CO-TASK/Task-Aware"
+# Method -> the same with as many steps in all as CO-TASK.
+LONG = {SINGLE: "Single, CO-TASK's steps", MULTI: "Multi, CO-TASK's steps"}
+# Methods of Figure 4 -> name in the legend, colour. CO-TASK stands beside multi-task learning with equal steps.
+CURVES = {SINGLE: ("single-task", "black"), LONG[MULTI]: ("multi-task", "vermillion"), COTASK: ("CO-TASK", "blue")}
+_TWICE = "4 core minutes at these settings: every arm with twice the steps, one seed"
+_GRID = "a common grid of rates: each of the recorded trainings once more for every point of it"
+
+
+# --- Table 2 ----------------------------------------------------------------------------------------------------------
+
+
+def table2(rows: pd.DataFrame) -> pd.DataFrame:
+    """The paper's ratios beside the generated ones, and how good the annotators are."""
+    labels = rows[rows.kind == "label"].groupby("label", sort=False)
+    paper = pd.Series(results.paper_values("cotask/tab2"))
+    ours = (rows["n"].max() / labels["count"].mean()).reindex(paper.index)
+    table = {
+        "paper, one record in": paper, "ours, one record in": ours, "difference": ours - paper,
+        "annotator's sensitivity": labels["sensitivity"].mean(), "annotator's specificity": labels["specificity"].mean(),
+    }  # fmt: skip
+    return pd.DataFrame(table).reindex(paper.index).rename_axis("label")
+
+
+# --- Table 8 ----------------------------------------------------------------------------------------------------------
+
+
+def by_method(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    """(seeds, methods) of a column of the test rows."""
+    tests = rows[rows.kind == "test"]
+    return tests.pivot(index="seed", columns="method", values=value)[list(tests.method.unique())]
+
+
+def table8(rows: pd.DataFrame) -> pd.DataFrame:
+    """AUROC of the major task and differences from single-task learning in points, the paper's beside ours with 95% interval."""
+    auroc, steps, paper = by_method(rows, "auroc"), by_method(rows, "steps").mean(), results.paper_values("cotask/tab8")
+    lines = {}
+    for method in map(str, auroc):
+        printed, base = paper.get(method), method == SINGLE
+        lines[method] = {
+            "paper": printed,
+            "ours": auroc[method].mean(),
+            "over single, paper (points)": None if printed is None or base else 100 * (printed - paper[SINGLE]),
+            "over single, ours (points)": None if base else results.in_words(100 * (auroc[method] - auroc[SINGLE])),
+            "steps in all": int(steps[method]),
+        }
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("model / sampler")
+
+
+def draw8(rows: pd.DataFrame) -> Figure:
+    """AUROC minus the single-task network's, in points: ours with 95% interval, the paper's hollow."""
+    auroc, paper = by_method(rows, "auroc"), results.paper_values("cotask/tab8")
+    over = np.array([results.interval((100 * (auroc[method] - auroc[SINGLE])).to_numpy()) for method in auroc])
+    fig, ax = plt.subplots(figsize=(plots.WIDTH, 3.6), layout="constrained")
+    places, spread = range(len(over)), np.abs(over[:, 1:] - over[:, :1]).T
+    ax.errorbar(over[:, 0], places, xerr=spread, fmt="o", color=plots.COLORS["blue"], label="ours, 95% interval")
+    printed = [100 * (paper[method] - paper[SINGLE]) if method in paper else np.nan for method in auroc]
+    ax.plot(printed, places, "D", ms=8, mfc="none", mew=1.6, color=plots.COLORS["black"], label="paper")
+    ax.set_yticks(places, auroc.columns)
+    ax.axvline(0, color=plots.COLORS["black"], lw=0.8)
+    ax.invert_yaxis()
+    ax.set_xlabel("AUROC over the single-task network (points)")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def equal_steps(rows: pd.DataFrame) -> pd.DataFrame:
+    """CO-TASK's AUROC and sensitivity over the others', trained as they are and with as many steps as CO-TASK, in points."""
+    lines = {}
+    for value, title in (("auroc", "AUROC"), ("sensitivity", "sensitivity at the doctor's specificity")):
+        values = by_method(rows, value)
+        for base, name in ((SINGLE, "single-task"), (MULTI, "multi-task")):
+            lines[f"{title}, over {name}"] = {
+                "batches of the major task equal": results.in_words(100 * (values[COTASK] - values[base])),
+                "steps in all equal": results.in_words(100 * (values[COTASK] - values[LONG[base]])),
+            }
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("CO-TASK (points)")
+
+
+# --- Figure 4 ---------------------------------------------------------------------------------------------------------
+
+
+def draw4(rows: pd.DataFrame) -> Figure:
+    """ROC curves, mean over seeds, the doctor's operating points, and, hollow, where the paper's gains would put the other two
+    networks below CO-TASK at the doctor's specificity."""
+    fig, ax = plt.subplots(figsize=(plots.WIDTH * 0.8, plots.WIDTH * 0.8), layout="constrained")
+    curves = rows[rows.kind == "roc"]
+    shown = {method: style for method, style in CURVES.items() if (curves.method == method).any()}
+    if LONG[MULTI] not in shown:  # a run recorded before its curve was kept
+        shown = {SINGLE: CURVES[SINGLE], MULTI: ("multi-task, fewer steps", "vermillion"), COTASK: CURVES[COTASK]}
+    for method, (name, color) in shown.items():
+        points = curves[curves.method == method].groupby("x")["y"].mean()
+        ax.plot(points.index, points, color=plots.COLORS[color], label=name)
+    doctor = by_method(rows, "doctor sensitivity")[SINGLE], by_method(rows, "doctor specificity")[SINGLE]
+    ax.plot(1 - doctor[1], doctor[0], "X", ms=7, color=plots.COLORS["green"], label="doctor (annotated ECG-LVH), per seed")
+    paper, top = results.paper_values("cotask/fig4"), by_method(rows, "sensitivity")[COTASK].mean()
+    for name, color in (("single", "black"), ("multi", "vermillion")):
+        gain = paper[f"sensitivity_gain_over_{name}_points"] / 100
+        label = f"{name}-task, if the paper's gain were seen"
+        ax.plot(1 - doctor[1].mean(), top - gain, "D", ms=8, mfc="none", mew=1.6, color=plots.COLORS[color], label=label)
+    ax.plot([0, 1], [0, 1], ":", color=plots.COLORS["grey"])
+    ax.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1))
+    ax.legend(loc="lower right", fontsize=9.5)
+    return fig
+
+
+def table4(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sensitivity at the doctor's specificity, and CO-TASK's over it in points, the paper's beside ours with 95% interval."""
+    values, paper = by_method(rows, "sensitivity"), results.paper_values("cotask/fig4")
+    doctor = by_method(rows, "doctor sensitivity")[SINGLE]
+    lines = {
+        "doctor": {
+            "sensitivity": doctor.mean(),
+            "CO-TASK over it, ours (points)": results.in_words(100 * (values[COTASK] - doctor), 1),
+        }
+    }
+    printed = {SINGLE: paper["sensitivity_gain_over_single_points"], LONG[MULTI]: paper["sensitivity_gain_over_multi_points"]}
+    for method, (name, _) in CURVES.items():
+        lines[name] = {"sensitivity": values[method].mean(), "CO-TASK over it, paper (points)": printed.get(method)}
+        if method != COTASK:
+            lines[name]["CO-TASK over it, ours (points)"] = results.in_words(100 * (values[COTASK] - values[method]), 1)
+    columns = ["sensitivity", "CO-TASK over it, paper (points)", "CO-TASK over it, ours (points)"]
+    return pd.DataFrame.from_dict(lines, orient="index")[columns].rename_axis("at the doctor's specificity")
+
+
+# --- what it shows ------------------------------------------------------------------------------------------------------
+
+
+def findings(rows: pd.DataFrame) -> str:
+    """In words, with the numbers of these rows."""
+    auroc, paper = by_method(rows, "auroc"), results.paper_values("cotask/tab8")
+
+    def over(method: str, base: str) -> str:
+        printed = f" (paper: {100 * (paper[method] - paper[base]):+.2f})" if {method, base} <= set(paper) else ""
+        return results.in_words(100 * (auroc[method] - auroc[base])) + printed
+
+    return (
+        f"Without a sampler multi-task learning lies {over(NONE, SINGLE)} points of AUROC from single-task learning, with the "
+        f"task-aware one {over(MULTI, SINGLE)}. The task-aware sampler gains {over(MULTI, NONE)} points over none and "
+        f"{over(MULTI, MAJOR)} over the major task's weights. CO-TASK lies {over(COTASK, MULTI)} points from multi-task learning "
+        f"with as many batches of the major task, and {over(COTASK, LONG[MULTI])} from it with as many steps in all."
+    )
+
+
+# --- claims and gates ---------------------------------------------------------------------------------------------------
+
+
+def recorded(rows: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, Measured | None]]:
+    """Exhibit -> its rows, and what they say of its claims and gates."""
+    labels, curves = rows[rows.kind.isin(["label", "linear"])], rows[rows.method.isin([*CURVES, MULTI]) & (rows.kind == "roc")]
+    tests = rows[rows.kind == "test"]
+    own = [rows[rows.kind == "label"], pd.concat([labels, tests]), pd.concat([labels, tests, curves])]
+    table2_, table8_, figure4 = (part.dropna(axis="columns", how="all") for part in own)
+    claims = (None, measured_table8(table8_), measured_figure4(figure4))
+    return dict(zip(EXHIBITS, zip((table2_, table8_, figure4), claims, strict=True), strict=True))
+
+
+def measured_table8(rows: pd.DataFrame) -> Measured:
+    """Differences of the major task's AUROC, paired over seeds."""
+    auroc = by_method(rows, "auroc")
+    pairs = {
+        "sampler-over-none": (MULTI, NONE), "multi-over-single": (MULTI, SINGLE), "cotask-over-multi": (COTASK, LONG[MULTI]),
+        "none-below-single": (NONE, SINGLE), "major-below-single": (MAJOR, SINGLE),
+    }  # fmt: skip
+    return Measured({claim: (auroc[a] - auroc[b]).tolist() for claim, (a, b) in pairs.items()}, gates=gates_table8(rows))
+
+
+def gates_table8(rows: pd.DataFrame) -> list[Gate]:
+    """The gates of Table 8."""
+    auroc = by_method(rows, "auroc")
+    effect = auroc[COTASK] - auroc[LONG[MULTI]]
+    return [
+        _baseline(rows), _imbalance(rows), _same_steps(rows), gates.not_recorded("converged", _TWICE),
+        gates.not_recorded("grid-interior", _GRID, "one rate for all arms"),
+        gates.precision({"CO-TASK minus multi-task": (effect, 0.003)}, "more seeds of both arms"),
+        gates.not_recorded("control", "2 core minutes: two multi-task arms, minor labels without noise and permuted, 5 seeds"),
+    ]  # fmt: skip
+
+
+def _baseline(rows: pd.DataFrame) -> Gate:
+    single = by_method(rows, "auroc")[SINGLE]
+    linear = rows[rows.kind == "linear"]
+    parts = [Gate.within("single-task AUROC", single.mean(), least=0.75, most=0.95)]
+    if linear.empty:
+        return Gate.every("baseline-level", [*parts, Gate("linear model", False, "not recorded")], "seconds: ridge regression")
+    over = (single - linear.set_index("seed").auroc).mean()
+    return Gate.every("baseline-level", [*parts, Gate.within("over a linear model", over, least=1e-9)], "longer trainings")
+
+
+def _imbalance(rows: pd.DataFrame) -> Gate:
+    labels = rows[rows.kind == "label"]
+    if "correlation" not in labels or labels.empty:
+        return gates.not_recorded("imbalance", "seconds: the labels are counted in the next run")
+    paper = pd.Series(results.paper_values("cotask/tab2"))
+    ratios = labels["n"].max() / labels.groupby("label")["count"].mean()
+    off = float((ratios.reindex(paper.index) / paper - 1).abs().max())
+    minor = labels[labels.label != "EchoLVH"].groupby("label").correlation.mean()
+    parts = [
+        Gate.within("largest deviation of a ratio", off, most=0.2),
+        Gate.within("largest correlation with the major label", float(minor.max()), least=0.1, most=0.8),
+    ]
+    return Gate.every("imbalance", parts, "another generator of labels")
+
+
+def _same_steps(rows: pd.DataFrame) -> Gate:
+    """Of the arms that the claims on multi-task learning compare: with all their steps, and those on the major task."""
+    steps = by_method(rows, "steps").mean()
+    equal = len(set(steps[[MULTI, NONE, MAJOR]])) == 1 and steps[COTASK] == steps[LONG[MULTI]]
+    parts = [Gate("steps in all equal", equal, f"{steps[MULTI]:.0f}; {steps[COTASK]:.0f} with CO-TASK")]
+    if "major steps" not in rows:
+        return Gate.every(
+            "same-steps", [*parts, Gate("on the major task", False, "not recorded")], "nothing: the next run has it"
+        )
+    major = by_method(rows, "major steps").mean()
+    ratio = float(major[LONG[MULTI]] / major[COTASK])
+    parts.append(Gate.within("multi-task over CO-TASK on the major task", ratio, least=0.5, most=2))
+    return Gate.every("same-steps", parts, "other shares of the major task")
+
+
+def measured_figure4(rows: pd.DataFrame) -> Measured:
+    """Differences of sensitivity at the doctor's specificity in points, paired over seeds.
+
+    The claim on the doctor is left out: a made-up annotator cannot test it.
+    """
+    values = 100 * by_method(rows, "sensitivity")
+    pairs = {
+        "cotask-over-single": (COTASK, SINGLE),
+        "cotask-over-multi": (COTASK, LONG[MULTI]),
+        "multi-over-single": (MULTI, SINGLE),
+    }
+    effects = {claim: values[a] - values[b] for claim, (a, b) in pairs.items()}
+    sensitivity, specificity = (by_method(rows, f"doctor {what}")[SINGLE].mean() for what in ("sensitivity", "specificity"))
+    point = [
+        Gate.within("specificity", specificity, least=0.6, most=0.98),
+        Gate.within("sensitivity + specificity - 1", sensitivity + specificity - 1, least=0.1),
+    ]
+    return Measured(
+        {claim: values.tolist() for claim, values in effects.items()},
+        gates=[
+            gates.of_other("tab8", gates_table8(rows), ("baseline-level", "same-steps", "converged", "control")),
+            Gate.every("doctor-point", point, "another annotator"),
+            Gate("not-planted", False, "the annotator's sensitivity is ours", cost="a source for how often doctors miss a label"),
+            gates.precision({"CO-TASK minus multi-task": (effects["cotask-over-multi"], 1.0)}, "more seeds, larger test sets"),
+        ],
+    )

@@ -1,0 +1,134 @@
+"""Figure 1 of the HydaLearn paper from the rows of `fig1_flips`: boxes, their shares and flips, gates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from mtlrepro import plots, results
+from mtlrepro.papers.hydalearn.fig1_flips import TASKS
+from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES
+
+SETTING = ["problem", "inputs", "update", "rate"]
+BOXES = 20  # shown of a burst
+KEYS = {"green": "green", "flips": "flips", "coin": "flips of a coin"}
+TRAINED = "about 1 core hour: Exp1 for 20,000 updates at one rate, 20 seeds"
+
+
+def boxes(rows: pd.DataFrame, **setting: Any) -> pd.DataFrame:
+    """The rows of one setting, batch size 16; setting: column -> value."""
+    chosen = rows["part"] == "boxes"
+    for name, value in setting.items():
+        chosen &= rows[name] == value
+    return rows[chosen]
+
+
+def alive(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of bursts in which the network was neither dead nor diverged."""
+    return rows[rows["alive"].astype(bool)]
+
+
+def draw_boxes(rows: pd.DataFrame) -> Figure:
+    """The paper's figure from measured colours: the first seed's boxes of each task, early and late, softened inputs."""
+    rates = rows.groupby("problem", sort=False)["rate"].max()
+    lines = [(problem, rate, update) for problem, rate in rates.items() for update in UPDATES]
+    fig, axes = plt.subplots(2 * len(lines), 1, figsize=(plots.WIDTH, 2.1 * len(lines) + 0.4))
+    for pair, (problem, rate, update) in zip(axes.reshape(-1, 2), lines, strict=True):
+        here = boxes(rows, meter="unit", inputs="softened", problem=problem, rate=rate, update=update)
+        here = here[here["main colours"].notna()]
+        for ax, when, row in zip(pair, ("early", "late"), (here.iloc[0], here.iloc[-1]), strict=True):
+            for y, task in zip((0, -1), TASKS, strict=True):
+                for x, mark in enumerate(row[f"{task} colours"][:BOXES]):
+                    color, sign = (plots.COLORS["green"], "+") if mark == "+" else (plots.COLORS["vermillion"], "–")
+                    ax.add_patch(Rectangle((x + 0.06, y + 0.06), 0.88, 0.84, color=color, linewidth=0))
+                    ax.text(x + 0.5, y + 0.5, sign, color="white", ha="center", va="center", weight="bold")
+            ax.set(xlim=(0, BOXES), ylim=(-1.05, 1.05), xticks=[])
+            ax.set_yticks([0.5, -0.5], TASKS)
+            ax.tick_params(length=0)
+            ax.set_title(f"{problem}, rate {rate:g}, update {update}: {when}", fontsize=11, loc="left", pad=3)
+            ax.grid(False)
+            ax.spines[:].set_visible(False)
+    return fig
+
+
+def box_table(rows: pd.DataFrame, meter: str) -> pd.DataFrame:
+    """One line per setting: shares of green, flips and those of a random order, of disagreement; share of bursts left out."""
+    here = boxes(rows, meter=meter)
+    columns = {f"{task} {key}": f"{task}, {words}" for task in TASKS for key, words in KEYS.items()}
+    columns |= {"differ": "tasks differ", "differ by chance": "tasks differ, two coins", "both red": "both red"}
+    if meter == "unit":
+        columns |= {f"{task} same": f"{task}, same on other samples" for task in TASKS}
+    shares = alive(here).groupby(SETTING, sort=False)[list(columns)].mean().rename(columns=columns)
+    return shares.assign(**{"left out": 1 - here.groupby(SETTING, sort=False)["alive"].mean()}).reset_index()
+
+
+def draw_shares(rows: pd.DataFrame, inputs: str) -> Figure:
+    """Share of green boxes along training, unit steps: mean and 95% interval over seeds."""
+    here = alive(boxes(rows, meter="unit", inputs=inputs))
+    panels = here[["problem", "rate"]].drop_duplicates().to_numpy().tolist()
+    fig, axes = plt.subplots(2, -(-len(panels) // 2), figsize=(plots.WIDTH, 5.6), sharey=True, squeeze=False)
+    for ax, (problem, rate) in zip(axes.flat, panels, strict=False):
+        for task, color in zip(TASKS, ("blue", "vermillion"), strict=True):
+            for update, marker, style in zip(UPDATES, ("o", "s"), ("-", "--"), strict=True):
+                some = results.summary(boxes(here, problem=problem, rate=rate, update=update), "at", f"{task} green")
+                some = some.sort_values("at")
+                ends = np.clip([some["mean"] - some["low"], some["high"] - some["mean"]], 0, 1)
+                ax.errorbar(
+                    (some["at"] + 1) / (here["at"].max() + 1), some["mean"], ends, label=f"{task}, update {update}",
+                    color=plots.COLORS[color], marker=marker, linestyle=style, linewidth=1.2, markersize=4,
+                )  # fmt: skip
+        ax.axhline(0.5, color="#777777", linewidth=0.8, linestyle=":")
+        ax.set(title=f"{problem}, learning rate {rate:g}", ylim=(-0.03, 1.03))
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
+    for ax in axes[-1]:
+        ax.set_xlabel("share of training")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("share of green boxes")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def batch_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line per batch size of the same training."""
+    here = alive(rows[(rows.part == "batch size") & (rows.meter == "unit")])
+    keys = KEYS | {"same": "same on other samples"}
+    columns = {f"{task} {key}": f"{task}, {words}" for task in TASKS for key, words in keys.items()}
+    columns |= {"differ": "tasks differ", "both red": "both red"}
+    return here.groupby("batch")[list(columns)].mean().rename(columns=columns).rename_axis("batch size").reset_index()
+
+
+def findings(rows: pd.DataFrame) -> str:
+    """What the boxes show, in words."""
+    here = alive(boxes(rows, meter="unit"))
+    lines = []
+    for task in TASKS:
+        flips, coin, same = (here[f"{task} {key}"].mean() for key in ("flips", "coin", "same"))
+        lines.append(
+            f"The {task} box changes colour in {flips:.0%} of the batches, tosses of a coin with its share of green would in "
+            f"{coin:.0%}, and it has the same colour on other validation samples in {same:.0%}."
+        )
+    differ, chance = here["differ"].mean(), here["differ by chance"].mean()
+    return " ".join(
+        [*lines, f"The two boxes differ in {differ:.0%} of the batches; two independent coins would in {chance:.0%}."]
+    )
+
+
+def measured(rows: pd.DataFrame) -> results.Measured:
+    """No claim: the boxes are those of successive batches, between which the parameters move. Gates as registered."""
+    here = alive(boxes(rows, meter="unit", inputs="as printed", update="as printed", problem="Exp1"))
+    same = min(here[f"{task} same"].mean() for task in TASKS)
+    return results.Measured(
+        gates=[
+            results.Gate("learned", False, "not recorded", cost=f"{TRAINED}, with ridge regression beside it"),
+            results.Gate.within("gain-meter", same, least=0.8, cost=f"{TRAINED}, gains on all 2,000 validation rows"),
+            results.Gate(
+                "control", False, "not recorded", cost="minutes: the step on the whole training set at every checkpoint"
+            ),
+        ]
+    )

@@ -1,0 +1,230 @@
+"""Groups of STG-MTL's tasks, computed from the rows of `fig4_groups.data_maps`, and how they compare with known families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.stats import entropy, permutation_test
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+from torch import Tensor
+
+from mtlrepro.methods import task_grouping as grouping
+from mtlrepro.methods.task_grouping import Grouping
+
+# One seed for k-means everywhere, and so many starts: what varies between rows is the training. So many more must find no better.
+SEED, STARTS, MORE = 0, 100, 20
+
+
+@lru_cache(maxsize=512)
+def _hard(points: bytes, tasks: int, k: int) -> Grouping:
+    """`grouping.hard`, remembered: every figure and table of a page asks for the same ones."""
+    return grouping.hard(torch.frombuffer(bytearray(points), dtype=torch.float64).view(tasks, -1), k, SEED, STARTS)
+
+
+@dataclass(frozen=True, eq=False)
+class TaskMaps:
+    """The data maps of one training. rows: one per task. points: (tasks, tasks), with the distances of the tasks' vectors."""
+
+    seed: int
+    rows: pd.DataFrame
+    points: Tensor
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(self.rows.task)
+
+    @property
+    def families(self) -> list[str]:
+        return list(self.rows.family)
+
+    def labels(self, k: int) -> list[int]:
+        """Each task's cluster, of k-means in `k` clusters; the one of its largest soft membership."""
+        labels: list[int] = self._hard(k).labels.tolist()
+        return labels
+
+    def _hard(self, k: int) -> Grouping:
+        return _hard(self.points.contiguous().numpy().tobytes(), len(self.points), k)
+
+    def memberships(self, k: int, fuzziness: float = 2.0) -> NDArray[np.float64]:
+        """(tasks, k) soft memberships."""
+        u: NDArray[np.float64] = grouping.fuzzy_memberships(self.points, self._hard(k).centers, fuzziness).numpy()
+        return u
+
+    def first(self, n: int) -> TaskMaps:
+        """The first `n` tasks alone."""
+        return TaskMaps(self.seed, self.rows[:n], self.points[:n])
+
+    def settled(self, k: int) -> bool:
+        """Whether more starts find no better k-means."""
+        inertia = float((self.points - self._hard(k).centers[self.labels(k)]).square().sum())
+        more = KMeans(k, n_init=MORE, random_state=SEED + 1).fit(self.points.numpy()).inertia_
+        return bool(more >= inertia * (1 - 1e-9))
+
+
+def task_maps(rows: pd.DataFrame, group: str, of: str = "multi-task", column: str = "apart") -> Iterator[TaskMaps]:
+    """The data maps of each seed, in order. column: of the distances."""
+    here = rows[(rows.kind == "task") & (rows.group == group) & (rows.of == of)]
+    for seed in sorted(here.seed.unique().tolist()):
+        own = here[here.seed == seed]
+        yield TaskMaps(seed, own, grouping.coordinates_of_distances(matrix(list(own[column]))))
+
+
+def matrix(texts: Sequence[str]) -> Tensor:
+    """(rows, columns) float64 of the numbers that `data_maps` wrote as text."""
+    return torch.tensor([[float(word) for word in text.split()] for text in texts], dtype=torch.float64)
+
+
+def agreement(labels: Sequence[int], families: Sequence[str], shuffles: int, seed: int) -> dict[str, float]:
+    """How well a grouping's labels agree with known families: "ari" (adjusted Rand index), "nmi" (normalised mutual information)
+    and "p", the share of `shuffles` random relabellings, the grouping itself among them, whose adjusted Rand index is no smaller.
+    """
+    codes = np.unique(families, return_inverse=True)[1]
+    test = permutation_test(
+        (np.asarray(labels),), lambda x: adjusted_rand_score(codes, x), permutation_type="pairings", vectorized=False,
+        n_resamples=shuffles, alternative="greater", rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    nmi = float(normalized_mutual_info_score(codes, labels))
+    return {"ari": float(test.statistic), "nmi": nmi, "p": float(test.pvalue)}
+
+
+def softness(rows: pd.DataFrame, groups: Sequence[str], clusters: Sequence[int], fuzziness: Sequence[float]) -> pd.DataFrame:
+    """By task set, k and F, means over seeds of multi-task maps: the memberships' entropy over that of uniform ones, their
+    largest entry, and the silhouette of the hard groups, from -1 to 1 (a task's distance to its own group against the next
+    one's).
+    """
+    lines = []
+    for group, k in ((group, k) for group in groups for k in clusters):
+        for maps in task_maps(rows, group):
+            silhouette = float(silhouette_score(maps.points.numpy(), maps.labels(k)))
+            for f in fuzziness:
+                u = maps.memberships(k, f)
+                line = {"task set": group, "k": k, "F": f, "entropy": entropy(u, axis=1).mean() / np.log(k)}
+                lines.append(line | {"largest membership": u.max(1).mean(), "silhouette": silhouette})
+    return pd.DataFrame(lines).groupby(["task set", "k", "F"]).mean()
+
+
+def odd_one_out(rows: pd.DataFrame, k: int = 3, task: str = "random") -> pd.DataFrame:
+    """Of G2, one line per seed: is `task` alone in its cluster, its membership there after one fuzzification step and after
+    iterated fuzzy c-means, its distance to its nearest neighbour over the largest such distance of another task, the largest
+    difference of memberships between the two complementary tasks, and the adjusted Rand index of the ten classes with their
+    families.
+    """
+    lines = []
+    for maps in task_maps(rows, "G2"):
+        own, points = maps.tasks.index(task), maps.points
+        nearest = torch.cdist(points, points).fill_diagonal_(torch.inf).min(1).values
+        labels, soft = maps.labels(k), maps.memberships(k)
+        lines.append({
+            "seed": maps.seed,
+            "alone": labels.count(labels[own]) == 1,
+            "membership": float(soft[own].max()),
+            "iterated": float(grouping.iterated(points, k, SEED).memberships[own].max()),
+            "distance ratio": float(nearest[own] / torch.cat([nearest[:own], nearest[own + 1 :]]).max()),
+            # Living being and its complement are the first and the fourth of the extra tasks.
+            "complements differ": float(abs(soft[10] - soft[13]).max()),
+            "families of the ten": float(adjusted_rand_score(maps.families[:10], labels[:10])),
+        })  # fmt: skip
+    return pd.DataFrame(lines).set_index("seed")
+
+
+def two_clusters(rows: pd.DataFrame, split: Sequence[str]) -> pd.DataFrame:
+    """Of G1, one line per kind of maps and seed: adjusted Rand indices of two clusters with the two families (with a permutation
+    p-value and the number of tasks in the wrong one), of three clusters with the tasks of `split` against the others of their
+    family, of point-based with hard groups, of groups from single-task with those from multi-task maps, and with the seed before.
+    """
+    lines, two = [], {}
+    for of in ("multi-task", "single-task"):
+        for maps in task_maps(rows, "G1", of):
+            labels, families, tasks = maps.labels(2), maps.families, maps.rows.task
+            two[of, maps.seed] = labels
+            agreed = agreement(labels, families, 199, maps.seed)
+            same = int((np.asarray(labels) == pd.factorize(maps.rows.family)[0]).sum())
+            votes = matrix(list(maps.rows["votes 2"])).argmax(1).tolist()
+            line = {
+                "maps": of, "seed": maps.seed, "families": agreed["ari"], "p": agreed["p"],
+                "misplaced": min(same, len(labels) - same), "point-based": float(adjusted_rand_score(labels, votes)),
+            }  # fmt: skip
+            divided = [family for task, family in zip(tasks, families, strict=True) if task in split]
+            if divided:
+                three = np.asarray(maps.labels(3))[maps.rows.family == divided[0]]
+                line["split"] = float(adjusted_rand_score(tasks[maps.rows.family == divided[0]].isin(split), three))
+            if of == "single-task":
+                line["with multi-task"] = float(adjusted_rand_score(two["multi-task", maps.seed], labels))
+            if (of, maps.seed - 1) in two:
+                line["with the seed before"] = float(adjusted_rand_score(two[of, maps.seed - 1], labels))
+            lines.append(line)
+    return pd.DataFrame(lines).set_index(["maps", "seed"]).sort_index()
+
+
+def alone(labels: Sequence[int]) -> NDArray[np.bool_]:
+    """(tasks,) whether each task is the only one of its cluster."""
+    return np.asarray(np.bincount(labels)[list(labels)] == 1)
+
+
+def together(labels: Sequence[int], first: Sequence[int], second: Sequence[int] | None = None) -> float:
+    """Chance-corrected share of the pairs of tasks within `first`, or one of `first` and one of `second`, in one cluster.
+
+    (share - expected) / (1 - expected), the expected share being that of all pairs of tasks, which is what random sets of tasks
+    have under the same partition: 0 is chance, 1 is all together. first, second: the tasks' numbers.
+    """
+    clusters = np.asarray(labels)
+    same = clusters[:, None] == clusters[None]
+    expected = same[np.triu_indices(len(clusters), 1)].mean()
+    inside = same[np.ix_(first, first)][np.triu_indices(len(first), 1)] if second is None else same[np.ix_(first, second)]
+    return float((inside.mean() - expected) / (1 - expected)) if expected < 1 else 0.0
+
+
+def members(maps: TaskMaps, family: str) -> list[int]:
+    """The numbers of a family's tasks."""
+    return [i for i, name in enumerate(maps.families) if name == family]
+
+
+def overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Membership that two tasks have in common: the sum over clusters of the smaller one. Both (k,)."""
+    return float(np.minimum(first, second).sum())
+
+
+def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Half the sum of absolute differences of two membership vectors: 0 for the same, 1 for none in common. Both (k,)."""
+    return float(abs(first - second).sum() / 2)
+
+
+def top_two(u: NDArray[np.float64]) -> float:
+    """Share of the membership of some tasks, (tasks, k), that lies in the two clusters that hold most of it."""
+    return float(np.sort(u.mean(0))[-2:].sum())
+
+
+def against_families(rows: pd.DataFrame, group: str, clusters: Sequence[int], shuffles: int = 999) -> pd.DataFrame:
+    """One line per k and seed: the hard groups' `agreement` with the families, and with the groups of the seed before."""
+    lines = []
+    for k in clusters:
+        before: list[int] = []
+        for maps in task_maps(rows, group):
+            labels = maps.labels(k)
+            line = {"k": k, "seed": maps.seed} | agreement(labels, maps.families, shuffles, maps.seed)
+            if before:
+                line["with the seed before"] = float(adjusted_rand_score(before, labels))
+            before = labels
+            lines.append(line)
+    return pd.DataFrame(lines).set_index(["k", "seed"])
+
+
+def family_table(rows: pd.DataFrame, group: str, k: int) -> pd.DataFrame:
+    """Families by seeds: `together` of each family's pairs."""
+    columns = {}
+    for maps in task_maps(rows, group):
+        labels = maps.labels(k)
+        columns[maps.seed] = {family: together(labels, members(maps, family)) for family in dict.fromkeys(maps.families)}
+    return pd.DataFrame(columns)
+
+
+def across(rows: pd.DataFrame, group: str, k: int, first: str, second: str) -> list[float]:
+    """For each seed `together` of the pairs across two families."""
+    return [together(maps.labels(k), members(maps, first), members(maps, second)) for maps in task_maps(rows, group)]

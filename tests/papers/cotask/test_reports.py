@@ -1,0 +1,160 @@
+"""Reports of this paper: every figure and table can be made of the recorded runs; effects of small made-up rows are by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from mtlrepro import results
+from mtlrepro.papers.cotask import fig1_combined_tasks_report as fig1
+from mtlrepro.papers.cotask import fig2_representations_report as fig2
+from mtlrepro.papers.cotask import fig3_possible_mappings_report as fig3
+from mtlrepro.papers.cotask import sampler_task_aware_report as sampler
+from mtlrepro.papers.cotask import tab1_ecg_p18_report as tab1
+from mtlrepro.papers.cotask import tab2_ecg_echolvh_report as tab2
+from mtlrepro.papers.cotask import tab3_cifar_mtl_report as tab3
+from mtlrepro.results.tables import html_table
+
+SHOWN: dict[str, list[Callable]] = {
+    "fig2": [fig2.draw, fig2.merged_classes, fig2.claimed_table, fig2.our_table, fig2.findings],
+    "fig3": [fig3.draw, fig3.first_mapping, fig3.count_table, fig3.pattern_table],
+    "tab1": [tab1.table1],
+    "tab2": [tab2.table2],
+    "tab3": [tab3.draw_counts, tab3.overall, tab3.differences, tab3.task_table, tab3.combined_table, tab3.noise_table,
+             tab3.equal_steps, tab3.findings],
+    "tab7": [tab1.draw, tab1.table7, tab1.ludb_table, tab1.findings],
+    "tab8": [tab2.draw8, tab2.table8, tab2.equal_steps, tab2.findings],
+    "fig4": [tab2.draw4, tab2.table4],
+    "sampler": [sampler.draw, sampler.share_table, sampler.major_table, sampler.rate_table, sampler.findings],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+@pytest.mark.parametrize("exhibit", SHOWN)
+def test_everything_shown_can_be_made_of_the_recorded_runs(exhibit, profile):
+    """Law: figures, tables and sentences without a word or number that stands for a missing one."""
+    rows = results.load(f"cotask/{exhibit}", profile, committed=True).rows
+    for make in SHOWN[exhibit]:
+        made = make(rows)
+        if isinstance(made, Figure):
+            made.canvas.draw()
+            plt.close(made)
+        else:
+            text = made if isinstance(made, str) else html_table(made)
+            assert not re.search(r"\bnan\b|\binf\b|>None<", text), make.__name__
+
+
+def test_what_needs_no_rows_can_be_made():
+    for table in (fig3.bell_table(), fig3.space_table(), tab1.ratio_readings(), tab3.printed_noise()):
+        assert "nan" not in html_table(table).lower()
+    plt.close(fig1.draw())
+
+
+def test_printed_ratios_are_met_together_as_one_record_in_r_only():
+    """Table 1: the shares 1/r add up to the stated cardinality, and one total of records meets all 18 ratios."""
+    readings = tab1.ratio_readings()
+    assert list(readings["most ratios met at once"]) == [18, 13]
+    assert float(readings.iloc[0, 0]) == pytest.approx(tab1.LABELS_A_RECORD, abs=1e-4)
+
+
+def _echo() -> pd.DataFrame:
+    """Three seeds of Table 8 with planted AUROCs and sensitivities, labels, and a linear model."""
+    auroc = {tab2.SINGLE: 0.8, tab2.NONE: 0.7, tab2.MAJOR: 0.65, tab2.MULTI: 0.82, "Multi+DWA/Task-Aware": 0.83}
+    auroc |= {tab2.COTASK: 0.86, tab2.LONG[tab2.SINGLE]: 0.81, tab2.LONG[tab2.MULTI]: 0.84}
+    rows = []
+    for seed in range(3):
+        for method, value in auroc.items():
+            long = method in (tab2.COTASK, *tab2.LONG.values())
+            steps = {"steps": 612 if long else 324, "major steps": 340 if method == tab2.LONG[tab2.MULTI] else 180}
+            doctor = {"doctor sensitivity": 0.5, "doctor specificity": 0.9}
+            test = {"auroc": value + seed / 100, "sensitivity": value - 0.1 + seed / 100}
+            rows.append({"kind": "test", "seed": seed, "method": method, "n": 100, **test, **steps, **doctor})
+            rows += [{"kind": "roc", "seed": seed, "method": method, "n": 100, "x": x, "y": x**0.5} for x in (0.0, 0.5, 1.0)]
+        rows.append({"kind": "linear", "seed": seed, "auroc": 0.7, "n": 100})
+        for label, ratio in results.paper_values("cotask/tab2").items():
+            correlation = {"EchoLVH": 1.0, "LVH": 0.5}.get(label, 0.05)
+            rows.append(
+                {"kind": "label", "seed": seed, "n": 100, "label": label, "count": 100 / ratio, "correlation": correlation}
+            )
+    return pd.DataFrame(rows)
+
+
+def test_claims_of_table_8_and_figure_4_compare_arms_of_equal_steps():
+    """Laws: CO-TASK beside multi-task learning with its steps; points for sensitivities; nothing on the made-up doctor."""
+    recorded = tab2.recorded(_echo())
+    table8, figure4 = (recorded[f"cotask/{name}"][1].effects for name in ("tab8", "fig4"))
+    assert {claim: round(values[0], 6) for claim, values in table8.items()} == {
+        "sampler-over-none": 0.12, "multi-over-single": 0.02, "cotask-over-multi": 0.02, "none-below-single": -0.1,
+        "major-below-single": -0.15,
+    }  # fmt: skip
+    assert {claim: round(values[2], 6) for claim, values in figure4.items()} == {
+        "cotask-over-single": 6.0, "cotask-over-multi": 2.0, "multi-over-single": 2.0,
+    }  # fmt: skip
+    passed = {gate.name: gate.passed for gate in recorded["cotask/tab8"][1].gates}
+    assert passed == {"baseline-level": True, "imbalance": True, "same-steps": True, "converged": False, "grid-interior": False,
+                      "precision": True, "control": False}  # fmt: skip
+    assert set(recorded["cotask/fig4"][0].kind) == {"label", "linear", "test", "roc"}
+    assert set(recorded["cotask/tab8"][0].kind) == {"label", "linear", "test"}
+    assert set(recorded["cotask/tab2"][0].kind) == {"label"}
+
+
+def _p18() -> pd.DataFrame:
+    values = {"Single-Task": 0.95, "Multi-task": 0.96, "CO-TASK": 0.99, tab1.EQUAL: 0.97}
+    rows = [
+        {"kind": "p18", "seed": seed, "method": method, "steps": 1, "judged": 18, "positives": 25, "rarest": 2000.0}
+        | {
+            "commonest": 7.0,
+            "cardinality": 0.45,
+            **{metric: value - 0.1 * number for number, metric in enumerate(tab1.metrics())},
+        }
+        for seed in range(3)
+        for method, value in values.items()
+    ]
+    return pd.DataFrame([*rows, {"kind": "label", "seed": 0, "label": "LVH", "count": 5}])
+
+
+def test_claims_of_table_7_take_the_arm_of_multi_tasks_steps():
+    recorded = tab1.recorded(_p18())
+    effects = recorded["cotask/tab7"][1].effects
+    assert all(values == pytest.approx([0.01] * 3) for values in effects.values())
+    passed = {gate.name for gate in recorded["cotask/tab7"][1].gates if gate.passed}
+    assert passed == {"baseline-level", "imbalance", "enough-positives", "precision"}
+    assert recorded["cotask/tab1"][0].columns.tolist() == ["kind", "seed", "label", "count"]
+
+
+def test_claims_on_the_sampler_are_those_of_tables_8_and_7():
+    n, few, many = 64 * 10_000, 100, 10_000
+    law = np.log(few) / np.log(few * many)
+    rows = pd.DataFrame(
+        [{"kind": "share", "weight": "log(x)/x", "few": few, "many": many, "drawn": law, "draws": n, "batches": 10_000}]
+    )
+    found = sampler.measured(rows, _echo(), _p18())
+    assert found.effects["over-none"] == pytest.approx([0.12] * 3)
+    assert found.effects["over-one-task-sampling"] == pytest.approx([0.17] * 3)
+    assert found.effects["extreme-ratios"] == pytest.approx([0.01] * 3)
+    assert {gate.name: gate.passed for gate in found.gates} == {"gates-of-tab8": False, "law": True}
+    off = sampler.measured(rows.assign(drawn=law + 4 * np.sqrt(law * (1 - law) / n)), None, None)
+    assert off.effects == {}
+    assert not off.gates[1].passed
+
+
+def test_claims_of_figure_2_are_between_states():
+    rows = pd.DataFrame(
+        {"seed": seed, "state": state, "measure": measure, "value": value + seed}
+        for seed in range(3)
+        for state, shift in ((fig2.MULTI, 0.0), (fig2.EQUAL, 0.5), (fig2.PAPER, 0.2))
+        for measure, value in (("union", -0.1), ("task classifier", 0.8 - shift), ("merged cosine", shift), ("triples", 200.0))
+    )
+    found = fig2.measured(rows)
+    assert found.effects["merged-class-separable"] == pytest.approx([-0.1, 0.9, 1.9])
+    assert found.effects["tasks-closer"] == pytest.approx([-0.2] * 3)
+    assert found.effects["merged-classes-closer"] == pytest.approx([0.2] * 3)
+    assert {gate.name: gate.passed for gate in found.gates} == {
+        "baseline-level": False, "enough-triples": True, "converged": False, "control": False,
+    }  # fmt: skip

@@ -1,0 +1,129 @@
+"""Tables 3 to 6 and Figure 5: effects are those put into the rows, each in the paper's protocol; gates see what they should."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from mtlrepro import results
+from mtlrepro.papers.cotask import tab3_cifar_mtl_report as report
+
+TASKS = tuple(results.paper_values("cotask/tab4"))
+GAIN = {"equal": -0.1, "paper": 0.05}
+
+
+def _rows(**changes) -> pd.DataFrame:
+    """Single-task at 0.4, multi-task at 0.5, CO-TASK above it by GAIN of its rule and 0.1 a unit of noise; twelve seeds."""
+    lines = []
+
+    def add(method, rule, accuracy, auxiliary=0, baseline="multi", noise=0.0, variant="standard", seeds=12, own=0.0):
+        for seed in range(seeds):
+            for number, task in enumerate(TASKS):
+                value = accuracy + 0.001 * (number + seed)
+                arm = {"method": method, "rule": rule, "baseline": baseline, "noise": noise, "auxiliary": auxiliary}
+                row = {"seed": seed, "task": task, "accuracy": value, "own": value + own, "steps": 10, "tested": 500}
+                lines.append(arm | row | {"variant": variant, "spread": 1.2, "moved": 0.8})
+
+    add("single", "equal", 0.4)
+    add("multi", "equal", 0.5, own=0.1)
+    add("multi", "as long", 0.55, 5)
+    add("cotask", "equal", 0.5 + GAIN["equal"], 5)
+    for count, share in ((5, 1.0), (10, 1.0), (20, 2.0), (30, 3.0), (40, 4.0), (50, 5.0), (100, 5.5)):
+        add("cotask", "paper", 0.5 + GAIN["paper"] * share, count)
+    for baseline, level in (("dwa", 0.52), ("dtp", 0.51), ("trl", 0.53)):
+        add("multi", "equal", level, baseline=baseline)
+        add("cotask", "equal", level - 0.1, 5, baseline=baseline)
+        add("cotask", "paper", level + 0.04, 5, baseline=baseline)
+    for noise in (0.1, 0.3, 0.5, 0.7):
+        add("single", "equal", 0.4 - 0.2 * noise, noise=noise)
+        add("multi", "equal", 0.5 - 0.2 * noise, noise=noise)
+        add("cotask", "equal", 0.4 - 0.2 * noise, 5, noise=noise)
+        add("cotask", "paper", 0.5 - 0.2 * noise + GAIN["paper"] + 0.1 * noise, 5, noise=noise)
+    add("multi", "equal", 0.45, variant="half")
+    add("single", "equal", 0.405, variant="double", seeds=1)
+    add("multi", "equal", 0.505, variant="double", seeds=1)
+    for count in (50, 100):
+        add("cotask", "paper", changes.get("doubled", 0.755), count, variant="double", seeds=1)
+    return pd.DataFrame(lines)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return report.measured(_rows())
+
+
+@pytest.mark.parametrize(
+    ("exhibit", "claim", "effect"),
+    [
+        ("tab3", "cotask-over-multi", 0.25),
+        ("tab3", "multi-over-single", 0.1),
+        ("tab3", "cotask-over-single", 0.35),
+        ("tab5", "adds-to-dwa", 0.04),
+        ("tab5", "adds-to-multi", 0.05),
+        ("tab5", "larger-than-other-methods", 0.02),
+        ("tab5", "trl-boosts-cotask", 0.02),
+        ("tab6", "difference-grows-with-noise", 0.1),
+        ("tab6", "gain-under-noise", 0.09),
+        ("tab6", "gain-at-half", 0.05),
+        ("fig5", "rises-with-count", 0.25),
+        ("fig5", "more-is-better", 0.05),
+        ("fig5", "flattens", 0.005 - 0.05),
+        ("fig5", "last-ten", 0.05),
+    ],
+)
+def test_effects_are_those_of_the_papers_protocol(measured, exhibit, claim, effect):
+    """Law: each seed's value is the planted one, by the paper's rule, with 50 auxiliary tasks in Tables 3 and 4."""
+    values = measured[f"cotask/{exhibit}"].effects[claim]
+    assert len(values) == 12
+    assert values == pytest.approx([effect] * 12)
+
+
+def test_delta_m_is_relative_to_single_task_learning_of_the_same_seed(measured):
+    multi, cotask = (
+        [100 * sum(gain / (0.4 + 0.001 * (n + seed)) for n in range(20)) / 20 for seed in range(12)] for gain in (0.1, 0.35)
+    )
+    effects = measured["cotask/tab3"].effects
+    assert effects["delta-m-over-multi"] == pytest.approx([b - a for a, b in zip(multi, cotask, strict=True)])
+    assert effects["doubled"] == pytest.approx([b - 2 * a for a, b in zip(multi, cotask, strict=True)])
+
+
+def test_a_negative_gain_of_multi_task_learning_counts_as_none_when_doubled():
+    rows = _rows()
+    rows.loc[(rows.method == "multi") & (rows.baseline == "multi") & (rows.variant == "standard"), "accuracy"] -= 0.2
+    effects = report.measured(rows)["cotask/tab3"].effects
+    expected = effects["delta-m-over-multi"][0] + report.delta_m(rows, "multi").iloc[0]
+    assert effects["doubled"][0] == pytest.approx(expected)
+
+
+def test_ties_for_the_best_are_shared():
+    rows = _rows()
+    assert report.best_on_most(rows) == pytest.approx([0.5] * 12)
+    single = (rows.method == "single") & (rows.noise == 0) & (rows.variant == "standard") & (rows.task == "Fish")
+    rows.loc[single, "accuracy"] += 0.35
+    assert report.best_on_most(rows.round(6)) == pytest.approx([0.475] * 12)
+
+
+def _gate(measured, exhibit, name):
+    return next(gate for gate in measured[f"cotask/{exhibit}"].gates if gate.name == name)
+
+
+def test_gates_are_computed_from_the_rows(measured):
+    """Laws: untrained networks, a missing grid fail; half of the images, doubled epochs, moving weights, draws and counts are
+    seen."""
+    assert not _gate(measured, "tab3", "baseline-level").passed
+    assert not _gate(measured, "tab3", "grid-interior").passed
+    for exhibit, name in (
+        ("tab3", "control"), ("tab3", "converged"), ("tab4", "test-size"), ("tab5", "weights-move"), ("tab6", "noise-hurts"),
+        ("tab6", "above-chance"), ("fig5", "range"), ("fig5", "draws"), ("fig5", "converged"),
+    ):  # fmt: skip
+        assert _gate(measured, exhibit, name).passed, (exhibit, name)
+    worse = report.measured(_rows(doubled=0.3))
+    assert not _gate(worse, "tab3", "converged").passed
+    assert not _gate(worse, "fig5", "converged").passed
+
+
+def test_differences_are_by_rule_and_with_either_statistics():
+    table = report.differences(_rows())
+    assert table.points["CO-TASK (5) over multi-task, equal steps"].startswith("-10.00")
+    assert table.points["CO-TASK (5) over multi-task with as many steps"].startswith(("+0.00", "-0.00"))
+    assert table["with the task's own statistics"]["multi-task over single-task"].startswith("+20.00")

@@ -1,0 +1,98 @@
+"""Laws of the comparison on real data, tried on small synthetic tables of the same form."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+
+import pytest
+import torch
+
+from mtlrepro.device import generator
+from mtlrepro.errors import DataCorrupt, UnknownName
+from mtlrepro.papers.hydalearn import tab1_tab2_real_data
+from mtlrepro.papers.hydalearn.data.mortgage import synthetic_borrowers
+from mtlrepro.papers.hydalearn.data.toys import PairedSamples
+from mtlrepro.papers.hydalearn.training.tuned_runs import stream
+from mtlrepro.parameters import Params
+
+SEEDS = [3, 4]
+SIZE = {"rates": [0.1, 0.3], "grid": 2, "steps": 60, "check": 20, "points": 50}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    table = synthetic_borrowers(seed=1, borrowers=600)
+    monkeypatch.setattr(tab1_tab2_real_data, "source", lambda name: table)
+    return table.sha256
+
+
+def test_seeds_in_chunks_give_the_rows_of_all_at_once(small):
+    def rows(seeds):
+        compared = tab1_tab2_real_data.compare("mortgage", "hydalearn", "as printed", seeds, small, **SIZE)
+        return [row for row in compared if row["kind"] == "seed"]
+
+    whole, alone = rows(SEEDS), [row for seed in SEEDS for row in rows([seed])]
+    assert [(r["seed"], r["step"], r["rate"], r["parameter"]) for r in whole] == [
+        (r["seed"], r["step"], r["rate"], r["parameter"]) for r in alone
+    ]
+    assert [r["test"] for r in whole] == pytest.approx([r["test"] for r in alone], abs=1e-4)
+
+
+def test_curves_cover_every_batch_once_in_each_kind(small):
+    rows = tab1_tab2_real_data.compare("mortgage", "olaux", "scale-matched", SEEDS, small, **SIZE)
+    whole = {r["seed"]: r["share"] for r in rows if r["kind"] == "seed"}
+    for kind in ("epoch", "events"):
+        for seed in SEEDS:
+            here = [r for r in rows if r["kind"] == kind and r["seed"] == seed]
+            assert sum(r["batches"] for r in here) == SIZE["steps"]
+            assert sum(r["batches"] * r["share"] for r in here) / SIZE["steps"] == pytest.approx(whole[seed], abs=1e-4)
+
+
+def test_shuffling_keeps_rows_together_and_each_part_its_own(small):
+    parts = tab1_tab2_real_data.splits("mortgage", SEEDS, small)
+    plain = tab1_tab2_real_data.stacked(
+        [tab1_tab2_real_data.PROBLEMS["mortgage"].prepare(tab1_tab2_real_data.source(""), s) for s in SEEDS]
+    )
+    for found, wanted in zip(parts, plain, strict=True):
+        rows = [torch.cat([part.x, part.main, part.auxiliary], -1) for part in (found, wanted)]
+        for a, b in zip(*rows, strict=True):
+            assert sorted(a.tolist()) == sorted(b.tolist())
+            assert not torch.equal(a, b)
+
+
+def test_other_data_than_those_meant_are_refused():
+    with pytest.raises(DataCorrupt):
+        tab1_tab2_real_data.splits("mortgage", SEEDS, "0" * 64)
+
+
+def test_until_the_kept_state_batches_with_and_without_an_event_make_up_the_epoch():
+    """A share of 1 where the batch has an event, else 0: the two means are 1 and 0, and only kept batches count."""
+    draw = torch.Generator().manual_seed(0)
+    y = (torch.rand(1, 100, 1, generator=draw) < 0.05).float()
+    train = PairedSamples(torch.zeros(1, 100, 1), y, y)
+    orders = [generator(0, "order")]
+    events = torch.stack([batch.main.sum((1, 2)) for batch in islice(stream(train, 16, orders), 21)])
+    share = (events > 0).float()
+    rows = tab1_tab2_real_data.weight_rows(share, torch.tensor([10]), train, [0])
+    epochs = [row for row in rows if row["kind"] == "epoch"]
+    assert [row["batches"] for row in epochs] == [7, 7, 7]
+    assert (epochs[0]["kept_with"], epochs[0]["kept_without"]) == (1, 0)
+    assert epochs[1]["kept"] == pytest.approx(share[7:10].mean().item(), abs=1e-5)
+    assert math.isnan(epochs[2]["kept"])
+
+
+@pytest.fixture
+def p():
+    values = {"seeds": 12, "first_seed": 0, "methods": ["stl", "hydalearn"], "ablations": ["ExpImp-0", "ExpImp-2"]}
+    return Params("hydalearn/tab2", "quick", values | SIZE)
+
+
+def test_every_method_and_ablation_gets_both_updates_and_the_single_task_one(p):
+    settings = tab1_tab2_real_data.settings(p, "mortgage")
+    keys = [(s["method"], s["update"], s["measured_on"], tuple(s["seeds"])) for s in settings]
+    assert len(keys) == len(set(keys)) == 2 * (1 + 2 + 2) + 1
+    assert keys[-1][0] == "logistic"
+    p.values["ablations"] = ["ExpImp-9"]
+    with pytest.raises(UnknownName):
+        tab1_tab2_real_data.settings(p, "mortgage")
