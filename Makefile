@@ -3,11 +3,13 @@ PROFILE ?= quick
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+# A second environment, with the oldest versions that pyproject.toml allows.
+LOWEST := .venv-lowest
 # The first interpreter that is new enough; override with PYTHON=...
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book test serve lint clean data
+.PHONY: book test lowest serve lint clean data
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
@@ -17,6 +19,16 @@ book: $(VENV)/installed
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# The lower bounds of the dependencies: resolved to the oldest, installed apart, every module imported, the quick tests run.
+lowest: $(VENV)/installed
+	test -x $(LOWEST)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra book --extra dev --extra torchjd --resolution lowest-direct \
+		--python $(LOWEST)/bin/python --no-emit-index-url --output-file $(LOWEST)/requirements.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python -r $(LOWEST)/requirements.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	$(LOWEST)/bin/python -c "import pkgutil, importlib, mtlrepro; [importlib.import_module(m.name) for m in pkgutil.walk_packages(mtlrepro.__path__, 'mtlrepro.')]"
+	$(LOWEST)/bin/python -m pytest -n auto --dist loadgroup -m "not slow and not browser"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -82,6 +82,7 @@ def test_bad_input_is_one_clear_line_and_exit_1(mtlrepro: Command, words: list[s
     assert expected in one_line(mtlrepro(*words))
 
 
+@pytest.mark.slow
 def test_in_a_process_of_its_own_a_mistake_is_one_line_too() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from mtlrepro.cli import main; main()", "data", "verify", "mr"],
@@ -114,6 +115,7 @@ def test_verdicts_as_json_keep_their_contract(mtlrepro: Command) -> None:
             assert {"name", "passed", "value", "needs"} <= set(gate)
 
 
+@pytest.mark.slow
 def test_doctor_reports_every_look_and_ends_as_it_says(mtlrepro: Command) -> None:
     done = mtlrepro("doctor")
     for what in ("python", "torch", "torchvision", "notebook pairs", "cache", "disk"):

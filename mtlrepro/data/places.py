@@ -118,12 +118,16 @@ def how_to_get(manifest: Manifest) -> str:
 
 
 def locate(name: str, mirror: Path | None = None) -> Located:
-    """Like `find`. Raises DataMissing with what to do where the data set is not here."""
+    """Like `find`. Raises DataMissing with what to do where the data set is not here, or which file a folder lacks."""
     place = find(name, mirror)
-    if place is None:
-        manifest = get(name)
-        raise DataMissing(f"{name} ({manifest.title}) is not here: {how_to_get(manifest)}")
-    return place
+    if place is not None:
+        return place
+    manifest = get(name)
+    for near in _candidates(manifest, mirror):
+        absent = [f.path for f in manifest.files(near.layout) if not (f.optional or (near.folder / f.path).is_file())]
+        if len(absent) < len(manifest.files(near.layout)):
+            raise DataMissing(f"{name}: no {absent[0]} in {near.folder}; {how_to_get(manifest)}")
+    raise DataMissing(f"{name} ({manifest.title}) is not here: {how_to_get(manifest)}")
 
 
 # --- canonical arrays -------------------------------------------------------------------------------------------------

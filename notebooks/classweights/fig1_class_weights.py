@@ -24,54 +24,43 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
+show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 
 # %%
 from mtlrepro.parameters import params
 
 p = params("classweights/fig1", globals())
 
-# %% tags=["hide-input"]
-import matplotlib.pyplot as plt
-import torch
-
+# %%
 from mtlrepro import plots, results
-from mtlrepro.papers.classweights import diagrams
-from mtlrepro.papers.classweights.data.scenes import preset, scenes
-from mtlrepro.methods.class_weights import class_sums
-from mtlrepro.papers.classweights.models.unet import UNet
-from mtlrepro.papers.classweights.training.dense_metrics import segmentation_loss
+from mtlrepro.papers.classweights import diagrams, fig1_class_weights
 
 plots.use()
-plots.show(diagrams.class_weights())
-
-# %% [markdown]
-# In code, on one generated scene and an untrained network: the auxiliary loss as one map, and its parts by class, by one
-# scatter-add over all pixels.
+results.record(p.exhibit, [], p, tier="no data")
+page = results.shown(p)
 
 # %%
-made, scene = preset("driving"), scenes("driving", 1, (64, 128), seed=4)
-with torch.no_grad():
-    scores, depth = UNet(len(made.classes), width=4)(scene.images)
-losses = segmentation_loss(scores, scene.labels)
-parts = class_sums(losses / losses.numel(), scene.labels, len(made.classes))[:-1]
-fig, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 1.9))
-for ax, shown, name in zip(axes, (scene.images[0].permute(1, 2, 0), losses[0]), ("scene", "auxiliary loss"), strict=True):
-    ax.imshow(shown)
-    ax.set(title=name, xticks=[], yticks=[])
-    ax.grid(False)
-plots.show(fig)
-{name: round(float(value), 3) for name, value in zip(made.names, parts, strict=True)}
+page.figure(
+    diagrams.class_weights(),
+    "A shared encoder with one decoder per task; the auxiliary loss is taken apart by class, each part with a weight of its own.",
+)
 
 # %% [markdown]
-# :::{note} How we read the paper
+# On one generated scene and an untrained network: the auxiliary loss as one map, and its parts by class, by one scatter-add over
+# all pixels.
+
+# %%
+scene = fig1_class_weights.loss_by_class()
+page.figure(fig1_class_weights.draw(scene), "A generated scene, and the segmentation loss of an untrained network at each pixel.")
+
+# %%
+page.table(fig1_class_weights.table(scene), "The auxiliary loss by class; the parts add up to the mean loss")
+
+# %% [markdown]
+# :::{dropdown} How we read the paper
 # - **Both directions**: where segmentation is the main task, depth is auxiliary, and 15 ranges of depth are its "classes".
 # - **$l_c$** is the sum over the pixels of class $c$ by the number of all pixels: a rare class has a small part.
 # - **Two full decoders** share the encoder of a U-Net ({cite}`ronneberger2015unet`).
 # :::
 #
 # [Algorithm 1](alg1_class_weights) looks at how the weights are set, [Figures 2 to 4](tab1_trade_off) at what they reach.
-
-# %%
-verdict = results.record(p.exhibit, [], p, parts=(), tier="no data", reason="a diagram: nothing to measure")
-print(verdict)
-verdict

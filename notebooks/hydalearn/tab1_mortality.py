@@ -45,12 +45,12 @@ from mtlrepro.papers.hydalearn import tab1_tab2_real_data as real_data, tab1_tab
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-rows = runs.map(real_data.measure, real_data.settings(p, "mortality"), "training").drop(columns=real_data.CONSTANT)
 source = real_data.source("mortality")
-common = {"tier": source.tier, "data": {source.name: source.sha256}, "seconds": runs.seconds}
-results.record(p.exhibit, rows, p, measured=report.measured_tab1(rows), **common)
+rows = runs.map(real_data.measure, real_data.settings(p, "mortality"), "training", data={source.name: source.sha256})
+rows = rows.drop(columns=real_data.CONSTANT)
+results.record(p.exhibit, rows, runs, measured=report.measured_tab1(rows), tier=source.tier)
 per_seed = rows[rows.kind == "seed"]
-results.record("hydalearn/tab4", per_seed, p, measured=report.measured_tab4(per_seed), **common)
+results.record("hydalearn/tab4", per_seed, runs, measured=report.measured_tab4(per_seed), tier=source.tier)
 page, ablated = results.shown(p), results.shown(p, "hydalearn/tab4")
 
 # %%

@@ -46,13 +46,13 @@ from mtlrepro.papers.hydalearn import tab1_tab2_real_data as real_data, tab1_tab
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-rows = runs.map(real_data.measure, real_data.settings(p, "mortgage"), "training").drop(columns=real_data.CONSTANT)
 source = real_data.source("mortgage")
-common = {"tier": source.tier, "data": {source.name: source.sha256}, "seconds": runs.seconds}
-results.record(p.exhibit, rows, p, measured=report.measured_tab2(rows), **common)
+rows = runs.map(real_data.measure, real_data.settings(p, "mortgage"), "training", data={source.name: source.sha256})
+rows = rows.drop(columns=real_data.CONSTANT)
+results.record(p.exhibit, rows, runs, measured=report.measured_tab2(rows), tier=source.tier)
 per_seed, followed = rows[rows.kind == "seed"], report.recorded_rows(rows)
-results.record("hydalearn/tab3", per_seed, p, measured=report.measured_tab3(per_seed), **common)
-results.record("hydalearn/fig5", followed, p, measured=report.measured_fig5(followed), **common)
+results.record("hydalearn/tab3", per_seed, runs, measured=report.measured_tab3(per_seed), tier=source.tier)
+results.record("hydalearn/fig5", followed, runs, measured=report.measured_fig5(followed), tier=source.tier)
 page, ablated, weights = results.shown(p), results.shown(p, "hydalearn/tab3"), results.shown(p, "hydalearn/fig5")
 
 # %%

@@ -18,12 +18,21 @@ from torch.func import functional_call
 from mtlrepro.device import generator
 from mtlrepro.errors import UnknownName
 from mtlrepro.methods.class_weights import ClassWeights, difference_gradient
+from mtlrepro.papers.classweights.arms import PLANTED, PLANTS, RULES
 from mtlrepro.papers.classweights.data.scenes import preset
 from mtlrepro.papers.classweights.models.unet import DEPTH
-from mtlrepro.papers.classweights.training.scene_tasks import Part, Setup, auxiliary_classes, parts, pixel_losses, scored, train
+from mtlrepro.papers.classweights.training.scene_tasks import (
+    ScenePart,
+    SceneTraining,
+    auxiliary_classes,
+    pixel_losses,
+    scene_parts,
+    scored,
+    train,
+    training_of,
+)
+from mtlrepro.parameters import Params
 from mtlrepro.training.weighting import LossFunction, Step, Weighting
-
-RULES = ("ratio", "scalar", "exact", "reference")
 
 
 class Compared(ClassWeights):
@@ -32,7 +41,7 @@ class Compared(ClassWeights):
     `measured`: one (4, classes) a measured step, rows as RULES; `shares`: (classes,), of the batch's pixels; `steps`: when.
     """
 
-    def __init__(self, held: Part, seed: int, interval: int, **options: Any) -> None:
+    def __init__(self, held: ScenePart, seed: int, interval: int, **options: Any) -> None:
         super().__init__(**options)
         self.held, self.interval, self.drawn = held, interval, generator(seed, "reference")
         self.measured: list[Tensor] = []
@@ -56,10 +65,10 @@ class Compared(ClassWeights):
             counts = torch.bincount(labels[labels >= 0], minlength=len(ratio))[: len(ratio)]
             self.shares.append(counts / labels.numel())
             self.steps.append(self.seen)
-        found = super().__call__(step)
+        weights = super().__call__(step)
         if self.form != "exact" and self.seen % self.interval == self.interval - 1:  # the step before a measured one
             self.last = {name: p.detach().clone() for name, p in (step.shared | step.heads).items()}, step.batch
-        return found
+        return weights
 
     def _reference(self, step: Step) -> Tensor:
         """As `exact`, of the main loss on images of the validation part."""
@@ -78,25 +87,51 @@ class Compared(ClassWeights):
         return self.along(step, self.state, self.last, dict(zip(now, gradient, strict=True)))
 
 
+def settings(p: Params) -> list[dict[str, Any]]:
+    """Of `derivatives`: one per optimizer and seed."""
+    same = {"training": training_of(p, "driving"), "alpha": p.alpha, "interval": p.interval}
+    return [
+        {"optimizer": name, "rate": rate, "seed": p.first_seed + i} | same
+        for name, rate in p.rates.items()
+        for i in range(p.seeds)
+    ]
+
+
+def still_settings(p: Params) -> list[dict[str, Any]]:
+    """Of `derivatives`: one seed whose network never changes."""
+    return [setting | {"rate": 0.0} for setting in settings(p) if setting["optimizer"] == "sgd"][:1]
+
+
+def planted_settings(p: Params) -> list[dict[str, Any]]:
+    """Of `planted`: one per kind of harm, of training, and seed."""
+    same = {"training": training_of(p, "driving"), "harmful": p.harmful, "rate": p.rates["adam"], "alpha": p.alpha}
+    return [
+        {"plant": plant, "how": how, "seed": p.first_seed + i} | same
+        for plant in PLANTS
+        for how in PLANTED
+        for i in range(p.seeds)
+    ]
+
+
 def derivatives(
-    setup: Mapping[str, Any], seed: int, optimizer: str, rate: float, alpha: float, interval: int
+    training: Mapping[str, Any], optimizer: str, rate: float, alpha: float, interval: int, seed: int
 ) -> list[dict[str, Any]]:
-    """A row a measured step and class with pixels: the four rules, the class's share of the batch's pixels.
+    """A row per measured step and class with pixels: the four rules, the class's share of the batch's pixels.
 
     The weights follow the finite-difference ratio. With plain SGD (`optimizer` sgd) `exact` is exact up to the changing batch;
     with adam it leaves out Adam's scaling.
     """
-    made = Setup.of(setup)
-    held, names = parts(made, seed)[1], preset(made.kind).names
+    options = SceneTraining.of(training)
+    held, names = scene_parts(options, seed)[1], preset(options.kind).names
     watching: list[Compared] = []
 
     def exchanged(weighting: Weighting, losses: LossFunction | None) -> tuple[Weighting, LossFunction | None]:
         assert isinstance(weighting, ClassWeights)
-        options = {name: weighting.options[name] for name in ("rate", "freeze")}
-        watching.append(Compared(held, seed, interval, auxiliary=weighting.auxiliary, **options))
+        kept = {name: weighting.options[name] for name in ("rate", "freeze")}
+        watching.append(Compared(held, seed, interval, auxiliary=weighting.auxiliary, **kept))
         return watching[0], losses
 
-    train(made, "classes", DEPTH, seed, rate, alpha, optimizer, weighting=exchanged)
+    train(options, "classes", DEPTH, seed, rate, alpha, optimizer, weighting=exchanged)
     rows = []
     for at, values, shares in zip(watching[0].steps, watching[0].measured, watching[0].shares, strict=True):
         for c, name in enumerate(names):
@@ -106,26 +141,27 @@ def derivatives(
     return rows
 
 
-PLANTED = ("all weights 1", "harmful 0", "others 0", "single", "classes", "exact")
-
-
-def planted(setup: Mapping[str, Any], seed: int, how: str, rate: float, alpha: float) -> list[dict[str, Any]]:
-    """One training with harmful classes, those of the setup's `misleading` or `scrambled`, and depth as the main task.
+def planted(
+    training: Mapping[str, Any], plant: str, harmful: Sequence[str], how: str, rate: float, alpha: float, seed: int
+) -> list[dict[str, Any]]:
+    """One training with depth as the main task and classes `harmful` made to harm. plant: one of PLANTS, how.
 
     how: one of PLANTED: fixed weights (all 1, the harmful ones 0, the others 0), no auxiliary task, or weights by either rule.
-    Returns a row with the test losses and, for learnt weights, a row a class and tenth of the training. Raises UnknownName.
+    Returns a row with the test losses and, for learnt weights, a row per class and tenth of the training. Raises UnknownName.
     """
-    if how not in PLANTED:
-        raise UnknownName("kind of training", how, PLANTED)
-    made = Setup.of(setup)
-    names, harmful = preset(made.kind).names, {*made.misleading, *made.scrambled}
+    for what, name, known in (("kind of training", how, PLANTED), ("kind of harm", plant, PLANTS)):
+        if name not in known:
+            raise UnknownName(what, name, known)
+    options = SceneTraining.of({**training, plant: harmful})
+    names = preset(options.kind).names
+    rows: list[dict[str, Any]] = []
     if how in ("classes", "exact", "single"):
         history: list[Tensor] = []
 
         def watched(weighting: Weighting, losses: LossFunction | None) -> tuple[Weighting, LossFunction | None]:
             return (_Kept(weighting, history) if how != "single" else weighting), losses
 
-        trained = train(made, how, DEPTH, seed, rate, alpha, weighting=watched)
+        trained = train(options, how, DEPTH, seed, rate, alpha, weighting=watched)
         rows = [
             {
                 "kind": "weights",
@@ -134,17 +170,15 @@ def planted(setup: Mapping[str, Any], seed: int, how: str, rate: float, alpha: f
                 "harmful": name in harmful,
                 "weight": round(float(history[at][c]), 4),
             }
-            for at in range(made.steps // 10 - 1, len(history), made.steps // 10)
+            for at in range(options.steps // 10 - 1, len(history), options.steps // 10)
             for c, name in enumerate(names)
         ]
     else:
-        kept = {"all weights 1": (1.0, 1.0), "harmful 0": (0.0, 1.0), "others 0": (1.0, 0.0)}[how]
-        weights = torch.tensor(
-            [kept[0] if name in harmful else kept[1] for name in names], device=parts(made, seed)[0].depth.device
-        )
-        trained = train(made, "linear", DEPTH, seed, rate, class_weights=weights)
-        rows = []
-    return [{"kind": "test"} | scored(trained, made, DEPTH, seed)[0], *rows] if trained.states else rows
+        of_harmful, of_others = {"all weights 1": (1.0, 1.0), "harmful 0": (0.0, 1.0), "others 0": (1.0, 0.0)}[how]
+        device = scene_parts(options, seed)[0].depth.device
+        weights = torch.tensor([of_harmful if name in harmful else of_others for name in names], device=device)
+        trained = train(options, "linear", DEPTH, seed, rate, class_weights=weights)
+    return [{"kind": "test"} | scored(trained, options, DEPTH, seed)[0], *rows] if trained.states else rows
 
 
 class _Kept(Weighting):
@@ -155,12 +189,7 @@ class _Kept(Weighting):
         self.weighting, self.history = weighting, history
 
     def __call__(self, step: Step) -> Tensor:
-        found = self.weighting(step)
+        weights = self.weighting(step)
         assert self.weighting.state is not None
         self.history.append(self.weighting.state.weights.clone())
-        return found
-
-
-def frequency_groups(shares: Sequence[float], edges: Sequence[float] = (0.01, 0.05)) -> list[str]:
-    """The name of each class's group by its mean share of pixels: rare, middle or frequent."""
-    return ["rare" if s < edges[0] else "middle" if s < edges[1] else "frequent" for s in shares]
+        return weights

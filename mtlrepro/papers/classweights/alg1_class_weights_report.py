@@ -1,4 +1,4 @@
-"""Tables, figures and claims of the page on class-wise weights' Algorithm 1, drawn from the rows of its study."""
+"""Algorithm 1 of the class-weight paper: drawn and measured from the rows of `alg1_class_weights`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy import stats
 
 from mtlrepro import plots, results
-from mtlrepro.papers.classweights.alg1_class_weights import RULES, frequency_groups
+from mtlrepro.papers.classweights.arms import PLANTED, RULES
 
 PAIRS = (("ratio", "exact"), ("scalar", "exact"), ("ratio", "reference"), ("exact", "reference"))
 NAMES = {"ratio": "finite differences", "scalar": "scalar form, eq. 7", "exact": "exact", "reference": "reference"}
 GROUPS = ("all", "frequent", "middle", "rare")
 PLANTS = {"misleading": "misleading texture", "scrambled": "scrambled labels"}
+_SHOWN = {"all weights 1": "equal"}
+# Mean shares of the pixels below which a class is rare, and middle.
+EDGES = (0.01, 0.05)
 _LEARNT = {"classes": "finite differences", "exact": "exact derivative"}
 
 
 def grouped(derivatives: pd.DataFrame) -> pd.DataFrame:
     """The rows with a column `group`, by each class's mean share of the pixels."""
     shares = derivatives.groupby("class")["share"].mean()
-    groups = dict(zip(shares.index, frequency_groups(shares.to_list()), strict=True))
+    groups = pd.cut(shares, [0, *EDGES, 1], labels=["rare", "middle", "frequent"], right=False).astype(str)
     return derivatives.assign(group=derivatives["class"].map(groups))
 
 
@@ -36,7 +40,7 @@ def _by_seed(rows: pd.DataFrame, first: str, second: str) -> Iterator[dict[str, 
 
 
 def agreement(derivatives: pd.DataFrame, optimizer: str, first: str, second: str, group: str = "all") -> pd.DataFrame:
-    """A row a seed: share of steps and classes where two rules have one sign, what independent signs of the same frequencies
+    """A row per seed: share of steps and classes where two rules have one sign, what independent signs of the same frequencies
     would give, and the rank correlation."""
     here = derivatives[derivatives.optimizer == optimizer]
     return pd.DataFrame(list(_by_seed(here if group == "all" else here[here.group == group], first, second)))
@@ -48,7 +52,7 @@ def _shown(values: pd.Series[Any], sign: str = "") -> str:
 
 
 def agreement_table(derivatives: pd.DataFrame) -> pd.DataFrame:
-    """A line an optimizer, pair of rules and group of classes; means over seeds with 95% intervals."""
+    """A line per optimizer, pair of rules and group of classes; means over seeds with 95% intervals."""
     lines = {}
     for optimizer in derivatives.optimizer.unique():
         for first, second in PAIRS:
@@ -58,7 +62,7 @@ def agreement_table(derivatives: pd.DataFrame) -> pd.DataFrame:
                     "same sign": _shown(found["agreement"]), "by chance": f"{found['chance'].mean():.3f}",
                     "rank correlation": _shown(found["rank correlation"], "+"),
                 }  # fmt: skip
-    return pd.DataFrame(lines).T.rename_axis(["optimizer", "rules", "classes"])
+    return pd.DataFrame(lines).T.rename_axis(["optimizer", "rules", "classes"]).reset_index()
 
 
 def _scaled(derivatives: pd.DataFrame, rule: str) -> np.ndarray:
@@ -70,7 +74,7 @@ def _scaled(derivatives: pd.DataFrame, rule: str) -> np.ndarray:
 
 
 def tail_table(derivatives: pd.DataFrame) -> pd.DataFrame:
-    """A line a rule, trained with Adam: the share above 0 (mean over seeds, interval); how heavy tails are, by quantiles of |g|
+    """A line per rule, trained with Adam: the share above 0 (mean over seeds, interval); how heavy tails are, by quantiles of |g|
     over its class's median and by the share that the largest hundredth has of all squares."""
     lines = {}
     here = derivatives[derivatives.optimizer == "adam"]
@@ -80,10 +84,10 @@ def tail_table(derivatives: pd.DataFrame) -> pd.DataFrame:
         line |= {f"{q:.0%} quantile": f"{np.quantile(size, q):.1f}" for q in (0.75, 0.95, 0.99)}
         largest = (size[: max(len(size) // 100, 1)] ** 2).sum()
         lines[NAMES[rule]] = line | {"largest": f"{size[0]:.0f}", "share of squares": f"{largest / (size**2).sum():.2f}"}
-    return pd.DataFrame(lines).T
+    return pd.DataFrame(lines).T.rename_axis("rule").reset_index()
 
 
-def draw_tails(derivatives: pd.DataFrame) -> None:
+def draw_tails(derivatives: pd.DataFrame) -> Figure:
     """The distribution of |g| over its class's median by rule, on logarithmic axes."""
     fig, ax = plt.subplots(figsize=(plots.WIDTH, 3.6))
     for rule, color, dash in zip(RULES[:3], ("vermillion", "orange", "blue"), ("-", "--", "-."), strict=True):
@@ -97,10 +101,10 @@ def draw_tails(derivatives: pd.DataFrame) -> None:
         ylabel="share that is larger",
     )
     ax.legend()
-    plots.show(fig)
+    return fig
 
 
-def draw_agreement(derivatives: pd.DataFrame) -> None:
+def draw_agreement(derivatives: pd.DataFrame) -> Figure:
     """Agreement in sign beyond chance, with 95% intervals: finite differences by group of classes, then the other pairs."""
     cases = [(*PAIRS[0], group) for group in GROUPS] + [(*pair, "all") for pair in PAIRS[1:]]
     fig, ax = plt.subplots(figsize=(plots.WIDTH, 3.8))
@@ -115,10 +119,10 @@ def draw_agreement(derivatives: pd.DataFrame) -> None:
     ax.set_yticks(range(len(cases)), texts, fontsize=10)
     ax.set(xlabel="same sign, beyond chance", xlim=(-0.55, 0.55))
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    plots.show(fig)
+    return fig
 
 
-def draw_weights(planted: pd.DataFrame) -> None:
+def draw_weights(planted: pd.DataFrame) -> Figure:
     """Mean weight of each class over the training, by rule and kind of harm; planted classes are drawn in colour."""
     fig, axes = plt.subplots(2, 2, figsize=(plots.WIDTH, 5.6), sharex=True, sharey="col")
     for line, plant in zip(axes, PLANTS, strict=True):
@@ -135,7 +139,7 @@ def draw_weights(planted: pd.DataFrame) -> None:
         ax.set_ylabel("weight")
     handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
     fig.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=2)
-    plots.show(fig)
+    return fig
 
 
 def final_weights(planted: pd.DataFrame, plant: str, how: str) -> pd.DataFrame:
@@ -152,11 +156,11 @@ def main_losses(planted: pd.DataFrame, plant: str) -> pd.DataFrame:
 
 
 def planted_table(planted: pd.DataFrame) -> pd.DataFrame:
-    """A line a kind of harm and of training: depth's test loss, its change from all weights 1 in percent, final weights."""
+    """A line per kind of harm and of training: depth's test loss, its change from all weights 1 in percent, final weights."""
     lines = {}
     for plant in PLANTS:
         found = main_losses(planted, plant)
-        for how in ("all weights 1", "harmful 0", "others 0", "single", "classes", "exact"):
+        for how in PLANTED:
             change = 100 * (found[how] / found["all weights 1"] - 1)
             line = {
                 "depth": f"{found[how].mean():.4f} ({found[how].std():.4f})",
@@ -168,23 +172,98 @@ def planted_table(planted: pd.DataFrame) -> pd.DataFrame:
             if how in _LEARNT:
                 weights = final_weights(planted, plant, how)
                 line["harmful minus other weight"] = _shown(weights[True] - weights[False], "+")
-            lines[PLANTS[plant], _LEARNT.get(how, how)] = line
-    return pd.DataFrame(lines).T
+            lines[PLANTS[plant], (_LEARNT | _SHOWN).get(how, how)] = line
+    return pd.DataFrame(lines).T.rename_axis(["harm", "weights"]).reset_index()
 
 
-def claims(derivatives: pd.DataFrame, planted: pd.DataFrame) -> list[results.Part]:
-    """The ratio stands for the derivative; harmful classes lose weight; and the main loss gains from it."""
-    parts = []
-    for optimizer in derivatives.optimizer.unique():
-        for group in GROUPS:
-            found = agreement(derivatives, optimizer, *PAIRS[0], group)
-            effect = (found["agreement"] - found["chance"]).to_numpy()
-            text = "the ratio has the exact derivative's sign more often than by chance"
-            parts.append(results.paired(text, effect, setting=f"{optimizer}, classes: {group}", unit="share beyond chance"))
-    for plant, name in PLANTS.items():
-        weights, found = final_weights(planted, plant, "classes"), main_losses(planted, plant)
-        fallen = (weights[False] - weights[True]).to_numpy()
-        parts.append(results.paired("planted harmful classes end below the others", fallen, setting=name, unit="weight"))
-        gained = (1 - found["classes"] / found["all weights 1"]).to_numpy()
-        parts.append(results.paired("a lower main loss than with all weights 1", gained, setting=name, unit="share of it"))
-    return parts
+def joined(derivatives: pd.DataFrame, still: pd.DataFrame, planted: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are recorded: kind "derivative", "still" (the same of a network that never changes), "test" and "weights"."""
+    known = [derivatives.assign(kind="derivative"), still.assign(kind="still"), planted.drop(columns="share")]
+    unused = ["accuracy", "iou", "log_l1", "rmse", "region", "class iou", "interval", "rate"]
+    return pd.concat(known).drop(columns=unused, errors="ignore")
+
+
+def still_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Size and sign of the ratio, and the largest exact derivative, of the first seed trained with SGD and of the network that
+    stands still."""
+    moving = rows[(rows.kind == "derivative") & (rows.optimizer == "sgd")]
+    cases = {"learns": moving[moving.seed == moving.seed.min()], "stands still": rows[rows.kind == "still"]}
+    return pd.DataFrame(
+        {"network": name, "median size of the ratio": own["ratio"].abs().median(), "share above 0": (own["ratio"] > 0).mean(),
+         "largest exact derivative": own["exact"].abs().max()}
+        for name, own in cases.items() if len(own)
+    )  # fmt: skip
+
+
+def derivatives_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """The measured derivatives of a training, with the group of each class."""
+    return grouped(rows[rows.kind == "derivative"])
+
+
+def findings(rows: pd.DataFrame) -> str:
+    """What the ratio does, in sentences."""
+    derivatives, effects = derivatives_of(rows), measured(rows).effects
+    pairs = {name: agreement(derivatives, name, *PAIRS[0]) for name in ("adam", "sgd")}
+    beyond = {name: float((own["agreement"] - own["chance"]).mean()) for name, own in pairs.items()}
+    return (
+        f"The ratio has the exact derivative's sign more often than by chance in {beyond['adam']:+.1%} of the cases with Adam, "
+        f"{beyond['sgd']:+.1%} with SGD. Weights of classes that were made to harm fall by "
+        f"{np.mean(effects['harmful-near-zero']):.2f} on average; the main loss with the rule is "
+        f"{np.mean(effects['main-loss-falls']):+.1%} below that with equal weights."
+    )
+
+
+def measured(rows: pd.DataFrame) -> results.Measured:
+    """Trainings with classes made to harm, means over both kinds of harm; no class was planted as helpful."""
+    planted = rows[rows.kind != "derivative"]
+    ends = [1 - final_weights(planted, plant, "classes")[True] for plant in PLANTS]
+    tables = [main_losses(planted, plant) for plant in PLANTS]
+    gains = [1 - table["classes"] / table["all weights 1"] for table in tables]
+    without = {how: _mean([table[how] / table["all weights 1"] - 1 for table in tables]) for how in ("harmful 0", "others 0")}
+    plants = [
+        _clear("gain without the harmful", [-value for value in without["harmful 0"]]),
+        _clear("loss without the others", without["others 0"]),
+    ]
+    trainings = "1 core hour: a set-up in which planted classes harm, 24 seeds"
+    return results.Measured(
+        {"harmful-near-zero": _mean(ends), "main-loss-falls": _mean(gains)},
+        gates=[
+            results.Gate.every("plants-work", plants, cost=trainings),
+            results.Gate("baseline-level", False, "losses of constants not recorded", cost="minutes: a run that records them"),
+            _enough_updates(rows),
+            _settled(planted),
+            results.Gate("grid-interior", False, "no rate was chosen", cost="three times the trainings: a grid of three rates"),
+            results.Gate("control", False, "no class planted as helpful", cost=trainings),
+        ],
+    )
+
+
+def _mean(effects: list[pd.Series[Any]]) -> list[float]:
+    return [float(value) for value in pd.concat(effects, axis=1).mean(axis=1)]
+
+
+def _clear(name: str, values: list[float]) -> results.Gate:
+    mean, low, _ = results.interval(values)
+    return results.Gate(name, bool(mean >= 0.05 and low > 0), f"{mean:+.3f}")
+
+
+def _enough_updates(rows: pd.DataFrame) -> results.Gate:
+    cost = "minutes: more steps, or a larger rate of the weights"
+    if "alpha" not in rows or rows["alpha"].isna().all():
+        return results.Gate("enough-updates", False, "rate of the weights not recorded", cost=cost)
+    steps = rows[rows.kind == "weights"]["step"].max()
+    return results.Gate.within("enough-updates", float(steps * rows["alpha"].max()), least=2, cost=cost)
+
+
+def _settled(planted: pd.DataFrame) -> results.Gate:
+    """Mean absolute change of the weights in the second half of their updates, which begin after a fifth of the training."""
+    own = planted[(planted.kind == "weights") & (planted.how == "classes")]
+    last = own.step.max()
+    tables = [own[own.step == at].set_index(["plant", "seed", "class"]).weight for at in (last, _nearest(own.step, 0.6 * last))]
+    moved = float((tables[0] - tables[1]).abs().mean())
+    return results.Gate.within("converged", moved, most=0.1, cost="twice the steps: 30 core minutes")
+
+
+def _nearest(steps: pd.Series[Any], wanted: float) -> int:
+    known = sorted(steps.unique().tolist())
+    return int(min(known, key=lambda step: abs(step - wanted)))

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
+import matplotlib.pyplot as plt
 import pandas as pd
+import torch
+from matplotlib.figure import Figure
 
-from mtlrepro.papers.classweights.training.scene_tasks import METHODS, PARETO, TASKS, Setup, final, tune
+from mtlrepro import plots
+from mtlrepro.papers.classweights.arms import BEST_PARETO, EXHIBITS, METHODS, PARETO, TASKS
+from mtlrepro.papers.classweights.data.scenes import preset, scenes
+from mtlrepro.papers.classweights.training.scene_tasks import final, training_of, tune
 from mtlrepro.parameters import Params
 from mtlrepro.results.runs import Runs
 
-BEST_PARETO = "pareto"
+
+def rows_of(runs: Runs, p: Params) -> dict[str, pd.DataFrame]:
+    """Exhibit -> its rows: those of each kind of scenes, and for Table 1 those of two methods on driving-like ones."""
+    rows = {EXHIBITS[kind]: compared(runs, p, kind) for kind in p.kinds}
+    if "driving" in p.kinds:
+        driving = rows[EXHIBITS["driving"]]
+        rows["classweights/tab1"] = driving[driving.method.isin(["single", "linear"])]
+    return rows
 
 
-def setup_of(p: Params, kind: str) -> dict[str, Any]:
-    """The `Setup` of a preset with the values of `p`, as plain data."""
-    names = ("images", "size", "width", "halvings", "batch", "steps", "check", "device")
-    made = asdict(Setup.of({"kind": kind} | {name: p.values[name] for name in names if name in p.values}))
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in made.items()}
+def draw_scenes() -> Figure:
+    """One scene of each kind: image, classes, and depth in logarithms."""
+    fig, axes = plt.subplots(3, 3, figsize=(plots.WIDTH, 4.1))
+    for row, kind in zip(axes, EXHIBITS, strict=True):
+        scene = scenes(kind, 1, (64, 128), seed=4)
+        row[0].imshow(scene.images[0].permute(1, 2, 0))
+        labels = scene.labels[0].float().where(scene.labels[0] >= 0, torch.nan)
+        row[1].imshow(labels, cmap="tab20", vmin=0, vmax=len(preset(kind).classes), interpolation="nearest")
+        row[2].imshow(scene.depth[0].where(scene.valid[0], torch.nan).log(), cmap="viridis")
+        row[0].set_ylabel(kind)
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    return fig
 
 
 def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
     """Rows of `final` for every method that `p` names, at points chosen by `tune` on seeds of their own; `pareto` is all five
     vectors, whose rate is chosen with the middle one."""
-    setup = setup_of(p, kind)
+    training = training_of(p, kind)
     mains = {name: TASKS if METHODS[_tuned(name)].own_main else ("",) for name in p.methods}
     tuning = [
-        {"setup": setup, "method": _tuned(name), "main": main, "seed": p.first_seed - 1 - i, "rate": rate, "alpha": p.alpha}
+        {"training": training, "method": _tuned(name), "main": main, "seed": p.first_seed - 1 - i, "rate": rate, "alpha": p.alpha}
         for name in p.methods
         for main in mains[name]
         for rate in p.rates
@@ -43,12 +62,15 @@ def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
             rate = _best(tried, _tuned(name), main) if len(p.rates) > 1 else p.rates[0]
             wanted.setdefault((name, rate, own), []).append(main)
     settings = [
-        {"setup": setup, "method": each, "mains": tasks, "seed": p.first_seed + i, "rate": rate, "alpha": p.alpha}
+        {"training": training, "method": each, "mains": tasks, "seed": p.first_seed + i, "rate": rate, "alpha": p.alpha}
         for (name, rate, _), tasks in wanted.items()
         for each in (PARETO if name == BEST_PARETO else (name,))
         for i in range(p.seeds)
     ]
-    return runs.map(final, settings, f"{kind}, training").drop(columns="alpha")
+    rows = runs.map(final, settings, f"{kind}, training")
+    # For the gates: where in its grid each rate lies, the steps of a training, and what was used of the weights' rate.
+    inside = rows["rate"].between(min(p.rates), max(p.rates), inclusive="neither")
+    return rows.assign(interior=inside, steps=p.steps)
 
 
 def _tuned(name: str) -> str:

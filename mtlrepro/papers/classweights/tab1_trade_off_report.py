@@ -1,17 +1,17 @@
-"""The comparison of methods on scenes with two tasks: its runs, the plane of both losses, tables and claims."""
+"""Table 1 and Figures 2 to 4 of the class-weight paper: drawn and measured from the rows of `tab1_trade_off.compared`."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-from mtlrepro import plots
-from mtlrepro.papers.classweights.tab1_trade_off import BEST_PARETO
-from mtlrepro.papers.classweights.training.scene_tasks import METHODS, PARETO, TASKS
-from mtlrepro.results.claims import Part, paired
-from mtlrepro.results.intervals import interval
+from mtlrepro import plots, results
+from mtlrepro.papers.classweights.arms import BEST_PARETO, EXHIBITS, METHODS, PARETO, TASKS
 
 _LOOKS = {"linear": ("black", "s"), "uncertainty": ("grey", "D"), "mgda": ("purple", "v"), BEST_PARETO: ("blue", "P"),
           "classes": ("vermillion", "o"), "exact": ("orange", "^")}  # fmt: skip
@@ -19,24 +19,35 @@ _TITLES = {name: own.title for name, own in METHODS.items()} | {BEST_PARETO: "Pa
 # Names of the paper's loss tables -> ours.
 _PRINTED = {"single": "single", **{name: f"pareto ({v})" for name, v in zip(
     PARETO, ("1.0,0.0", "0.92,0.38", "0.71,0.71", "0.38,0.92", "0.0,1.0"), strict=True)}}  # fmt: skip
+_REGIONS = ("full", "non-car", "car")
+_ON_REAL_SETS = "GPU hours: the `paper` profile, or a set of one's own with `scene_sets`"
+_TWICE = "twice the recorded time, 75 core minutes, for twice the steps"
+_RERUN = "37 core minutes: a run of today's code, which records it"
+
+
+# --- figures and tables -----------------------------------------------------------------------------------------------
 
 
 def losses(rows: pd.DataFrame, main: str, value: str | None = None) -> pd.DataFrame:
     """Test loss of `value` (default: of `main`) by seed (rows) and method (columns), of the states chosen for `main`; with a
     column for the Pareto vector that each seed's validation chooses."""
     here = rows[(rows.main == main) & (rows.region == "full")]
-    found = here.pivot(index="seed", columns="method", values=value or main)
-    if set(PARETO) & set(found):
+    table = here.pivot(index="seed", columns="method", values=value or main)
+    if set(PARETO) & set(table):
         own = here[here.method.isin(PARETO)]
         best = own.loc[own.groupby("seed").validation.idxmin()].set_index("seed")
-        found[BEST_PARETO] = best[value or main]
-    return found
+        table[BEST_PARETO] = best[value or main]
+    return table
 
 
-def draw_plane(rows: pd.DataFrame) -> None:
-    """Both test losses of every method and seed, for each choice of the main task: small marks are seeds, large ones means.
-    Dashed: the single task. Numbers: the preference vectors of Pareto MTL."""
-    fig, axes = plt.subplots(2, 1, figsize=(plots.WIDTH, 8.4))
+def draw_plane(rows: pd.DataFrame, kind: str) -> Figure:
+    """Figures 2 to 4: both test losses of every method and seed, for each choice of the main task; small marks are seeds, large
+    ones means. Dashed: the single task. Digits: the preference vectors of Pareto MTL. Hollow: the paper's numbers, as
+    multiples of its own single task's losses placed at ours, since its scales are others.
+    """
+    fig, axes = plt.subplots(2, 1, figsize=(plots.WIDTH, 8.6))
+    alone = {main: losses(rows, main)["single"].mean() for main in TASKS}
+    paper = results.paper_values(EXHIBITS[kind])
     for ax, main in zip(axes, TASKS, strict=True):
         x, y = (losses(rows, main, task) for task in TASKS)
         for i, name in enumerate(PARETO):
@@ -47,100 +58,202 @@ def draw_plane(rows: pd.DataFrame) -> None:
             if name in x and name != BEST_PARETO:
                 ax.plot(x[name], y[name], marker, color=plots.COLORS[color], markersize=4, alpha=0.5)
                 ax.plot(x[name].mean(), y[name].mean(), marker, color=plots.COLORS[color], markersize=9, label=_TITLES[name])
-        if "single" in x:
-            line = ax.axvline if main == TASKS[0] else ax.axhline
-            alone = (x if main == TASKS[0] else y)["single"].mean()
-            line(alone, linestyle="--", color=plots.COLORS["green"], linewidth=1.2, label="single task")
-        ax.set(
-            title=f"main task: {main}",
-            xlabel="test loss of segmentation",
-            ylabel="test loss of depth",
-            xscale="log",
-            yscale="log",
-        )
-        ax.xaxis.set_minor_formatter("{x:.3g}")
-        ax.yaxis.set_minor_formatter("{x:.3g}")
+        scale = [alone[task] / printed for task, printed in zip(TASKS, paper["single"], strict=True)]
+        for name, key, marker, color in (
+            ("class-wise", f"ours_main_{'seg' if main == TASKS[0] else 'depth'}", "o", "vermillion"),
+            *(("Pareto MTL", _PRINTED[name], "D", "blue") for name in PARETO),
+        ):
+            label = f"{name}, paper" if f"{name}, paper" not in {line.get_label() for line in ax.lines} else None
+            point = [value * factor for value, factor in zip(paper[key], scale, strict=True)]
+            ax.plot(*point, marker, mfc="none", color=plots.COLORS[color], markersize=7, label=label)
+        draw_line = ax.axvline if main == TASKS[0] else ax.axhline
+        draw_line(alone[main], linestyle="--", color=plots.COLORS["green"], linewidth=1.2, label="single task")
+        labels = {axis: f"{loss} loss" + (", main task" if loss == main else "") for axis, loss in zip("xy", TASKS, strict=True)}
+        ax.set(xlabel=labels["x"], ylabel=labels["y"], xscale="log", yscale="log")
+        for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            axis.set_minor_formatter("{x:.3g}" if high < 10 * low else NullFormatter())
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    plots.show(fig)
+    return fig
 
 
-def loss_table(rows: pd.DataFrame, paper: dict[str, Any]) -> pd.DataFrame:
-    """A line a method and main task: the paper's two losses, ours, and how far the main loss is above the class-wise method's,
-    in percent, paired, with its 95% interval."""
-    lines = {}
+def loss_table(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """A line per main task and method: the paper's two losses, ours, and how far the main loss is above the class-wise method's,
+    in percent: the paper's number, and ours, paired, with its 95% interval."""
+    lines = []
+    paper = results.paper_values(EXHIBITS[kind])
     for i, main in enumerate(TASKS):
         both = [losses(rows, main, task) for task in TASKS]
+        ours = paper[f"ours_main_{'seg' if i == 0 else 'depth'}"]
         for name in [*METHODS, BEST_PARETO]:
             if name not in both[0]:
                 continue
-            key = {"classes": "ours_main_seg" if main == TASKS[0] else "ours_main_depth"}.get(name, _PRINTED.get(name, ""))
-            printed = paper.get(key, ["", ""])
-            line = {f"paper, {task}": printed[j] if name != "single" or i == j else "" for j, task in enumerate(TASKS)}
-            for j, (task, found) in enumerate(zip(TASKS, both, strict=True)):
-                line[task] = "" if name == "single" and i != j else f"{found[name].mean():.4f} ({found[name].std():.4f})"
-            if name != "classes" and "classes" in both[i]:
-                mean, low, high = interval(100 * (both[i][name] / both[i]["classes"] - 1).to_numpy())
-                line["main loss above class-wise, %"] = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
-            lines[main, _TITLES[name]] = line
-    return pd.DataFrame(lines).T.fillna("")
-
-
-def claims(rows: pd.DataFrame) -> list[Part]:
-    """The class-wise method's main loss lower than single task's, linear sum's and that of Pareto MTL's best vector."""
-    parts = []
-    for main in TASKS:
-        found = losses(rows, main)
-        for name in ("single", BEST_PARETO, "linear"):
-            if name in found and "classes" in found:
-                effect = 1 - found["classes"] / found[name]
-                text = f"class-wise weights have a lower loss than {_TITLES[name]}"
-                parts.append(paired(text, effect.to_numpy(), setting=f"main task: {main}", unit="share of its loss"))
-    return parts
-
-
-_REGIONS = ("full", "non-car", "car")
+            printed = ours if name == "classes" else paper.get(_PRINTED.get(name, ""))
+            line: dict[str, object] = {"main task": main, "method": _TITLES[name]}
+            for j, (task, table) in enumerate(zip(TASKS, both, strict=True)):
+                own = name != "single" or i == j
+                line |= {
+                    f"{task}, paper": printed[j] if printed and own else None,
+                    f"{task}, ours": table[name].mean() if own else None,
+                }
+            if name != "classes":
+                mean, low, high = results.interval(100 * (both[i][name] / both[i]["classes"] - 1).to_numpy())
+                line["above class-wise, %, paper"] = 100 * (printed[i] / ours[i] - 1) if printed else None
+                line |= {"above class-wise, %, ours": mean, "low": low, "high": high}
+            lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def region_scores(rows: pd.DataFrame, region: str, value: str) -> pd.DataFrame:
     """`value` by seed and method (single, linear), of the states chosen for the task that `value` measures."""
-    main = TASKS[0] if value in ("iou", "accuracy") else TASKS[1]
+    main = TASKS[0] if value in ("iou", "accuracy", "class iou") else TASKS[1]
     here = rows[(rows.main == main) & (rows.region == region) & rows.method.isin(["single", "linear"])]
     return here.pivot(index="seed", columns="method", values=value)
 
 
-def region_table(rows: pd.DataFrame, paper: dict[str, Any]) -> pd.DataFrame:
-    """Table 1: a line a region and score, the paper's two numbers, ours, and multi-task minus single task with its interval."""
-    lines = {}
+def region_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Table 1: a line per region and score, the paper's numbers, ours, and multi-task minus single task with its 95% interval."""
+    paper, lines = results.paper_values("classweights/tab1"), []
+    scores = (("accuracy", "iou", 100, "pixel accuracy, %"), ("iou", "iou", 100, "mean IoU, %"), ("log_l1", "logl1", 1, "log L1"))
     for region in _REGIONS:
-        for value, key, factor in (("accuracy", "iou", 100), ("iou", "iou", 100), ("log_l1", "logl1", 1)):
-            printed = paper[f"{region.replace('-', '')}_{key}"]
-            found = factor * region_scores(rows, region, value)
-            mean, low, high = interval((found["linear"] - found["single"]).to_numpy())
-            lines[region, {"accuracy": "pixel accuracy, %", "iou": "mean IoU, %", "log_l1": "log L1"}[value]] = {
-                "paper, single": printed[0], "paper, multi": printed[1], "paper, difference": round(printed[1] - printed[0], 4),
-                "single": round(found["single"].mean(), 4), "multi": round(found["linear"].mean(), 4),
-                "difference": f"{mean:+.3g} [{low:+.3g}, {high:+.3g}]",
-            }  # fmt: skip
-    return pd.DataFrame(lines).T
-
-
-def region_claims(rows: pd.DataFrame) -> list[Part]:
-    """Multi-task learning hurts both tasks on the whole image and outside of cars, and helps both on cars."""
-    parts = []
-    for region in _REGIONS:
-        for value, task in (("log_l1", "depth"), ("accuracy", "segmentation")):
-            found = region_scores(rows, region, value)
-            gain = (found["linear"] - found["single"]) * (-1 if value == "log_l1" else 1)
-            helps = region == "car"
-            text = f"multi-task learning {'helps' if helps else 'hurts'} {task}"
-            unit = "log L1, lower" if value == "log_l1" else "pixel accuracy"
-            parts.append(
-                paired(text, gain.to_numpy(), claim="positive" if helps else "negative", setting=f"{region} region", unit=unit)
-            )
-    return parts
+        for value, key, factor, title in scores:
+            single, multi = paper[f"{region.replace('-', '')}_{key}"]
+            table = factor * region_scores(rows, region, value)
+            mean, low, high = results.interval((table["linear"] - table["single"]).to_numpy())
+            lines.append({
+                "region": region, "score": title, "single, paper": single, "single, ours": table["single"].mean(),
+                "multi-task, paper": multi, "multi-task, ours": table["linear"].mean(), "difference, paper": multi - single,
+                "difference, ours": mean, "low": low, "high": high,
+            })  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def choices(rows: pd.DataFrame) -> pd.DataFrame:
     """What was chosen: the rate by method and main task, and the mean step of the state that was kept."""
+    here = rows[rows.region == "full"].assign(method=rows.method.map(_TITLES)).rename(columns={"main": "main task"})
+    return here.groupby(["main task", "method"], sort=False)[["rate", "step"]].mean().reset_index()
+
+
+def findings(rows: pd.DataFrame, kind: str) -> str:
+    """What the trade-off shows, in a sentence."""
+    effects = _effects(rows)
+    gains = (f"{np.mean(effects[f'{task}-lowest']):+.1%} ({task})" for task in TASKS)
+    return (
+        f"On {kind} scenes class-wise weights have a main loss below that of the best other method by {', '.join(gains)}; "
+        "negative is above it."
+    )
+
+
+# --- what the rows say of the registered claims and gates --------------------------------------------------------------
+
+
+def measured(exhibit: str, rows: pd.DataFrame) -> results.Measured:
+    """What the rows of a kind of scenes, or of Table 1, say of the exhibit's claims."""
+    return measured_regions(rows) if exhibit == "classweights/tab1" else measured_trade_off(exhibit, rows)
+
+
+def measured_regions(rows: pd.DataFrame) -> results.Measured:
+    """Table 1: equal weights of both tasks against the single task, by region."""
+
+    def relative(region: str, sign: int) -> list[float]:
+        table = region_scores(rows, region, "log_l1")
+        return _values(sign * (table["linear"] - table["single"]) / table["single"])
+
+    accuracy = region_scores(rows, "non-car", "accuracy")
+    effects = {
+        "car-depth-helped": relative("car", -1),
+        "other-depth-harmed": relative("non-car", 1),
+        "whole-depth-harmed": relative("full", 1),
+        "other-segmentation-harmed": _values(100 * (accuracy["single"] - accuracy["linear"])),
+    }
+    recall = float(region_scores(rows, "car", "accuracy")["single"].mean())
+    cars = results.Gate("car IoU", recall >= 0.6, f"at most {recall:.2f}")
+    if "class iou" in rows:
+        table = region_scores(rows, "car", "class iou")
+        effects["car-segmentation-helped"] = _values(100 * (table["linear"] - table["single"]))
+        cars = results.Gate.within("car IoU", float(table["single"].mean()), least=0.6)
+    constants = results.Gate("constants", False, "not recorded")
+    return results.Measured(
+        effects,
+        gates=[
+            results.Gate.every("baseline-level", [cars, constants], cost=_ON_REAL_SETS),
+            _converged(rows),
+            _interior(rows),
+            _region_size(rows),
+            results.Gate("control", False, "not recorded", cost="5 more trainings per task, with labels of other images"),
+        ],
+    )
+
+
+def measured_trade_off(exhibit: str, rows: pd.DataFrame) -> results.Measured:
+    """Figures 2 to 4: class-wise weights against the single task and Pareto MTL, for either main task."""
+    effects = _effects(rows)
+    if exhibit == "classweights/fig3":
+        effects["both-tasks-at-once"] = [-value for value in effects.pop("depth-sacrificed")]
+        effects["other-point-at-once"] = [-value for value in effects.pop("segmentation-sacrificed")]
+        del effects["pareto-depth-weak"]
+    return results.Measured(
+        effects,
+        gates=[
+            results.Gate("baseline-level", False, "losses of constants not recorded", cost=_ON_REAL_SETS),
+            _converged(rows),
+            _interior(rows),
+            results.Gate("weights-moved", False, "weights not recorded", cost=_RERUN),
+            results.Gate("selection-apart", True, "rates on other seeds, states and vectors on validation scenes"),
+            results.Gate("control", False, "not recorded", cost="2 trainings per seed with planted classes and oracle weights"),
+        ],
+    )
+
+
+def _effects(rows: pd.DataFrame) -> dict[str, list[float]]:
+    lowest = {}
+    boost = []
+    for main in TASKS:
+        table = losses(rows, main)
+        other = _best_other(rows, main, ("single", *PARETO))
+        lowest[main] = _values(1 - table["classes"] / table[other])
+        boost.append(1 - table["classes"] / table["single"])
+    depth, alone = losses(rows, "depth"), {main: losses(rows, main)["single"] for main in TASKS}
+    pareto = depth[_best_other(rows, "depth", PARETO)]
+    sacrificed = {main: losses(rows, main, other)["classes"] / alone[other] - 1 for main, other in (TASKS, TASKS[::-1])}
+    return {
+        "segmentation-lowest": lowest[TASKS[0]],
+        "depth-lowest": lowest[TASKS[1]],
+        "boost-over-single": _values(pd.concat(boost, axis=1).mean(axis=1)),
+        "pareto-depth-weak": _values(pareto / depth["single"] - 1),
+        "depth-sacrificed": _values(sacrificed[TASKS[0]]),
+        "segmentation-sacrificed": _values(sacrificed[TASKS[1]]),
+    }
+
+
+def _best_other(rows: pd.DataFrame, main: str, methods: Sequence[str]) -> str:
+    """Of `methods` the one with the lowest mean validation loss of the main task: chosen on other images than it is judged on."""
+    here = rows[(rows.main == main) & (rows.region == "full") & rows.method.isin(methods)]
+    return str(here.groupby("method").validation.mean().idxmin())
+
+
+def _values(effect: pd.Series[float]) -> list[float]:
+    return [float(value) for value in effect.dropna()]
+
+
+def _converged(rows: pd.DataFrame) -> results.Gate:
     here = rows[rows.region == "full"]
-    return here.groupby(["main", "method"], sort=False)[["rate", "step"]].mean().round(4)
+    steps = here["steps"] if "steps" in here else here.step.max()
+    early = results.Gate.within("kept before the last tenth", float((here.step < 0.9 * steps).mean()), least=0.8)
+    return results.Gate.every("converged", [early, results.Gate("twice the steps", False, "not recorded")], cost=_TWICE)
+
+
+def _interior(rows: pd.DataFrame) -> results.Gate:
+    if "interior" not in rows or rows["interior"].isna().any():
+        return results.Gate("grid-interior", False, "grid not recorded", cost=_RERUN)
+    here = rows[rows.region == "full"].drop_duplicates(["method", "main"])
+    share = float(here["interior"].astype(bool).mean())
+    rates = results.Gate.within("share of rates inside their grid", share, least=1.0)
+    # The rate of the class weights is taken as it is.
+    return results.Gate.every("grid-interior", [rates, results.Gate("rate of the weights", False, "not chosen")], cost=_TWICE)
+
+
+def _region_size(rows: pd.DataFrame) -> results.Gate:
+    if "share" not in rows:
+        return results.Gate("region-size", False, "not recorded", cost=_RERUN)
+    share = float(rows[rows.region == "car"]["share"].mean())
+    return results.Gate.within("region-size", share, least=0.01, most=0.2, cost="larger cars in the generator")

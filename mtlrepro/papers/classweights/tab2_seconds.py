@@ -17,10 +17,26 @@ from mtlrepro.methods.class_weights import ClassWeights
 from mtlrepro.methods.registry import build
 from mtlrepro.papers.classweights.models.unet import DEPTH, UNet
 from mtlrepro.papers.classweights.training.scene_tasks import by_class, pixel_losses
+from mtlrepro.parameters import Params
 from mtlrepro.training.loop import train_step
-from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Weighting
+from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting
 
-STEPS = ("linear", "classes", "exact", "pareto")
+# Turns before the first that counts, at most as many as count.
+WARM_UP = 10
+
+
+def settings(p: Params) -> list[dict[str, Any]]:
+    """One per number of classes."""
+    same = {"size": p.size, "images": p.images, "width": p.width, "turns": p.turns, "device": p.device}
+    return [{"classes": classes} | same for classes in p.classes]
+
+
+class _BackwardTwice(Equal):
+    """Equal weights after one more backward pass of the same losses, which the meter must see."""
+
+    def __call__(self, step: Step) -> Tensor:
+        torch.autograd.grad(step.losses.sum(), list((step.shared | step.heads).values()), retain_graph=True)
+        return super().__call__(step)
 
 
 def batch_of(classes: int, size: tuple[int, int], images: int, device: str = "cpu") -> Batch:
@@ -33,7 +49,7 @@ def batch_of(classes: int, size: tuple[int, int], images: int, device: str = "cp
 
 
 def methods(classes: int) -> dict[str, tuple[Weighting, LossFunction]]:
-    """Name of STEPS -> a fresh weighting and its losses; depth is the main task."""
+    """Name -> a fresh weighting and its losses; depth is the main task. "two backwards" serves as a control of the meter."""
     losses, auxiliary = by_class(DEPTH, classes)
 
     def plain(call: Call, batch: Batch) -> Tensor:
@@ -44,20 +60,28 @@ def methods(classes: int) -> dict[str, tuple[Weighting, LossFunction]]:
         "classes": (ClassWeights(), losses),
         "exact": (ClassWeights("exact", auxiliary=auxiliary), losses),
         "pareto": (build("pareto_mtl"), plain),
+        "two backwards": (_BackwardTwice(), plain),
     }
 
 
 def seconds(classes: int, size: Sequence[int], images: int, width: int, turns: int, device: str = "cpu") -> list[dict[str, Any]]:
-    """A row a turn and method: seconds of one step with Adam, of this process on a CPU, of the clock on a GPU."""
-    batch = batch_of(classes, (size[0], size[1]), images, device)
+    """A row per turn and method: seconds of one step with Adam, of this process on a CPU, of the clock on a GPU.
+
+    Besides the `methods`, "double batch": equal weights on twice as many images. difference: of `same_updates`, in every row.
+    """
+    batch, double = (batch_of(classes, (size[0], size[1]), n, device) for n in (images, 2 * images))
     gpu = choose(device).type == "cuda"
+    cases = {name: (batch, *case) for name, case in methods(classes).items()} | {
+        "double batch": (double, *methods(classes)["linear"])
+    }
     calls: dict[str, Callable[[], Any]] = {}
-    for name, (weighting, losses) in methods(classes).items():
+    for name, (own, weighting, losses) in cases.items():
         model = UNet(classes, width).to(choose(device)).to(memory_format=torch.channels_last)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-        calls[name] = _step(model, batch, losses, optimizer, weighting)
+        calls[name] = _step(model, own, losses, optimizer, weighting)
+    difference = same_updates(classes, (32, 32), 2, 8)
     rows = []
-    for turn in range(-2, turns):  # two turns to warm up
+    for turn in range(-min(WARM_UP, turns), turns):
         for name, call in calls.items():
             before = time.perf_counter() if gpu else time.process_time()
             call()
@@ -65,7 +89,7 @@ def seconds(classes: int, size: Sequence[int], images: int, width: int, turns: i
                 torch.cuda.synchronize()
             after = time.perf_counter() if gpu else time.process_time()
             if turn >= 0:
-                rows.append({"method": name, "turn": turn, "seconds": round(after - before, 5)})
+                rows.append({"method": name, "turn": turn, "seconds": round(after - before, 5), "difference": difference})
     return rows
 
 
@@ -81,15 +105,15 @@ def same_updates(classes: int, size: Sequence[int], images: int, width: int) -> 
     batch = batch_of(classes, (size[0], size[1]), images)
     after = {}
     for name, (weighting, losses) in methods(classes).items():
-        if name == "pareto":
+        if name not in ("linear", "classes", "exact"):
             continue
         model = UNet(classes, width).to(memory_format=torch.channels_last)
         start = torch.cat([p.detach().flatten() for p in model.parameters()])
         if name == "linear":
 
             def scaled(call: Call, b: Batch, plain: LossFunction = losses) -> Tensor:
-                found = plain(call, b)
-                return found / found.detach()
+                values = plain(call, b)
+                return values / values.detach()
 
             losses = scaled
         train_step(model, batch, losses, torch.optim.SGD(model.parameters(), lr=0.1), weighting)

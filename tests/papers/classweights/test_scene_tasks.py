@@ -13,7 +13,7 @@ from mtlrepro.papers.classweights import tab2_seconds
 from mtlrepro.papers.classweights.models.unet import DEPTH, SEGMENTATION
 from mtlrepro.papers.classweights.training import scene_tasks as tasks
 
-SMALL = tasks.Setup("driving", (16, 8, 8), (16, 16), width=2, halvings=1, batch=4, steps=8, check=4)
+SMALL = tasks.SceneTraining("driving", (16, 8, 8), (16, 16), width=2, halvings=1, batch=4, steps=8, check=4)
 PLAIN = {"kind": "driving", "images": [16, 8, 8], "size": [16, 16], "width": 2, "halvings": 1, "batch": 4, "steps": 8, "check": 4}
 
 
@@ -26,10 +26,10 @@ def one_thread():
 
 
 def test_parts_are_disjoint_and_targets_lie_in_0_to_1():
-    assert tasks.Setup.of(PLAIN) == SMALL
+    assert tasks.SceneTraining.of(PLAIN) == SMALL
     for kind in ("driving", "indoor", "street"):
-        setup = tasks.Setup(kind, (16, 8, 8), (16, 16))
-        found = tasks.parts(setup, 3)
+        training = tasks.SceneTraining(kind, (16, 8, 8), (16, 16))
+        found = tasks.scene_parts(training, 3)
         assert [len(part.images) for part in found] == [16, 8, 8]
         for part in found:
             assert part.depth[part.valid].min() > 0
@@ -53,7 +53,7 @@ def test_scrambling_moves_labels_within_the_group_only():
 @pytest.mark.parametrize("main", [SEGMENTATION, DEPTH])
 def test_class_weights_held_at_one_train_as_the_linear_sum(main):
     """Law: same states to float accuracy; so every difference between the two methods is the weights'."""
-    held = tasks.Setup(**SMALL.__dict__ | {"freeze": 1.0})
+    held = tasks.SceneTraining(**SMALL.__dict__ | {"freeze": 1.0})
     linear, classes = (tasks.train(held, name, main, 1, 0.01, optimizer="sgd") for name in ("linear", "classes"))
     assert isinstance(classes.weighting, ClassWeights)
     assert (classes.weighting.state.weights == 1).all()
@@ -76,13 +76,16 @@ def test_every_method_trains_and_is_tested_by_the_state_that_validation_chose(me
     assert [row["region"] for row in rows] == ["full", "non-car", "car"]
     assert rows[0]["step"] in (4, 8)
     assert rows[0]["depth"] > 0
+    assert rows[0]["share"] == 1
+    assert sum(row["share"] for row in rows[1:]) == pytest.approx(1, abs=1e-5)
+    assert 0 <= rows[2]["class iou"] <= rows[2]["accuracy"]  # also pixels elsewhere can be taken for cars
     again = tasks.final(PLAIN, method, ["depth"], 1, 0.01, 0.01)
     assert again[0] == rows[0]
 
 
 def test_tuning_sees_no_test_scene(monkeypatch):
-    whole = tasks.parts(SMALL, 1)
-    monkeypatch.setattr(tasks, "parts", lambda setup, seed: (*whole[:2], None))
+    whole = tasks.scene_parts(SMALL, 1)
+    monkeypatch.setattr(tasks, "scene_parts", lambda training, seed: (*whole[:2], None))
     assert [row["main"] for row in tasks.tune(PLAIN, "linear", "", 1, 0.01, 0.01)] == ["segmentation", "depth"]
     assert [row["main"] for row in tasks.tune(PLAIN, "single", "depth", 1, 0.01, 0.01)] == ["depth"]
     with pytest.raises(AttributeError):  # it has no test part to look at
@@ -95,7 +98,9 @@ def test_wrong_names_are_refused():
     with pytest.raises(UnknownName):
         tasks.train(SMALL, "linear", DEPTH, 1, 0.01, optimizer="adma")
     with pytest.raises(UnknownName):
-        study.planted(PLAIN, 1, "harmful 1", 0.01, 0.01)
+        study.planted(PLAIN, "scrambled", ["car"], "harmful 1", 0.01, 0.01, 1)
+    with pytest.raises(UnknownName):
+        study.planted(PLAIN, "scrambeld", ["car"], "harmful 0", 0.01, 0.01, 1)
 
 
 def test_measured_rules_leave_the_training_as_it_is():
@@ -104,7 +109,7 @@ def test_measured_rules_leave_the_training_as_it_is():
     watching = []
 
     def exchanged(weighting, losses):
-        held = tasks.parts(SMALL, 1)[1]
+        held = tasks.scene_parts(SMALL, 1)[1]
         options = {name: weighting.options[name] for name in ("rate", "freeze")}
         watching.append(study.Compared(held, 1, 2, auxiliary=weighting.auxiliary, **options))
         return watching[0], losses
@@ -124,26 +129,25 @@ def test_measured_rules_leave_the_training_as_it_is():
     def exact(weighting, losses):
         return Seen("exact", rate=1e-12, auxiliary=weighting.auxiliary, freeze=0), losses
 
-    held = tasks.Setup(**SMALL.__dict__ | {"freeze": 1.0})
+    held = tasks.SceneTraining(**SMALL.__dict__ | {"freeze": 1.0})
     tasks.train(held, "classes", DEPTH, 1, 0.05, 0.01, "sgd", weighting=exact)
     torch.testing.assert_close(watching[0].measured[0][2], gradients[1], rtol=1e-3, atol=1e-8)
 
 
 def test_rows_of_the_study_hold_every_class_and_rule():
-    rows = study.derivatives(PLAIN, 1, "adam", 0.01, 0.01, 4)
+    rows = study.derivatives(PLAIN, "adam", 0.01, 0.01, 4, 1)
     assert {row["step"] for row in rows} == {4, 8}
     assert all(row["share"] > 0 for row in rows)
     assert set(study.RULES) <= set(rows[0])
-    rows = study.planted({**PLAIN, "steps": 10, "check": 5, "scrambled": ["car", "tree"]}, 1, "classes", 0.01, 0.01)
+    rows = study.planted({**PLAIN, "steps": 10, "check": 5}, "scrambled", ["car", "tree"], "classes", 0.01, 0.01, 1)
     assert rows[0]["kind"] == "test"
     assert {row["class"] for row in rows[1:] if row["harmful"]} == {"car", "tree"}
-    assert study.frequency_groups([0.001, 0.02, 0.5]) == ["rare", "middle", "frequent"]
 
 
 def test_both_class_wise_forms_step_as_the_linear_sum_at_first():
     assert tab2_seconds.same_updates(5, (48, 16), 3, 2) < 1e-4
     rows = tab2_seconds.seconds(4, (16, 16), 2, 2, 2)
-    assert {row["method"] for row in rows} == set(tab2_seconds.STEPS)
+    assert {row["method"] for row in rows} == {*tab2_seconds.methods(4), "double batch"}
     assert all(row["seconds"] > 0 for row in rows)
 
 

@@ -43,7 +43,10 @@ def support2(tmp_path: Path, write_manifest: Callable[..., Path]) -> Path:
     folder.mkdir()
     (folder / "support2.csv.gz").write_bytes(gzip.compress(_csv(_support2())))
     layouts = {"csv_gz": {"folders": ["."], "files": [{"path": "support2.csv.gz"}]}}
-    write_manifest("support2", layouts=layouts, steps=["Get it."], tier="public stand-in")
+    loader = f"{clinical.__name__}:load_support2"
+    write_manifest(
+        "support2", layouts=layouts, steps=["Get it."], tier="public stand-in", loader=loader, stand_in="synthetic_stays"
+    )
     return folder
 
 
@@ -133,9 +136,12 @@ def test_a_broken_file_is_named_in_one_line(support2: Path, how: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_synthetic_stays_stand_in_for_missing_data_but_not_for_corrupt_ones(support2: Path) -> None:
+def test_synthetic_stays_stand_in_for_missing_data_but_not_for_corrupt_ones(
+    support2: Path, write_manifest: Callable[..., Path]
+) -> None:
+    write_manifest("synthetic_stays", access="embedded", tier="synthetic", loader=f"{clinical.__name__}:synthetic_stays")
     assert clinical.hospital_stays(mirror=support2).name == "support2"
-    assert clinical.hospital_stays("synthetic", support2).tier == "synthetic"
+    assert clinical.hospital_stays("synthetic_stays", support2).tier == "synthetic"
     (support2 / "support2.csv.gz").write_bytes(_broken("cut"))
     with pytest.raises(DataCorrupt):
         clinical.hospital_stays(mirror=support2)

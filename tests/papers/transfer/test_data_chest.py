@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -60,10 +62,63 @@ def test_damage_is_refused_by_name(folder):
         chest.load_chestxray14(side=16, mirror=folder)
     table = folder / "chestxray14/Data_Entry_2017_v2020.csv"
     table.write_text(table.read_text().replace("Hernia", "Herna"))
-    with pytest.raises(DataCorrupt, match="Herna"):
+    with pytest.raises(DataCorrupt, match=r"line 4: .*Herna"):
         chest.load_chestxray14(side=16, mirror=folder)
     with pytest.raises(BadValue, match="side"):
         chest.load_chestxray14(side=4, mirror=folder)
+
+
+def _lists(folder: Path, train: list[str], test: list[str], start: str = "") -> None:
+    for file, names in (("train_val_list.txt", train), ("test_list.txt", test)):
+        (folder / "chestxray14" / file).write_text("".join(f"{start}{name}\n" for name in names))
+
+
+def test_byte_order_marks_and_windows_line_ends_change_nothing(folder):
+    before = chest.load_chestxray14(side=16, mirror=folder)
+    for name in ("Data_Entry_2017_v2020.csv", "train_val_list.txt", "test_list.txt"):
+        file = folder / "chestxray14" / name
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    after = chest.load_chestxray14(side=16, mirror=folder)
+    assert after.sha256 == before.sha256
+    assert after.official_test.tolist() == before.official_test.tolist()
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "start", "message"),
+    [
+        ([0, 1, 2, 4], [3], "images/", r"train_val_list\.txt, line 1: 'images/00000001_000\.png' is no image"),
+        ([0, 1, 2], [3], "", r"00000004_000\.png stands in neither .*train_val_list\.txt nor test_list\.txt"),
+        ([0, 1, 2, 4], [3, 4], "", r"test_list\.txt, line 2: 00000004_000\.png stands in a list already"),
+        ([0, 2, 4], [3, 1], "", r"test_list\.txt: images of patient 1 stand in both lists"),
+    ],
+)
+def test_lists_that_do_not_match_the_table_are_refused(folder, train, test, start, message):
+    """Law: no image is trained on because its name was not recognised in the official test list."""
+    _lists(folder, *([ENTRIES[i][0] for i in part] for part in (train, test)), start)
+    with pytest.raises(DataCorrupt, match=message):
+        chest.load_chestxray14(side=16, limit=2, mirror=folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("test_list.txt", lambda c: c + b"\xff.png\n", r"test_list\.txt, line 2: a byte"),
+        ("test_list.txt", lambda c: c[:-5], r"test_list\.txt, line 1: '00000003_000'"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c[:-30], r"v2020\.csv, line 6|v2020\.csv cannot"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c + c.splitlines()[1], r"v2020\.csv, line 7"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b",2,60", b",two,60"), r"v2020\.csv, line 4"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"Patient ID", b"Patient"), "no column Patient ID"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"Hernia", b"H\xe9rnia"), r"v2020\.csv cannot be read"),
+        ("Data_Entry_2017_v2020.csv", lambda c: b"", r"v2020\.csv cannot be read"),
+        ("images/00000002_000.png", lambda c: c[: len(c) // 2], r"00000002_000\.png is no whole PNG"),
+    ],
+)
+def test_an_odd_file_is_named_in_one_line(folder, name, change, message):
+    file = folder / "chestxray14" / name
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(DataCorrupt, match=message) as error:
+        chest.load_chestxray14(side=16, mirror=folder)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("official", [False, True])

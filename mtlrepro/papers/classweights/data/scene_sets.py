@@ -4,9 +4,10 @@ None of them may be passed on: the manifests say how to get them. Formats, from 
 
 - Virtual KITTI: colours of `*_scenegt_rgb_encoding.txt` name the class (and the instance) of a pixel; depth is 16 bits, in
   centimetres, 655.35 m being the far plane, which is sky. Vans, the fourteenth class, count as trucks: our reading of 13 classes.
-- NYU-v2: the 13-class arrays (`train/image/0.npy`, `depth`, `label`; label -1 is ignored, depth 0 is not known) in which
-  multi-task benchmarks share it (Liu, Johns and Davison 2019). The official .mat is HDF5 and its 894 classes need a mapping of
-  their own: not read here.
+- NYU-v2, three layouts with 13 classes (label -1 is ignored, depth 0 is not known): the official .mat (HDF5), whose 894 classes
+  become 40 (`classMapping40.mat`; Gupta, Arbelaez and Malik 2013) and these 13 (`NYU_13_OF_40`; Couprie and others 2013); the
+  arrays `train/image/0.npy`, `depth`, `label` in which multi-task benchmarks share it (Liu, Johns and Davison 2019); and `cells`,
+  all 1,449 frames in cells of 5 x 5 pixels (96 x 128), depth in steps of 4 cm.
 - Cityscapes: `labelIds` 0 to 33, all 34 of them classes as in the paper; disparity is 16 bits, d = (p - 1) / 256, and 0 where it
   is not known.
   Depth is 0.209313 m x 2262.52 pixels / d, base line and focal length of the set's usual camera.
@@ -16,17 +17,22 @@ Images are resized with smoothing, labels and depth to the nearest pixel.
 
 from __future__ import annotations
 
+import io
+import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import scipy.io
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from mtlrepro.data.places import locate
+from mtlrepro.data.places import Located, check_arrays, locate
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.papers.classweights.data.scenes import UNLABELLED, Scenes
 
@@ -34,7 +40,16 @@ VKITTI_CLASSES = (
     "Terrain", "Sky", "Tree", "Vegetation", "Building", "Road", "GuardRail", "TrafficSign", "TrafficLight", "Pole", "Misc",
     "Truck", "Car",
 )  # fmt: skip
-NYU_CLASSES = 13
+NYU_CLASSES = (
+    "bed", "books", "ceiling", "chair", "floor", "furniture", "objects", "picture", "sofa", "table", "tv", "wall", "window",
+)  # fmt: skip
+# Number of the 13 classes, from 1, of each of the 40, from 1; 0 is no class.
+NYU_13_OF_40 = np.array([
+    0, 12, 5, 6, 1, 4, 9, 10, 12, 13, 6, 8, 6, 13, 10, 6, 13, 6, 7, 7, 5,
+    7, 3, 2, 6, 11, 7, 7, 7, 7, 7, 7, 6, 7, 7, 7, 7, 7, 7, 6, 7,
+])  # fmt: skip
+_NYU_RAW = 894
+_CELLS = (96, 128)
 CITYSCAPES_CLASSES = 34
 _FAR = 65535  # centimetres
 _BASE_TIMES_FOCAL = 0.209313 * 2262.52
@@ -58,26 +73,30 @@ def load_vkitti(
         for variation in variations:
             labels_of = _vkitti_colours(root / "vkitti_1.3.1_scenegt" / f"{world}_{variation}_scenegt_rgb_encoding.txt")
             for file in _some(root / "vkitti_1.3.1_rgb" / world / variation, "*.png", limit):
-                encoded, depth = (
-                    _png(root / f"vkitti_1.3.1_{kind}" / world / variation / file.name, size) for kind in ("scenegt", "depthgt")
+                image, encoded, depth = (
+                    _png(root / f"vkitti_1.3.1_{kind}" / world / variation / file.name, channels)
+                    for kind, channels in (("rgb", 3), ("scenegt", 3), ("depthgt", 1))
                 )
-                known = depth < _FAR
-                frames.append(_frame(_image(file, size), labels_of(encoded), depth / 100.0, known & (depth > 0)))
+                frames.append(_frame(file, image, labels_of(encoded), depth / 100.0, (depth > 0) & (depth < _FAR), size))
     return _joined(frames, root)
 
 
 def _vkitti_colours(file: Path) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
     """Colours (h, w, 3) -> labels (h, w), from a table of lines "Car:3 200 10 0"."""
     codes, labels = [], []
-    for line in _lines(file)[1:]:
-        parts = line.split()
-        name = parts[0].split(":")[0] if len(parts) == 4 else ""
+    for number, line in enumerate(_lines(file), start=1):
+        if number == 1 or not line.strip():
+            continue
+        name, *colour = line.split()
+        name = name.split(":")[0]
         name = "Truck" if name == "Van" else name
-        if name not in VKITTI_CLASSES:
-            raise DataCorrupt(f"{file}: {line!r} is no line of name, red, green and blue of a known class.")
-        red, green, blue = map(int, parts[1:])
+        if name not in VKITTI_CLASSES or len(colour) != 3 or not all(c.isdecimal() and int(c) < 256 for c in colour):
+            raise DataCorrupt(f"{file}, line {number}: {line!r} is not the name of a known class with red, green and blue.")
+        red, green, blue = map(int, colour)
         codes.append(red << 16 | green << 8 | blue)
         labels.append(VKITTI_CLASSES.index(name))
+    if not codes:
+        raise DataCorrupt(f"{file} names no colour.")
     order = np.argsort(codes)
     table, classes = np.array(codes)[order], np.array(labels)[order]
 
@@ -92,22 +111,88 @@ def _vkitti_colours(file: Path) -> Callable[[NDArray[np.int64]], NDArray[np.int6
 def load_nyu(
     split: str = "train", size: tuple[int, int] = (256, 256), limit: int | None = None, mirror: Path | None = None
 ) -> Scenes:
-    """split: train (795) or val (654). Labels 0 to 12. Raises DataMissing, DataCorrupt, BadValue, UnknownName."""
+    """split: train (795) or val (654). Labels 0 to 12, places in NYU_CLASSES.
+
+    Raises DataMissing, DataCorrupt, BadValue, UnknownName.
+    """
     _checked(size, limit)
     if split not in ("train", "val"):
         raise UnknownName("split", split, ("train", "val"))
-    root, frames = locate("nyu_v2", mirror).folder, []
+    place = locate("nyu_v2", mirror)
+    read = {"official": _nyu_official, "arrays_13": _nyu_arrays, "cells": _nyu_cells}[place.layout]
+    return _joined((_frame(*frame, size) for frame in read(place, split, limit)), place.folder)
+
+
+# Where a frame stands, its image (h, w, 3) uint8, labels (h, w) -1 to 12, metres (h, w) and where these are known (h, w).
+_Raw = tuple[str | Path, NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]
+
+
+def _nyu_frame(where: str | Path, image: NDArray[Any], labels: NDArray[Any], metres: NDArray[Any]) -> _Raw:
+    labels, metres = labels.astype(np.int64), metres.astype(np.float64)
+    labels[(labels < 0) | (labels >= len(NYU_CLASSES))] = UNLABELLED
+    return where, image, labels, metres, np.isfinite(metres) & (metres > 0)
+
+
+def _nyu_official(place: Located, split: str, limit: int | None) -> Iterator[_Raw]:
+    """Frames of nyu_depth_v2_labeled.mat (arrays in MATLAB's order, so turned round), in the order of splits.mat."""
+    file, splits = place.check("nyu_depth_v2_labeled.mat"), place.check("splits.mat")
+    of_13 = np.append(0, NYU_13_OF_40[_matlab(place.check("classMapping40.mat"), "mapClass", 40, _NYU_RAW)]) - 1
+    try:
+        with h5py.File(file) as content:
+            images, depths, raw = (content[name] for name in ("images", "depths", "labels"))
+            parts = [_matlab(splits, name, len(images)) - 1 for name in ("trainNdxs", "testNdxs")]
+            if len(np.unique(np.concatenate(parts))) < sum(map(len, parts)):
+                raise DataCorrupt(f"{splits}: a frame is in both parts, or twice in one.")
+            for i in parts[split == "val"][:limit].tolist():
+                numbers = raw[i].T
+                if numbers.max() > _NYU_RAW:
+                    raise DataCorrupt(f"{file}, frame {i + 1}: label {numbers.max()} is none of the {_NYU_RAW} classes.")
+                yield _nyu_frame(f"{file}, frame {i + 1}", images[i].transpose(2, 1, 0), of_13[numbers], depths[i].T)
+    except (OSError, KeyError) as error:
+        raise DataCorrupt(f"{file} cannot be read: {error.args[0]}.") from None
+
+
+def _matlab(file: Path, name: str, most: int, length: int | None = None) -> NDArray[np.int64]:
+    """The whole numbers 1 to `most` of an array of an older .mat file, `length` of them."""
+    try:
+        values = np.asarray(scipy.io.loadmat(file, variable_names=[name])[name]).ravel()
+    except (KeyError, ValueError, TypeError, OSError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
+        raise DataCorrupt(f"{file}: {name} cannot be read ({type(error).__name__}).") from None
+    if not len(values) or (length or len(values)) != len(values) or values.min() < 1 or values.max() > most:
+        raise DataCorrupt(f"{file}: {name} is not {length or 'some'} numbers from 1 to {most}.")
+    return values.astype(np.int64)
+
+
+def _nyu_arrays(place: Located, split: str, limit: int | None) -> Iterator[_Raw]:
+    root = place.folder
     for file in _some(root / split / "image", "*.npy", limit):
         image, depth, label = (_array(root / split / kind / file.name) for kind in ("image", "depth", "label"))
-        fitting = image.ndim == 3 and image.shape[-1] == 3 and depth.squeeze().shape == image.shape[:2] == label.shape
-        if not fitting:
-            raise DataCorrupt(f"{file}: image, depth and label do not fit: {image.shape}, {depth.shape}, {label.shape}.")
-        whole = Image.fromarray((255 * image.clip(0, 1)).round().astype(np.uint8))
-        pixels = np.asarray(whole.resize(size[::-1], Image.Resampling.BOX)) / 255.0
-        labels, metres = _nearest(label, size).astype(np.int64), _nearest(depth.squeeze(), size).astype(np.float64)
-        labels[(labels < 0) | (labels >= NYU_CLASSES)] = UNLABELLED
-        frames.append(_frame(pixels, labels, metres, np.isfinite(metres) & (metres > 0)))
-    return _joined(frames, root)
+        yield _nyu_frame(file, (255 * image.clip(0, 1)).round().astype(np.uint8), label, depth.squeeze())
+
+
+def _nyu_cells(place: Located, split: str, limit: int | None) -> Iterator[_Raw]:
+    """Frames from strips of lossless (labels, depth) and lossy (colours) WebP, in the order of the official .mat."""
+    rgb, labels, codes = (_strips(place, name) for name in ("rgb.zip", "label40.zip", "depth.zip"))
+    test = np.load(io.BytesIO(place.read("split.npy")), allow_pickle=False)
+    if not len(rgb) == len(labels) == len(codes) == len(test):
+        raise DataCorrupt(f"{place.folder}: {len(rgb)} images, {len(labels)} labels, {len(codes)} depths and {len(test)} splits.")
+    check_arrays(place, {"label40": labels[..., 0], "depth_code": codes[..., 0]}, "cells/")
+    step = json.loads(place.read("names.json"))["depth_metres_per_code"]
+    for i in np.flatnonzero(test == (split == "val"))[:limit].tolist():
+        metres = (codes[i, ..., 0] + 0.5) * step
+        yield _nyu_frame(f"{place.folder}, frame {i + 1}", rgb[i], NYU_13_OF_40[labels[i, ..., 0]] - 1, metres)
+
+
+def _strips(place: Located, name: str) -> NDArray[np.uint8]:
+    """(n, 96, 128, 3) of a zip of WebP images, each one frame wide and up to 100 tall."""
+    strips = []
+    with zipfile.ZipFile(io.BytesIO(place.read(name))) as archive:
+        for member in sorted(archive.namelist()):
+            with Image.open(io.BytesIO(archive.read(member)), formats=("WEBP",)) as image:
+                if image.width != _CELLS[1] or image.height % _CELLS[0] or image.height > 100 * _CELLS[0]:
+                    raise DataCorrupt(f"{place.folder / name}: {member} is a strip of {image.width} x {image.height} pixels.")
+                strips.append(np.asarray(image.convert("RGB")).reshape(-1, *_CELLS, 3))
+    return np.concatenate(strips)
 
 
 def load_cityscapes(
@@ -120,19 +205,27 @@ def load_cityscapes(
     root, frames = locate("cityscapes", mirror).folder, []
     for file in _some(root / "leftImg8bit" / split, "*/*_leftImg8bit.png", limit):
         start = file.name.removesuffix("leftImg8bit.png")
-        labels = _png(root / "gtFine" / split / file.parent.name / f"{start}gtFine_labelIds.png", size)
+        labels = _png(root / "gtFine" / split / file.parent.name / f"{start}gtFine_labelIds.png", 1)
         labels[labels >= CITYSCAPES_CLASSES] = UNLABELLED
-        disparity = (_png(root / "disparity" / split / file.parent.name / f"{start}disparity.png", size) - 1) / 256
+        disparity = (_png(root / "disparity" / split / file.parent.name / f"{start}disparity.png", 1) - 1) / 256
         known = disparity > 0
-        frames.append(_frame(_image(file, size), labels, _BASE_TIMES_FOCAL / np.where(known, disparity, 1), known))
+        frames.append(_frame(file, _png(file, 3), labels, _BASE_TIMES_FOCAL / np.where(known, disparity, 1), known, size))
     return _joined(frames, root)
 
 
 _Frame = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]
 
 
-def _frame(image: NDArray[np.float64], labels: NDArray[np.int64], depth: NDArray[np.float64], known: NDArray[np.bool_]) -> _Frame:
-    return image.astype(np.float32).transpose(2, 0, 1), labels, np.where(known, depth, 0).astype(np.float32), known
+def _frame(
+    where: str | Path, image: NDArray[Any], labels: NDArray[np.int64], depth: NDArray[np.float64], known: NDArray[np.bool_],
+    size: tuple[int, int],
+) -> _Frame:  # fmt: skip
+    """A frame at height and width `size`, images in 0 to 1 and depth 0 where not known. Raises DataCorrupt: sizes that differ."""
+    if image.ndim != 3 or image.shape[-1] != 3 or not labels.shape == depth.shape == image.shape[:2]:
+        raise DataCorrupt(f"{where}: image, labels and depth do not fit: {image.shape}, {labels.shape}, {depth.shape}.")
+    pixels = np.asarray(Image.fromarray(image.astype(np.uint8)).resize(size[::-1], Image.Resampling.BOX)) / 255.0
+    metres = _nearest(np.where(known, depth, 0), size).astype(np.float32)
+    return pixels.astype(np.float32).transpose(2, 0, 1), _nearest(labels, size), metres, _nearest(known, size)
 
 
 def _joined(frames: Iterable[_Frame], root: Path) -> Scenes:
@@ -156,7 +249,11 @@ def _some(folder: Path, pattern: str, limit: int | None) -> list[Path]:
 def _lines(file: Path) -> list[str]:
     if not file.is_file():
         raise DataCorrupt(f"{file} is not there.")
-    return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        raise DataCorrupt(f"{file}, line {line}: a byte that is no UTF-8.") from None
 
 
 def _array(file: Path) -> NDArray[np.float64]:
@@ -175,17 +272,15 @@ def _nearest(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return values[np.ix_(rows, columns)]
 
 
-def _image(file: Path, size: tuple[int, int]) -> NDArray[np.float64]:
-    with Image.open(file, formats=("PNG",)) as image:
-        return np.asarray(image.convert("RGB").resize(size[::-1], Image.Resampling.BOX)) / 255.0
-
-
-def _png(file: Path, size: tuple[int, int]) -> NDArray[np.int64]:
-    """Codes of a PNG, (h, w) or (h, w, 3), to the nearest pixel."""
+def _png(file: Path, channels: int) -> NDArray[np.int64]:
+    """Values of a PNG, (h, w) for one channel or (h, w, 3). Raises DataCorrupt: not there, broken off, other channels."""
     if not file.is_file():
         raise DataCorrupt(f"{file} is not there.")
-    with Image.open(file, formats=("PNG",)) as image:
-        values = np.asarray(image).astype(np.int64)
-    if values.ndim == 2:
-        return _nearest(values, size)
-    return np.stack([_nearest(values[..., i], size) for i in range(3)], -1)
+    try:
+        with Image.open(file, formats=("PNG",)) as image:
+            values = np.asarray(image).astype(np.int64)
+    except (OSError, SyntaxError, UnidentifiedImageError) as error:
+        raise DataCorrupt(f"{file} is no whole PNG: {str(error).splitlines()[0]}.") from None
+    if values.shape[2:] != (() if channels == 1 else (3,)):
+        raise DataCorrupt(f"{file} has not {channels} channel{'s' * (channels > 1)}: its array is {list(values.shape)}.")
+    return values

@@ -58,6 +58,10 @@ class SegmentationScores:
         rows = self._rows(region).double()
         return rows.diagonal().sum() / rows.sum()
 
+    def share(self, region: Collection[int] | None = None) -> Tensor:
+        """Share of the counted pixels whose true class is in the region, (), float64."""
+        return self._rows(region).sum().double() / self.confusion.sum()
+
     def iou(self, region: Collection[int] | None = None) -> Tensor:
         """Intersection over union a class, (classes,), float64, among the region's pixels; NaN for a class neither true nor
         predicted there."""

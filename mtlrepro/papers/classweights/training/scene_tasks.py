@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from mtlrepro.device import choose, generator
 from mtlrepro.errors import UnknownName
 from mtlrepro.methods.class_weights import DISTANCES, ClassWeights, class_sums, quantise
 from mtlrepro.methods.registry import build
+from mtlrepro.papers.classweights.arms import METHODS, PARETO, TASKS, VECTORS
 from mtlrepro.papers.classweights.data.scenes import preset, scenes
 from mtlrepro.papers.classweights.models.unet import DEPTH, SEGMENTATION, UNet
 from mtlrepro.papers.classweights.training.dense_metrics import (
@@ -35,16 +36,16 @@ from mtlrepro.papers.classweights.training.dense_metrics import (
     over_valid,
     segmentation_loss,
 )
+from mtlrepro.parameters import Params
 from mtlrepro.training.loop import fit, minibatches
 from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Weighting
 
-TASKS = ("segmentation", "depth")
 RANGES = len(DISTANCES) + 1
 _EVALUATED = 32  # images of a validation or test batch
 
 
 @dataclass(frozen=True)
-class Setup:
+class SceneTraining:
     """What all methods share. kind: preset. images: of the training, validation and test part. size: height and width.
 
     width, halvings: of the U-Net. steps: updates, `check` of them between two validations; the rate is a tenth in the last third.
@@ -67,13 +68,20 @@ class Setup:
     device: str = "cpu"
 
     @staticmethod
-    def of(values: Mapping[str, Any]) -> Setup:
+    def of(values: Mapping[str, Any]) -> SceneTraining:
         """From plain data, such as JSON gives: lists become tuples."""
         given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return Setup(**given)
+        return SceneTraining(**given)
 
 
-class Part(NamedTuple):
+def training_of(p: Params, kind: str) -> dict[str, Any]:
+    """The `SceneTraining` of a preset with the values of `p`, as plain data."""
+    names = ("images", "size", "width", "halvings", "batch", "steps", "check", "device")
+    options = asdict(SceneTraining.of({"kind": kind} | {name: p.values[name] for name in names if name in p.values}))
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+
+
+class ScenePart(NamedTuple):
     """images (n, 3, h, w); labels (n, h, w), -1 ignored; depth, the regression target; valid; ranges (n, h, w), -1 invalid."""
 
     images: Tensor
@@ -89,24 +97,27 @@ class Part(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def parts(setup: Setup, seed: int) -> tuple[Part, Part, Part]:
-    """The training, validation and test part of a seed, on the setup's device."""
-    made, device = preset(setup.kind), choose(setup.device)
-    found = scenes(setup.kind, sum(setup.images), setup.size, seed, explained=setup.explained, misleading=setup.misleading)
-    target = found.depth / made.far if setup.kind == "indoor" else found.inverse_depth * made.near
-    train = slice(setup.images[0])
-    if setup.kind == "driving":
-        thresholds = sorted(made.near / d for d in DISTANCES)
+def scene_parts(training: SceneTraining, seed: int) -> tuple[ScenePart, ScenePart, ScenePart]:
+    """The training, validation and test part of a seed, on the training's device."""
+    kind, device = preset(training.kind), choose(training.device)
+    drawn = scenes(
+        training.kind, sum(training.images), training.size, seed,
+        explained=training.explained, misleading=training.misleading,
+    )  # fmt: skip
+    target = drawn.depth / kind.far if training.kind == "indoor" else drawn.inverse_depth * kind.near
+    train = slice(training.images[0])
+    if training.kind == "driving":
+        thresholds = sorted(kind.near / d for d in DISTANCES)
     else:
-        known = target[train][found.valid[train]]
+        known = target[train][drawn.valid[train]]
         thresholds = torch.quantile(known[: 10**6], torch.linspace(0, 1, RANGES + 1)[1:-1]).unique().tolist()
-    labels = found.labels.clone()
-    if setup.scrambled:
-        labels[train] = scramble(labels[train], [made.label(name) for name in setup.scrambled], generator(seed, "scramble"))
-    ranges = quantise(target, thresholds, found.valid)
-    whole = Part(*(values.to(device) for values in (found.images, labels, target, found.valid, ranges)))
-    ends = np.cumsum([0, *setup.images])
-    first, second, third = (Part(*(v[a:b] for v in whole)) for a, b in pairwise(ends))
+    labels = drawn.labels.clone()
+    if training.scrambled:
+        labels[train] = scramble(labels[train], [kind.label(name) for name in training.scrambled], generator(seed, "scramble"))
+    ranges = quantise(target, thresholds, drawn.valid)
+    whole = ScenePart(*(values.to(device) for values in (drawn.images, labels, target, drawn.valid, ranges)))
+    ends = np.cumsum([0, *training.images])
+    first, second, third = (ScenePart(*(v[a:b] for v in whole)) for a, b in pairwise(ends))
     return first, second, third
 
 
@@ -121,8 +132,8 @@ def pixel_losses(call: Call, batch: Batch, task: int | None = None) -> list[Tens
     """Loss maps (n, h, w) of segmentation and depth, or of one task, whose decoder alone then runs."""
     labels, depth, valid, _ = batch.targets
     if task is not None:
-        found = call(batch.inputs, task)
-        return [segmentation_loss(found, labels) if task == SEGMENTATION else depth_loss(found, depth, valid)]
+        output = call(batch.inputs, task)
+        return [segmentation_loss(output, labels) if task == SEGMENTATION else depth_loss(output, depth, valid)]
     scores, predicted = call(batch.inputs)
     return [segmentation_loss(scores, labels), depth_loss(predicted, depth, valid)]
 
@@ -155,28 +166,6 @@ def by_class(main: int, classes: int) -> tuple[LossFunction, LossFunction]:
     return losses, auxiliary
 
 
-@dataclass(frozen=True)
-class Method:
-    """A way to train. title: on figures. own_main: whether a training serves one main task only. form: of class-wise weights."""
-
-    title: str
-    own_main: bool = False
-    form: Literal["", "class", "exact"] = ""
-
-
-VECTORS = 5
-METHODS: dict[str, Method] = {
-    "single": Method("single task", own_main=True),
-    "linear": Method("linear sum"),
-    "uncertainty": Method("uncertainty"),
-    "mgda": Method("MGDA"),
-    **{f"pareto {i}": Method(f"Pareto MTL {i + 1}") for i in range(VECTORS)},
-    "classes": Method("class-wise", own_main=True, form="class"),
-    "exact": Method("class-wise, exact", own_main=True, form="exact"),
-}
-PARETO = tuple(name for name in METHODS if name.startswith("pareto"))
-
-
 class Trained(NamedTuple):
     """states: main task -> its state; validation: main task -> that state's loss; step: main task -> when."""
 
@@ -188,23 +177,23 @@ class Trained(NamedTuple):
 
 
 def weighting_of(
-    method: str, main: int, setup: Setup, classes: int, alpha: float = 0.01
+    method: str, main: int, training: SceneTraining, classes: int, alpha: float = 0.01
 ) -> tuple[Weighting, LossFunction | None]:
     """A fresh weighting, with the losses it needs where these are not one a task."""
     form = METHODS[method].form
     if form:
         losses, auxiliary = by_class(main, classes)
-        freeze = round(setup.freeze * setup.steps)
+        freeze = round(training.freeze * training.steps)
         return ClassWeights(form, rate=alpha, freeze=freeze, auxiliary=auxiliary), losses
     if method in PARETO:
-        return build("pareto_mtl", vector=PARETO.index(method), count=VECTORS, search=setup.steps // 10), None
+        return build("pareto_mtl", vector=PARETO.index(method), count=VECTORS, search=training.steps // 10), None
     if method == "uncertainty":
         return build("uncertainty", kinds=["classification", "regression"]), None
     return (build("mgda") if method == "mgda" else Equal()), None
 
 
 def train(
-    setup: Setup,
+    training: SceneTraining,
     method: str,
     main: int,
     seed: int,
@@ -221,13 +210,13 @@ def train(
     """
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
-    learned, held, _ = parts(setup, seed)
-    classes = len(preset(setup.kind).classes)
+    learned, held, _ = scene_parts(training, seed)
+    classes = len(preset(training.kind).classes)
     auxiliary = classes if main == DEPTH else RANGES
-    model = UNet(classes, setup.width, setup.halvings, seed=seed).to(choose(setup.device))
+    model = UNet(classes, training.width, training.halvings, seed=seed).to(choose(training.device))
     model = model.to(memory_format=torch.channels_last)
-    stream = _stream(learned, setup.batch, generator(seed, "order"))
-    first = next(_stream(learned, setup.batch, generator(seed, "order")))
+    stream = _stream(learned, training.batch, generator(seed, "order"))
+    first = next(_stream(learned, training.batch, generator(seed, "order")))
     starts = _starts(model, first)
 
     def losses(call: Call, batch: Batch) -> Tensor:
@@ -240,33 +229,33 @@ def train(
     def alone(call: Call, batch: Batch) -> Tensor:
         return pixel_losses(call, batch, main)[0].mean()[None] / starts[main]
 
-    chosen, own = weighting(*weighting_of(method, main, setup, auxiliary, alpha))
+    chosen, own = weighting(*weighting_of(method, main, training, auxiliary, alpha))
     mains = (main,) if METHODS[method].own_main else (SEGMENTATION, DEPTH)
     kept = Trained(model, {}, dict.fromkeys(mains, float("inf")), dict.fromkeys(mains, 0), chosen)
     done = [0]
 
     def validate(module: nn.Module) -> Tensor:
-        done[0] += setup.check
-        found = [_mean_loss(model, held, task) for task in mains]
-        for task, value in zip(mains, found, strict=True):
+        done[0] += training.check
+        losses = [_mean_loss(model, held, task) for task in mains]
+        for task, value in zip(mains, losses, strict=True):
             if value < kept.validation[task]:
                 kept.validation[task], kept.step[task] = value, done[0]
                 kept.states[task] = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        return -torch.tensor(found)
+        return -torch.tensor(losses)
 
-    made: torch.optim.Optimizer
+    stepper: torch.optim.Optimizer
     if optimizer == "adam":
-        made = torch.optim.Adam(model.parameters(), lr=rate, weight_decay=1e-8, fused=True)
+        stepper = torch.optim.Adam(model.parameters(), lr=rate, weight_decay=1e-8, fused=True)
     elif optimizer == "sgd":
-        made = torch.optim.SGD(model.parameters(), lr=rate)
+        stepper = torch.optim.SGD(model.parameters(), lr=rate)
     else:
         raise UnknownName("optimizer", optimizer, ("adam", "sgd"))
-    epochs = max(setup.steps // setup.check, 1)
+    epochs = max(training.steps // training.check, 1)
     fit(
         model,
-        lambda _: (next(stream) for _ in range(setup.check)),
+        lambda _: (next(stream) for _ in range(training.check)),
         own or (alone if method == "single" else losses),
-        optimizer=made,
+        optimizer=stepper,
         epochs=epochs,
         weighting=chosen,
         validate=validate,
@@ -275,7 +264,7 @@ def train(
     return kept
 
 
-def _stream(part: Part, size: int, order: torch.Generator) -> Iterator[Batch]:
+def _stream(part: ScenePart, size: int, order: torch.Generator) -> Iterator[Batch]:
     """Batches without end, all of one size."""
     while True:
         for rows in minibatches(len(part.images), size, order):
@@ -284,7 +273,7 @@ def _stream(part: Part, size: int, order: torch.Generator) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def _mean_loss(model: UNet, part: Part, task: int) -> float:
+def _mean_loss(model: UNet, part: ScenePart, task: int) -> float:
     """Mean loss of a task over the pixels that count, in eval mode."""
     total = counted = 0.0
     for start in range(0, len(part.images), _EVALUATED):
@@ -297,23 +286,24 @@ def _mean_loss(model: UNet, part: Part, task: int) -> float:
 
 
 @torch.no_grad()
-def scored(trained: Trained, setup: Setup, main: int, seed: int) -> list[dict[str, Any]]:
+def scored(trained: Trained, training: SceneTraining, main: int, seed: int) -> list[dict[str, Any]]:
     """Test scores of the state kept for `main`: a row of the whole image and, where there are cars, of cars and the rest.
 
-    segmentation, depth: mean losses (cross-entropy, L1), of the whole image only. accuracy, iou, log_l1, rmse: by region.
+    segmentation, depth: mean losses (cross-entropy, L1), of the whole image only. accuracy, iou, log_l1, rmse, share
+    (of the pixels): by region. class iou: of cars.
     """
     if main not in trained.states:
         return []
-    model, test = trained.model, parts(setup, seed)[2]
+    model, test = trained.model, scene_parts(training, seed)[2]
     model.load_state_dict(trained.states[main])
     model.eval()
-    names = preset(setup.kind).names
+    names = preset(training.kind).names
     segmented, estimated = SegmentationScores(len(names), test.images.device), DepthScores(len(names), device=test.images.device)
     for start in range(0, len(test.images), _EVALUATED):
         batch = test.batch(slice(start, start + _EVALUATED))
         labels, depth, valid, _ = batch.targets
-        scores, predicted = model(batch.inputs)
-        segmented.update(scores, labels)
+        classes, predicted = model(batch.inputs)
+        segmented.update(classes, labels)
         estimated.update(predicted, depth, valid, labels)
     car = names.index("car") if "car" in names else None
     regions: dict[str, list[int] | None] = {"full": None}
@@ -321,27 +311,30 @@ def scored(trained: Trained, setup: Setup, main: int, seed: int) -> list[dict[st
         regions |= {"non-car": [i for i in range(len(names)) if i != car], "car": [car]}
     rows = []
     for region, own in regions.items():
-        found = {"accuracy": segmented.accuracy(own), "iou": segmented.mean_iou(own)}
-        found |= {"log_l1": estimated.log_l1(own), "rmse": estimated.rmse(own)}
-        rows.append({"region": region} | {name: round(float(value), 6) for name, value in found.items()})
+        scores = {"accuracy": segmented.accuracy(own), "iou": segmented.mean_iou(own)}
+        if region == "car":
+            scores["class iou"] = segmented.iou()[own].mean()
+        scores["share"] = segmented.share(own)
+        scores |= {"log_l1": estimated.log_l1(own), "rmse": estimated.rmse(own)}
+        rows.append({"region": region} | {name: round(float(value), 6) for name, value in scores.items()})
     rows[0] |= {task: round(_mean_loss(model, test, i), 6) for i, task in enumerate(TASKS)}
     return rows
 
 
-def tune(setup: Mapping[str, Any], method: str, main: str, seed: int, rate: float, alpha: float) -> list[dict[str, Any]]:
+def tune(training: Mapping[str, Any], method: str, main: str, seed: int, rate: float, alpha: float) -> list[dict[str, Any]]:
     """One training at one rate: a row for each main task that it serves, its validation loss. No test scene is seen."""
-    trained = train(Setup.of(setup), method, TASKS.index(main or "depth"), seed, rate, alpha)
+    trained = train(SceneTraining.of(training), method, TASKS.index(main or "depth"), seed, rate, alpha)
     return [{"main": TASKS[task], "validation": round(value, 6)} for task, value in trained.validation.items()]
 
 
 def final(
-    setup: Mapping[str, Any], method: str, mains: Sequence[str], seed: int, rate: float, alpha: float
+    training: Mapping[str, Any], method: str, mains: Sequence[str], seed: int, rate: float, alpha: float
 ) -> list[dict[str, Any]]:
     """One training at a chosen rate, tested once by the state kept for each of `mains`: rows as `scored`."""
-    made, rows = Setup.of(setup), []
-    trained = train(made, method, TASKS.index(mains[0]), seed, rate, alpha)
+    options, rows = SceneTraining.of(training), []
+    trained = train(options, method, TASKS.index(mains[0]), seed, rate, alpha)
     for main in mains:
         task = TASKS.index(main)
         own = {"main": main, "validation": round(trained.validation[task], 6), "step": trained.step[task]}
-        rows += [own | row for row in scored(trained, made, task, seed)]
+        rows += [own | row for row in scored(trained, options, task, seed)]
     return rows

@@ -36,7 +36,8 @@ LEADS = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v
 class EcgSet:
     """n recordings of 12 leads. signals: (n, 12, samples) float32 in millivolts. labels: (n, tasks) 0 or 1, as given by
     whoever labelled. truth: (n, tasks), what the recording was generated with; None for real ones. patients: (n,), the
-    patient's number. rate: samples a second. main: the major task's column, or None."""
+    patient's number. rate: samples a second. main: the major task's column, or None. split: (n,), the official part, 0 train,
+    1 validation, 2 test, where there is one."""
 
     name: str
     signals: NDArray[np.float32]
@@ -48,6 +49,7 @@ class EcgSet:
     tier: Tier
     truth: Ints | None = None
     main: int | None = None
+    split: Ints | None = None
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 """Hospital stays: in-hospital death (main task) and length of stay (auxiliary task).
 
-Verboven, Chaudhary, Berrevoets and Verbeke, "HydaLearn" (2020), section 5.2 and Appendix. Three sources end in one
+Verboven, Chaudhary, Berrevoets and Verbeke, "HydaLearn" (2020), section 5.2 and Appendix. Four sources end in one
 `Stays` table:
 
 - `load_mimic3`: the paper's data, for credentialed users: 17 variables of the first 48 hours in intensive care, each in
   7 sub-sequences with 6 statistics (714 features), as the logistic regression of Harutyunyan et al. (2019) has them;
-- `load_support2`: the public stand-in, 9,105 seriously ill patients described on the third day of the study;
+- `icu2012.load_icu2012`: the closest public stand-in, 12,000 stays in intensive care drawn from MIMIC-II;
+- `load_support2`: another public stand-in, 9,105 seriously ill patients described on the third day of the study;
 - `synthetic_stays`: generated stays, for use where no data are at hand.
 
 `prepared` splits a table by patient and fits all preprocessing on the training rows. Our reading: the length of stay is
@@ -26,9 +27,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtlrepro import paths
-from mtlrepro.data.places import Located, arrays_sha256, check_arrays, find, how_to_get, locate
-from mtlrepro.data.schema import Tier, get
+from mtlrepro import data
+from mtlrepro.data.places import Located, arrays_sha256, check_arrays, how_to_get, locate
+from mtlrepro.data.schema import Tier
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
 from mtlrepro.papers.hydalearn.data.tabular import UNKNOWN, TwoTask, split, table_arrays, two_task
 
@@ -42,6 +43,7 @@ class Stays:
     `features` (n, columns): float columns are continuous (NaN where missing), others categories ("unknown" where
     missing). `died` (n,) int64, 0 or 1: death in hospital; `days` (n,) float64: length of stay; `patient` (n,): one key
     a patient, to split by. `fill`: official fill-in values by column. `sha256` is over the source's canonical arrays.
+    `test` (n,): the official test part, where there is one.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Stays:
     sha256: str
     tier: Tier
     source: Literal["official", "mirror", "embedded"]
+    test: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -61,24 +64,26 @@ class Stays:
 def prepared(stays: Stays, seed: int = 0, validation: float = 0.15, test: float = 0.15) -> TwoTask:
     """The stays split by patient, stratified by death, with all preprocessing fitted on the training rows.
 
-    Main target: death; auxiliary: standardised log(1 + days). SUPPORT2: official fill-ins, else medians, and a 0/1
-    column for what was missing. MIMIC-III: training means and no such columns, as in the benchmark, so d = 714.
-    Raises BadValue.
+    Where there is an official test part, that is tested, and the others are split. Main target: death; auxiliary:
+    standardised log(1 + days). SUPPORT2: official fill-ins, else medians, and a 0/1 column for what was missing. MIMIC-III:
+    training means and no such columns, as in the benchmark, so d = 714; none for the Challenge of 2012 either, whose counts
+    tell what was missing. Raises BadValue.
     """
-    parts = split(stays.died, seed, stays.patient, validation, test)
+    parts = split(stays.died, seed, stays.patient, validation, test, stays.test)
     mimic = stays.name.startswith("mimic3")
     return two_task(
         stays.name, stays.features, stays.died, stays.days, parts, sha256=stays.sha256, tier=stays.tier, regression=True,
-        fill=stays.fill, strategy="mean" if mimic else "median", indicators=not mimic,
+        fill=stays.fill, strategy="mean" if mimic else "median", indicators=not mimic and stays.name != "icu2012",
     )  # fmt: skip
 
 
-def hospital_stays(prefer: Literal["real", "synthetic"] = "real", mirror: Path | None = None, seed: int = 0) -> Stays:
-    """SUPPORT2, or synthetic stays (drawn by `seed`) where it is missing. Raises DataCorrupt: corrupt data do not fall back."""
-    if prefer == "real":
-        with contextlib.suppress(DataMissing):
-            return load_support2(mirror)
-    return synthetic_stays(seed)
+def hospital_stays(source: str = "support2", mirror: Path | None = None) -> Stays:
+    """The stays of a data set (mimic3, mimic3_demo, icu2012, support2, synthetic_stays), or of the one that stands in for it.
+
+    Raises UnknownName, DataCorrupt: corrupt data do not fall back.
+    """
+    stays: Stays = data.open(source, mirror).content
+    return stays
 
 
 @contextlib.contextmanager
@@ -375,19 +380,6 @@ def _statistics(value: Floats, starts: NDArray[np.int64], counts: NDArray[np.int
     return np.stack([low, high, mean, np.where(differ, np.sqrt(variance), 0), skewness, counts], 1)
 
 
-def _mimic_place(name: str, mirror: Path | None) -> Located:
-    """Where the tables are. Raises DataMissing: the first table missing from a folder that holds some, or all steps."""
-    root = paths.mirror() if mirror is None else mirror
-    if find(name, mirror) is None and root is not None:
-        entry = get(name)
-        needed = [f.path for f in entry.files("official") if not f.optional]
-        for folder in (root / inside for inside in entry.layouts["official"].folders):
-            absent = [f for f in needed if not (folder / f).is_file()]
-            if len(absent) < len(needed):
-                raise DataMissing(f"{name}: no {absent[0]} in {folder}; {how_to_get(entry)}")
-    return locate(name, mirror)
-
-
 def load_mimic3(
     name: Literal["mimic3", "mimic3_demo"] = "mimic3",
     tables: Sequence[Literal["CHARTEVENTS", "LABEVENTS"]] = ("CHARTEVENTS", "LABEVENTS"),
@@ -402,7 +394,7 @@ def load_mimic3(
     """
     if not tables or not set(tables) <= {"CHARTEVENTS", "LABEVENTS"}:
         raise BadValue(f"tables are CHARTEVENTS, LABEVENTS or both, not {list(tables)}.")
-    place = _mimic_place(name, mirror)
+    place = locate(name, mirror)
     for table in tables:
         _file(place, table)
     stays = select_stays(place)

@@ -39,12 +39,18 @@ class Split:
 
 
 def split(
-    main: NDArray[Any], seed: int, groups: NDArray[Any] | None = None, validation: float = 0.15, test: float = 0.15
+    main: NDArray[Any],
+    seed: int,
+    groups: NDArray[Any] | None = None,
+    validation: float = 0.15,
+    test: float = 0.15,
+    official_test: NDArray[np.bool_] | None = None,
 ) -> Split:
     """A random split of n rows, stratified by the 0/1 main label; rows of one group (a patient) stay together.
 
     `main` and `groups`: (n,); `validation` and `test`: shares of the groups. A group counts as 1 where one of its rows
-    does. Raises BadValue where the shares leave nothing, or a label is too rare to be in every part.
+    does. `official_test` (n,): rows that are the test part whatever `test`; the others are split in the same proportion.
+    Raises BadValue where the shares leave nothing, a label is too rare to be in every part, or a group is on both sides.
     """
     if validation <= 0 or test <= 0 or validation + test >= 1:
         raise BadValue(f"validation and test are above 0 and together below 1, not {validation} and {test}.")
@@ -56,7 +62,12 @@ def split(
     np.logical_or.at(positive, member, labels == 1)
     every = np.arange(len(positive))
     try:
-        rest, held = train_test_split(every, test_size=test, stratify=positive, random_state=seed)
+        if official_test is None:
+            rest, held = train_test_split(every, test_size=test, stratify=positive, random_state=seed)
+        else:
+            rest, held = np.unique(member[~official_test]), np.unique(member[official_test])
+            if len(rest) + len(held) > len(every):
+                raise BadValue("a group of the official test part has rows outside it.")
         share = validation / (1 - test)
         kept, chosen = train_test_split(rest, test_size=share, stratify=positive[rest], random_state=seed)
     except ValueError:

@@ -37,14 +37,14 @@ class ChestXrays(TaskSet):
 
     def of(self, rows: ArrayLike | None = None, tasks: object = None) -> ChestXrays:
         """As `TaskSet.of`; patients go with their images."""
-        found = super().of(rows, tasks)  # type: ignore[arg-type]
-        assert isinstance(found, ChestXrays)
+        kept = super().of(rows, tasks)  # type: ignore[arg-type]
+        assert isinstance(kept, ChestXrays)
         chosen = slice(None) if rows is None else np.asarray(rows)
         official = None if self.official_test is None else self.official_test[chosen]
-        return replace(found, patients=self.patients[chosen], official_test=official)
+        return replace(kept, patients=self.patients[chosen], official_test=official)
 
 
-def _made(name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], patients: NDArray[np.int64], place: Located,
+def _chest_xrays(name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], patients: NDArray[np.int64], place: Located,
           sha256: str, official_test: NDArray[np.bool_] | None) -> ChestXrays:  # fmt: skip
     return ChestXrays(
         name, images, labels, FINDINGS, ("finding",) * len(FINDINGS), np.ones(len(FINDINGS)), sha256, place.manifest.tier,
@@ -65,47 +65,95 @@ def load_nih64(mirror: Path | None = None) -> ChestXrays:
     arrays = {"images": np.ascontiguousarray(np.concatenate(strips))}
     arrays |= {key: np.load(io.BytesIO(place.read(f"all-{key}.npy")), allow_pickle=False) for key in ("label", "patient")}
     digest = check_arrays(place, arrays)
-    return _made("nih64", arrays["images"], arrays["label"], arrays["patient"].astype(np.int64), place, digest, None)
+    return _chest_xrays("nih64", arrays["images"], arrays["label"], arrays["patient"].astype(np.int64), place, digest, None)
 
 
 def read_entries(file: Path) -> pd.DataFrame:
     """The official table of ChestX-ray14: name of each image, its patient, and its 14 findings as 0 or 1.
 
-    Raises DataCorrupt for a table without the needed columns or with a finding that is none of the 14.
+    Raises DataCorrupt for a table without the needed columns, a finding that is none of the 14, or an image that stands twice.
     """
-    table = pd.read_csv(file, usecols=lambda name: name in ("Image Index", "Finding Labels", "Patient ID"))
-    if table.shape[1] != 3:
-        raise DataCorrupt(f"{file} needs the columns Image Index, Finding Labels and Patient ID.")
-    marks = table["Finding Labels"].str.get_dummies("|")
-    if unknown := set(map(str, marks)) - set(FINDINGS) - {_NOTHING}:
-        raise DataCorrupt(f"{file}: unknown findings {', '.join(sorted(unknown))}.")
-    found = marks.reindex(columns=list(FINDINGS), fill_value=0).astype(np.uint8)
-    return found.assign(image=table["Image Index"], patient=table["Patient ID"].astype(np.int64))
+    wanted = ["Image Index", "Finding Labels", "Patient ID"]
+    try:
+        table = pd.read_csv(file, usecols=lambda name: name in wanted, dtype=str, encoding="utf-8-sig")
+    except ValueError as error:  # as pandas' parser errors are
+        raise DataCorrupt(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None
+    if absent := [name for name in wanted if name not in table]:
+        raise DataCorrupt(f"{file} has no column {absent[0]}.")
+    known = {*FINDINGS, _NOTHING}
+    right = table["Patient ID"].str.fullmatch(r"\d+", na=False) & table["Image Index"].notna()
+    right &= ~table["Image Index"].duplicated()
+    right &= table["Finding Labels"].map(lambda names: known.issuperset(str(names).split("|"))).astype(bool)
+    if not right.all():
+        row = int(right.to_numpy().argmin())
+        shown = ", ".join(map(str, table.loc[row, wanted]))
+        raise DataCorrupt(f"{file}, line {row + 2}: no new image with known findings and the number of a patient: {shown}.")
+    marks = table["Finding Labels"].str.get_dummies("|").reindex(columns=list(FINDINGS), fill_value=0).astype(np.uint8)
+    return marks.assign(image=table["Image Index"], patient=table["Patient ID"].astype(np.int64))
+
+
+def official_test(entries: pd.DataFrame, train_list: Path, test_list: Path) -> NDArray[np.bool_]:
+    """(n,), which of the entries are of the official test part.
+
+    Raises DataCorrupt unless each list names images of the table, every image stands in just one list, and no patient in both.
+    """
+    rows = {name: row for row, name in enumerate(entries["image"])}
+    part = np.zeros(len(entries), np.int64)
+    for number, file in enumerate((train_list, test_list), start=1):
+        for line, name in _names(file):
+            row = rows.get(name)
+            if row is None:
+                raise DataCorrupt(f"{file}, line {line}: {name!r} is no image of the official table.")
+            if part[row]:
+                raise DataCorrupt(f"{file}, line {line}: {name} stands in a list already.")
+            part[row] = number
+    if not part.all():
+        raise DataCorrupt(
+            f"{entries['image'].iloc[int(part.argmin())]} stands in neither {train_list} nor {test_list.name}; is one cut off?"
+        )
+    both = set(entries["patient"][part == 1]) & set(entries["patient"][part == 2])
+    if both:
+        raise DataCorrupt(f"{test_list}: images of patient {min(both)} stand in both lists.")
+    test: NDArray[np.bool_] = part == 2
+    return test
+
+
+def _names(file: Path) -> list[tuple[int, str]]:
+    """Lines that are not blank, with their numbers."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        raise DataCorrupt(f"{file}, line {line}: a byte that is no UTF-8.") from None
 
 
 def load_chestxray14(side: int = 224, limit: int | None = None, mirror: Path | None = None) -> ChestXrays:
     """ChestX-ray14 in its official layout, in order of the official table, each image shrunk to `side` x `side` grey pixels.
 
-    limit: only the first so many images. Memory: n * side^2 bytes, 5.6 GB for all at 224. Raises DataMissing (with the steps to
-    get it), DataCorrupt, BadValue.
+    limit: only the first so many images; the official lists are checked whole. Memory: n * side^2 bytes, 5.6 GB for all at 224.
+    Raises DataMissing (with the steps to get it), DataCorrupt (file and line), BadValue.
     """
     if side < 8 or (limit is not None and limit < 1):
         raise BadValue(f"side is at least 8 and limit at least 1, not {side} and {limit}.")
     place = locate("chestxray14", mirror)
-    entries = read_entries(place.check("Data_Entry_2017_v2020.csv"))
-    entries = entries if limit is None else entries.head(limit)
+    table = place.check("Data_Entry_2017_v2020.csv")
+    entries = read_entries(table)
+    test = official_test(entries, place.check("train_val_list.txt"), place.check("test_list.txt"))[:limit]
+    entries = entries.head(len(test))
     images = np.empty((len(entries), side, side, 1), np.uint8)
     for row, name in enumerate(entries["image"]):
         file = place.folder / "images" / name
         if not file.is_file():
-            raise DataCorrupt(f"{file} is listed in Data_Entry_2017_v2020.csv but not there.")
-        with Image.open(file, formats=("PNG",)) as image:
-            images[row, ..., 0] = np.asarray(image.convert("L").resize((side, side), Image.Resampling.BILINEAR))
-    listed = set(place.read("test_list.txt").decode().split())
-    test = entries["image"].isin(listed).to_numpy()
+            raise DataCorrupt(f"{file} is not there, and stands in {table}, line {row + 2}.")
+        try:
+            with Image.open(file, formats=("PNG",)) as image:
+                images[row, ..., 0] = np.asarray(image.convert("L").resize((side, side), Image.Resampling.BILINEAR))
+        except (OSError, SyntaxError) as error:
+            raise DataCorrupt(f"{file} is no whole PNG: {str(error).splitlines()[0]}.") from None
     labels, patients = entries[list(FINDINGS)].to_numpy(np.uint8), entries["patient"].to_numpy(np.int64)
     digest = arrays_sha256({"images": images, "label": labels, "patient": patients})
-    return _made("chestxray14", images, labels, patients, place, digest, test)
+    return _chest_xrays("chestxray14", images, labels, patients, place, digest, test)
 
 
 def patient_split(xrays: ChestXrays, seed: int) -> dict[str, NDArray[np.int64]]:
@@ -124,4 +172,4 @@ def patient_split(xrays: ChestXrays, seed: int) -> dict[str, NDArray[np.int64]]:
     else:
         held = np.isin(xrays.patients, order[: max(1, len(order) // 10)])
         rows = {"train": np.flatnonzero(~test & ~held), "valid": np.flatnonzero(~test & held), "test": np.flatnonzero(test)}
-    return {name: rng.permutation(found).astype(np.int64) for name, found in rows.items()}
+    return {name: rng.permutation(part).astype(np.int64) for name, part in rows.items()}
