@@ -177,8 +177,11 @@ def compare(
     rows: list[dict[str, Any]] = []
     for i, seed in enumerate(seeds):
         chosen = tried[result.point[i]]
-        row = {"kind": "seed", "seed": seed, "rate": round(chosen["rate"], 4), "parameter": chosen.get(own.parameter)}
-        row |= {"inside": inside({"rate": chosen["rate"]}, tried), "measured_share": round(min(1.0, points / part.x.shape[1]), 5)}
+        row = {"kind": "seed", "seed": seed, "rate": round(chosen["learning_rate"], 4), "parameter": own.value(chosen)}
+        row |= {
+            "inside": inside({"learning_rate": chosen["learning_rate"]}, tried),
+            "measured_share": round(min(1.0, points / part.x.shape[1]), 5),
+        }
         rows.append(row | {name: round(column[i].item(), 5) for name, column in columns.items()})
     return rows + (weight_rows(share, result.step, parts.train, seeds) if task.curves else [])
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtlrepro.papers.hydalearn import fig1_flips, fig4_toys
-from mtlrepro.papers.hydalearn.compared_methods import inside
+from mtlrepro.papers.hydalearn.compared_methods import METHODS, inside
 from mtlrepro.papers.hydalearn.training.toy_problems import TOY_PROBLEMS, prepare
 from mtlrepro.parameters import Params
 
@@ -72,7 +72,13 @@ def test_boxes_are_measured_in_bursts_of_every_seed():
 
 
 def test_inside_means_off_both_ends_of_every_setting():
-    tried = [{"rate": rate, "beta": beta} for rate in (1.0, 2.0, 3.0) for beta in (1.0, 6.0)]
-    assert inside({"rate": 2.0}, tried)
-    assert not inside({"rate": 3.0}, tried)
-    assert not inside({"rate": 2.0, "beta": 6.0}, tried)
+    tried = [{"learning_rate": rate, "beta": beta} for rate in (1.0, 2.0, 3.0) for beta in (1.0, 6.0)]
+    assert inside({"learning_rate": 2.0}, tried)
+    assert not inside({"learning_rate": 3.0}, tried)
+    assert not inside({"learning_rate": 2.0, "beta": 6.0}, tried)
+
+
+def test_the_paper_settings_are_those_of_table_6():
+    assert fig4_toys.paper_point("hydalearn") == {"learning_rate": 0.01, "beta": 6.0}
+    assert METHODS["static"].value(fig4_toys.paper_point("static")) == 1.5
+    assert fig4_toys.paper_point("stl") == {"learning_rate": 0.01}

@@ -9,7 +9,7 @@ import ast
 import lzma
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -110,7 +110,7 @@ def load_ptbxl(
     place = locate("ptbxl", mirror)
     paths = "filename_lr" if rate == 100 else "filename_hr"
     file = place.check("ptbxl_database.csv")
-    table = _table(file, ("ecg_id", "patient_id", "scp_codes", "strat_fold", paths)).head(limit or None)
+    table = _table(file, ("ecg_id", "patient_id", "scp_codes", "strat_fold", paths))[:limit]
     codes = [_statements(text, file, line) for line, text in enumerate(table["scp_codes"], start=2)]
     marks: dict[str, list[bool]]
     if labels == "diagnoses":
@@ -140,7 +140,7 @@ def _table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def _numbers(column: pd.Series[str], file: Path, known: range | None) -> Ints:
+def _numbers(column: pd.Series[Any], file: Path, known: range | None) -> Ints:
     """Whole numbers of a column, which may be written 3.0. Raises DataCorrupt, with the line."""
     numbers = pd.to_numeric(column, errors="coerce")
     right = numbers.notna() & (numbers % 1 == 0) & (numbers.isin(known) if known else True)
