@@ -77,18 +77,19 @@ def sources(exhibit: str) -> tuple[str, ...]:
     return tuple(name for name, manifest in manifests().items() if has_loader(manifest) and named & set(manifest.used_by))
 
 
-def checked_source(p: Params) -> str:
-    """The parameter `source` of a run: a data set of `sources`.
+def checked_source(p: Params, source: str | None = None) -> str:
+    """The parameter `source` of a run, or one of its `sources`: a data set of the exhibit's `sources`.
 
     The profile's own value may stand for another set where it is not here, see `open`; one that the user chose must be here.
     Raises BadValue for any other name, DataMissing with what to do.
     """
+    name = str(p.source if source is None else source)
     known = sources(p.exhibit)
-    if p.source not in known:
-        raise BadValue(f"{p.exhibit} runs on one of {', '.join(known)}, not on {p.source!r}.")
-    if "source" in p.overrides:
-        which(p.source, stand_in=False)
-    return str(p.source)
+    if name not in known:
+        raise BadValue(f"{p.exhibit} runs on one of {', '.join(known)}, not on {name!r}.")
+    if {"source", "sources"} & set(p.overrides):
+        which(name, stand_in=False)
+    return name
 
 
 def _load(manifest: Manifest, mirror: Path | None, arguments: Mapping[str, Any]) -> Any:

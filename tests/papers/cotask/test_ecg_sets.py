@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,11 @@ import wfdb
 from mtlrepro import data
 from mtlrepro.data import places
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
+from mtlrepro.papers.cotask import tab1_ecg_p18
 from mtlrepro.papers.cotask.data import ecg_sets
 from mtlrepro.papers.cotask.data.ecg import LEADS
+from mtlrepro.papers.cotask.training import ecg_training
+from mtlrepro.parameters import Params
 
 NAMES = ["I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6"]
 # ecg_id, patient, statements, fold.
@@ -239,3 +243,41 @@ def test_an_odd_record_of_cpsc_is_named(
     (cpsc / name).write_bytes(change((cpsc / name).read_bytes()))
     with pytest.raises(DataCorrupt, match=message):
         ecg_sets.load_cpsc2018(least=1, mirror=tmp_path)
+
+
+# --- Table 7 ----------------------------------------------------------------------------------------------------------
+
+
+def test_table_7_runs_on_a_set_that_a_person_has(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exhibit's own function, by the parameter `source`: official parts, the set's labels, its tier."""
+    table = mirror / "ptbxl" / "ptbxl_database.csv"
+    head, *lines = table.read_text().splitlines()
+    many = [
+        re.sub(r",\d+,records100", f",{10 if copy >= 9 else 3},records100", re.sub(r"^\d+", str(10 * copy + i), line))
+        for copy in range(12)
+        for i, line in enumerate(lines)
+    ]
+    table.write_text("\n".join([head, *many]) + "\n")
+    monkeypatch.setenv("MTLREPRO_MIRROR", str(mirror))
+    ecg_training.recordings.cache_clear()
+    values = {
+        "source": "ptbxl",
+        "records": 48,
+        "seeds": 1,
+        "first_seed": 3,
+        "hertz": 100,
+        "seconds": 4,
+        "folds": 0,
+        "auxiliary": 3,
+    }
+    values |= {"steps": 2, "epochs": 1, "batch": 4, "rate": 0.01, "device": "cpu"}
+    values |= {"net": {"channels": [4], "kernel": 3, "dropout": 0.0, "stem": 4}}
+    p = Params("cotask/tab1", "quick", values, {"source": "ptbxl"})
+    own = [setting for setting in tab1_ecg_p18.settings(p) if setting["kind"] == "p18"]
+    assert {setting["data_set"] for setting in own} == {"ptbxl"}
+    assert tab1_ecg_p18.tier(p) == "public stand-in"
+    (row,) = tab1_ecg_p18.rows_of(**next(setting for setting in own if setting["method"] == "CO-TASK"))
+    assert row["records"] == 12  # fold 10
+    ecg_training.recordings.cache_clear()
+    with pytest.raises(BadValue, match=r"cotask/tab1 runs on one of cpsc2018, ludb, .* not on 'ptb-xl'"):
+        tab1_ecg_p18.settings(Params("cotask/tab1", "quick", values | {"source": "ptb-xl"}))

@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,17 @@ class EcgSet:
     truth: Ints | None = None
     main: int | None = None
     split: Ints | None = None
+
+    def first(self, n: int) -> EcgSet:
+        """The first n recordings."""
+        rows = {name: None if (v := getattr(self, name)) is None else v[:n] for name in ("truth", "split")}
+        return replace(self, signals=self.signals[:n], labels=self.labels[:n], patients=self.patients[:n], **rows)
+
+    def parts(self, seed: int) -> dict[str, Ints]:
+        """Row numbers of 'train', 'valid' and 'test': the official parts, or by patient with `seed`."""
+        if self.split is None:
+            return split_by_patient(self.patients, seed)
+        return {name: np.flatnonzero(self.split == part) for part, name in enumerate(("train", "valid", "test"))}
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Public sets of twelve-lead ECGs in WFDB form with several labels per record: PTB-XL, a part of it, and CPSC 2018.
+"""Sets of twelve-lead ECGs with several labels per record: PTB-XL, a part of it and CPSC 2018 in WFDB form, and generated ones.
 
 They stand in for the paper's ECG-P18, which was never released. Labels have the names of the paper's Table 1 where it has them.
 """
@@ -16,9 +16,10 @@ import pandas as pd
 import wfdb
 from numpy.typing import NDArray
 
+from mtlrepro import exhibits
 from mtlrepro.data.places import Located, arrays_sha256, check_arrays, locate
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
-from mtlrepro.papers.cotask.data.ecg import LEADS, EcgSet, Ints, in_leads
+from mtlrepro.papers.cotask.data.ecg import LEADS, EcgSet, Ints, common_factor, generate, in_leads
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 # Label of the paper -> SCP-ECG statement of PTB-XL, which has no ectopic atrial rhythm (EAR), no specific IVCD and no ventricular
@@ -34,6 +35,23 @@ CPSC_LABELS = {
     **{"VPC": "164884008", "STD": "429622005", "STE": "164931005"},
 }
 _FOLDS = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 2])  # folds 1 to 8 train, 9 validation, 10 test
+
+
+# The generated sets and the exhibit whose printed ratios they have.
+GENERATED = {"p18": "cotask/tab1", "echolvh": "cotask/tab2"}
+# Average number of labels of ECG-P18's records that have any, as the paper states it.
+CARDINALITY = 1.3283
+# Sensitivity of the annotations of the minor tasks in the generated ECG-EchoLVH.
+_ANNOTATOR = 0.85
+
+
+def generated(kind: str = "p18", n: int = 1000, seed: int = 0, rate: float = 100.0, seconds: float = 10.0) -> EcgSet:
+    """The generated set 'p18' or 'echolvh' with the paper's ratios, unfiltered."""
+    ratios = exhibits.get(GENERATED[kind]).values
+    if kind == "p18":
+        shared = common_factor(ratios, CARDINALITY)
+        return generate("ECG-P18, generated", ratios, n, seed, rate=rate, seconds=seconds, shared=shared)
+    return generate("ECG-EchoLVH, generated", ratios, n, seed, rate=rate, seconds=seconds, sensitivity=_ANNOTATOR)
 
 
 def read_record(file: Path) -> tuple[NDArray[np.float32], Mapping[str, str]]:
