@@ -53,8 +53,9 @@ class EcgSet:
 
     def first(self, n: int) -> EcgSet:
         """The first n recordings."""
-        rows = {name: None if (v := getattr(self, name)) is None else v[:n] for name in ("truth", "split")}
-        return replace(self, signals=self.signals[:n], labels=self.labels[:n], patients=self.patients[:n], **rows)
+        truth, split = (None if rows is None else rows[:n] for rows in (self.truth, self.split))
+        signals, labels, patients = self.signals[:n], self.labels[:n], self.patients[:n]
+        return replace(self, signals=signals, labels=labels, patients=patients, truth=truth, split=split)
 
     def parts(self, seed: int) -> dict[str, Ints]:
         """Row numbers of 'train', 'valid' and 'test': the official parts, or by patient with `seed`."""

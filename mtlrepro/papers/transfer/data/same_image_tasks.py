@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ def random_groups(tasks: int, k: int, count: int, seed: int = 0) -> list[list[in
     return groups
 
 
-def digest(source: Source) -> tuple[str, str]:
+def digest(source: Any) -> tuple[str, str]:
     """Name of what `load` gives and its sha256."""
     tasks, _ = load(source)
     return tasks.name, tasks.sha256
