@@ -67,7 +67,7 @@ METHODS: MethodTable[Method] = MethodTable(
         "equal": Method(title="equal weights", paper="plain sum of losses", module="static", constructor="Equal"),
         "static": Method(
             title="static, tuned", paper="constant weights",
-            module="static", constructor="MainShare", grid={"share": (0.75, 0.95)}, recommended={"share": 0.75},
+            module="static", constructor="MainShare", grid={"share": (0.75, 0.95)},
         ),
         "hydalearn": Method(
             title="HydaLearn", paper="Verboven et al. 2020",

@@ -31,7 +31,7 @@ def settings(p: Params) -> list[dict[str, Any]]:
     return [{"classes": classes} | same for classes in p.classes]
 
 
-class _BackwardTwice(Static):
+class _BackwardTwice(Equal):
     """Equal weights after one more backward pass of the same losses, which the meter must see."""
 
     def __call__(self, step: Step) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.models import densenet121
 
+from mtlrepro import data
 from mtlrepro.device import choose, deterministic, generator, seeded
 from mtlrepro.methods.static import Static
 from mtlrepro.methods.svd_reweighting import StreamedWeights
@@ -120,18 +121,18 @@ def compare(
 
 def rows(runs: Runs, p: Params) -> pd.DataFrame:
     """One row per set, seed and method. Digits stand, once, for sets that are not at hand."""
-    used = {same_image_tasks.digest(source): source for source in p.sources}
-    data = dict(used.keys())
+    used = {same_image_tasks.digest(data.checked_source(p, source)): source for source in p.sources}
+    digests = dict(used.keys())
     settings = [
         {"source": source, "seed": p.first_seed + i, "epochs": p.epochs, "ranks": RANKS}
         for source in used.values()
         for i in range(p.seeds)
     ]
     if p.model == "densenet121":
-        trained = runs.map(compare, [one | {"device": p.device} for one in settings], "DenseNet-121", data=data)
+        trained = runs.map(compare, [one | {"device": p.device} for one in settings], "DenseNet-121", data=digests)
     else:
         small = {"k": 0, "groups": 1, "noise": "coin", "level": 0.0, "count": p.samples}
-        trained = runs.map(fig12_label_noise.compare, [one | small for one in settings], "training", data=data)
+        trained = runs.map(fig12_label_noise.compare, [one | small for one in settings], "training", data=digests)
     trained["source"] = trained.source.map({source: name for (name, _), source in used.items()})
     columns = ["source", "seed", "method", "rank", "auc", "valid", "weight span", "rate"]
     return trained.rename(columns={"svd rank": "rank"}).reindex(columns=columns)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from mtlrepro import data
 from mtlrepro.device import deterministic, generator
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods.static import Static
@@ -260,7 +261,7 @@ def exact_map(
 
 def rows(runs: Runs, p: Params) -> pd.DataFrame:
     """Networks and map together; a column ``part`` tells them apart."""
-    name, sha256 = same_image_tasks.digest(p.source)
+    name, sha256 = same_image_tasks.digest(data.checked_source(p))
     networks = runs.map(compare, settings(p), "training", data={name: sha256}).assign(part="networks")
     rank = networks["svd rank"]
     networks["method"] = networks.method.where(rank == 0, networks.method + ", r = " + rank.astype(str))

@@ -23,7 +23,7 @@ SIZE = {"rates": [0.1, 0.3], "grid": 2, "steps": 60, "check": 20, "points": 50}
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     table = synthetic_borrowers(seed=1, borrowers=600)
-    monkeypatch.setattr(tab1_tab2_real_data, "source", lambda name: table)
+    monkeypatch.setattr(tab1_tab2_real_data, "source", lambda name, data_set="": table)
     return table.sha256
 
 

@@ -52,7 +52,7 @@ def load_icu2012(mirror: Path | None = None) -> Stays:
     read = _official if place.layout == "official" else _packed
     events = read(place, outcomes).sort_values(["stay", "parameter", "minute", "value"], ignore_index=True)
     died, days = outcomes["In-hospital_death"].to_numpy(np.int64), outcomes["Length_of_stay"].to_numpy(np.float64)
-    arrays: dict[str, NDArray[Any]] = {name: events[name].to_numpy() for name in events}
+    arrays: dict[str, NDArray[Any]] = {str(name): events[name].to_numpy() for name in events}
     digest = check_arrays(place, {**arrays, "died": died, "days": days})
     known = days >= 0
     features = features_of(events, len(outcomes))[known].reset_index(drop=True)
@@ -106,7 +106,8 @@ def _table(content: bytes, file: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise DataCorrupt(
             f"{file}, line {int(wrong.to_numpy().argmax()) + 2}: no numbers, a death not 0 or 1, or less than -1 days."
         )
-    return whole.astype(np.int64).assign(**{name: table[name] for name in columns if name not in numbers})
+    outcomes: pd.DataFrame = whole.astype(np.int64).assign(**{name: table[name] for name in columns if name not in numbers})
+    return outcomes
 
 
 def _official(place: Located, outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -143,7 +144,8 @@ def _packed(place: Located, outcomes: pd.DataFrame) -> pd.DataFrame:
     the first) and codes in a table of values; numbers of 16 bits as two planes of bytes."""
 
     def wide(planes: NDArray[np.uint8]) -> NDArray[np.int64]:
-        return planes[0].astype(np.int64) | planes[1].astype(np.int64) << 8
+        whole: NDArray[np.int64] = planes[0].astype(np.int64) | planes[1].astype(np.int64) << 8
+        return whole
 
     parts = []
     file = place.folder / "series.npz"

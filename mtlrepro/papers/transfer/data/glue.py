@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlrepro import data
 from mtlrepro.data.places import Located, arrays_sha256, locate
 from mtlrepro.data.schema import Tier
-from mtlrepro.errors import DataCorrupt, DataMissing, UnknownName
+from mtlrepro.errors import DataCorrupt, UnknownName
 from mtlrepro.papers.transfer.data import text
 
 TASKS = ("CoLA", "MRPC", "QNLI", "RTE", "SST-2")
@@ -85,11 +86,15 @@ def _split_qnli(rows: Sequence[tuple[str, str, int]], share: float = 0.3) -> Int
     return np.array(sorted(chosen), np.int64)
 
 
+def _set_name(task: str) -> str:
+    return f"glue_{task.lower().replace('-', '')}"
+
+
 def load_glue(name: str, mirror: Path | None = None) -> GlueTask:
     """A task with its training and test rows. Raises UnknownName, DataMissing, DataCorrupt."""
     if name not in TASKS:
         raise UnknownName("GLUE task", name, TASKS)
-    place = locate(f"glue_{name.lower().replace('-', '')}", mirror)
+    place = locate(_set_name(name), mirror)
     parts = {kind: [f for f in place.files if kind in Path(f).name] for kind in ("train", "test" if name == "MRPC" else "dev")}
     (train, held) = ([row for f in files for row in _rows(place, f, name)] for files in parts.values())
     if train:
@@ -132,9 +137,6 @@ def synthetic_glue(name: str, seed: int = 0, count: int = 600) -> GlueTask:
 
 def glue_tasks(prefer: str = "real", mirror: Path | None = None) -> dict[str, GlueTask]:
     """All five tasks; synthetic ones, all of them, where a real one is not at hand."""
-    if prefer == "real":
-        try:
-            return {name: load_glue(name, mirror) for name in TASKS}
-        except DataMissing:
-            pass
+    if prefer == "real" and all(data.which(_set_name(name), mirror) == _set_name(name) for name in TASKS):
+        return {name: load_glue(name, mirror) for name in TASKS}
     return {name: synthetic_glue(name) for name in TASKS}

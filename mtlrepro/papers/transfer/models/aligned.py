@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
-import torch
 from torch import Tensor, nn
+
+from mtlrepro.methods.alignment import AlignmentMatrices
 
 Kind = Literal["plain", "aligned", "control"]
 KINDS: tuple[Kind, ...] = ("plain", "aligned", "control")
@@ -57,7 +58,7 @@ class AlignedBottom(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(width, count) for count in classes)
         size = {"plain": 0, "aligned": d, "control": width}[kind]
         self.kind = kind
-        self.matrices = nn.ParameterList([nn.Parameter(torch.eye(size)) for _ in classes] if size else [])
+        self.matrices = AlignmentMatrices(size, len(classes) if size else 0)
 
     def embedding(self, inputs: Any, task: int) -> tuple[Tensor, ...]:
         """The embedding that the encoder reads, E_i R_i where there is an alignment, and the rest that it needs."""
