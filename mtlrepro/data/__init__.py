@@ -6,9 +6,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtlrepro.data.opening import Opened, open
+    from mtlrepro.data.opening import Opened, checked_source, open, sources, which
 
-__all__ = ["Opened", "open"]
+__all__ = ["Opened", "checked_source", "open", "sources", "which"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from mtlrepro.data.places import array_sha256, find, has_loader, how_to_get, locate
-from mtlrepro.data.schema import Manifest, Tier, get
+from mtlrepro.data.schema import Manifest, Tier, get, manifests
 from mtlrepro.errors import BadValue, DataMissing
+from mtlrepro.parameters import Params
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ def open(name: str, mirror: Path | None = None, stand_in: bool = True, **argumen
     Raises UnknownName for a set without a manifest, DataMissing with what to do where neither it nor a stand-in is here,
     and what its loader raises (DataCorrupt, BadValue).
     """
+    opened = which(name, mirror, stand_in)
+    manifest = get(opened)
+    place = None if manifest.access == "embedded" else find(opened, mirror)
+    content = _load(manifest, mirror, arguments)
+    partial = place is not None and place.partial
+    tier: Tier = "public stand-in" if partial and manifest.tier == "paper's data" else manifest.tier
+    return Opened(name, opened, content, tier, content_sha256(content))
+
+
+def which(name: str, mirror: Path | None = None, stand_in: bool = True) -> str:
+    """The name of the data set that `open` reads. Nothing is read; arguments and errors as there."""
     tried: list[str] = []
     now: str | None = name
     while now is not None:
@@ -52,15 +64,31 @@ def open(name: str, mirror: Path | None = None, stand_in: bool = True, **argumen
             raise BadValue(f"the stand-ins of {name} go in a circle: {', '.join([*tried, now])}.")
         tried.append(now)
         manifest = get(now)
-        place = None if manifest.access == "embedded" else find(now, mirror)
-        if has_loader(manifest) and (manifest.access == "embedded" or place is not None):
-            content = _load(manifest, mirror, arguments)
-            partial = place is not None and place.partial
-            tier: Tier = "public stand-in" if partial and manifest.tier == "paper's data" else manifest.tier
-            return Opened(name, now, content, tier, content_sha256(content))
+        if has_loader(manifest) and (manifest.access == "embedded" or find(now, mirror) is not None):
+            return now
         now = manifest.stand_in if stand_in else None
     locate(name, mirror)
     raise DataMissing(f"{name} ({get(name).title}) cannot be read: {how_to_get(get(name))}")
+
+
+def sources(exhibit: str) -> tuple[str, ...]:
+    """The data sets that can be read and that name the exhibit, such as hydalearn/tab1, in `used_by`."""
+    return tuple(name for name, manifest in manifests().items() if has_loader(manifest) and exhibit in manifest.used_by)
+
+
+def checked_source(p: Params, source: str | None = None) -> str:
+    """The parameter `source` of a run, or one of its `sources`: a data set of the exhibit's `sources`.
+
+    The profile's own value may stand for another set where it is not here, see `open`; one that the user chose must be here.
+    Raises BadValue for any other name, DataMissing with what to do.
+    """
+    name = str(p.source if source is None else source)
+    known = sources(p.exhibit)
+    if name not in known:
+        raise BadValue(f"{p.exhibit} runs on one of {', '.join(known)}, not on {name!r}.")
+    if {"source", "sources"} & set(p.overrides):
+        which(name, stand_in=False)
+    return name
 
 
 def _load(manifest: Manifest, mirror: Path | None, arguments: Mapping[str, Any]) -> Any:

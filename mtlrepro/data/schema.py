@@ -104,7 +104,7 @@ class Array(_Strict):
     """A canonical array: what every layout must decode to. `sha256` is over its bytes in C order, little-endian."""
 
     name: Text
-    dtype: Literal["uint8", "int32", "int64", "float16", "float32", "float64"]
+    dtype: Literal["uint8", "int16", "int32", "int64", "float16", "float32", "float64"]
     shape: tuple[Size, ...]
     sha256: Sha256
 

@@ -5,32 +5,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtlrepro.results.claims import Part, check, combine, describe, paired
-    from mtlrepro.results.compare import paper_values, summary, told
+    from mtlrepro.results.compare import in_words, paper_values, summary
     from mtlrepro.results.gates import Gate
     from mtlrepro.results.intervals import interval
     from mtlrepro.results.judgement import Judgement, Measured, StatementTrials
     from mtlrepro.results.outcomes import Trials
     from mtlrepro.results.page import Shown, shown
     from mtlrepro.results.runs import Runs
-    from mtlrepro.results.store import Recorded, available, judged, latest, load, other_run, publish, record, rejudge
+    from mtlrepro.results.store import Recorded, available, judged, latest, load, publish, record, rejudge
 
 _MODULE = {
-    "claims": ("Part", "check", "combine", "describe", "paired"),
     "intervals": ("interval",),
-    "compare": ("paper_values", "summary", "told"),
+    "compare": ("paper_values", "summary", "in_words"),
     "gates": ("Gate",),
     "judgement": ("Judgement", "Measured", "StatementTrials"),
     "outcomes": ("Trials",),
     "runs": ("Runs",),
     "page": ("Shown", "shown"),
-    "store": ("Recorded", "available", "judged", "latest", "load", "other_run", "publish", "record", "rejudge"),
+    "store": ("Recorded", "available", "judged", "latest", "load", "publish", "record", "rejudge"),
 }  # fmt: skip
 
 __all__ = [
-    "Gate", "Judgement", "Measured", "Part", "Recorded", "Runs", "Shown", "StatementTrials", "Trials", "available", "check",
-    "combine", "describe", "interval", "judged", "latest", "load", "other_run", "paired", "paper_values", "publish", "record",
-    "rejudge", "shown", "summary", "told",
+    "Gate", "Judgement", "Measured", "Recorded", "Runs", "Shown", "StatementTrials", "Trials", "available", "in_words",
+    "interval", "judged", "latest", "load", "paper_values", "publish", "record", "rejudge", "shown", "summary",
 ]  # fmt: skip
 
 

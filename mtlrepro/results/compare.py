@@ -31,6 +31,6 @@ def summary(rows: pd.DataFrame, by: str | list[str], value: str) -> pd.DataFrame
     return pd.DataFrame(lines)
 
 
-def told(values: Sequence[float] | np.ndarray | pd.Series[float], digits: int = 2) -> str:
+def in_words(values: Sequence[float] | np.ndarray | pd.Series[float], digits: int = 2) -> str:
     """Mean and 95% interval of effects over seeds, such as ``+0.12 [+0.08, +0.16]``. values: (n,)."""
     return "{:+.{d}f} [{:+.{d}f}, {:+.{d}f}]".format(*interval(np.asarray(values)), d=digits)

@@ -35,7 +35,7 @@ from mtlrepro.files import write_text
 
 # Modules through which no number of a row passes: the ground (where things are, words of errors, whole files), where data sets
 # lie (what is in them is the data digest's affair), figures, and all that keeps and reports rows. Intervals are numbers:
-# results.claims counts. The package's own __init__ holds its version.
+# results.intervals counts. The package's own __init__ holds its version.
 NEUTRAL = (
     "", "errors", "exhibits", "files", "parameters", "paths", "registered_claims", "plots", "plots.*",
     "data", "data.download", "data.manifest", "data.opening", "data.places", "data.schema",

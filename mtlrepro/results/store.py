@@ -196,12 +196,6 @@ def _read(file: Path, origin: str) -> Recorded:
         raise DataCorrupt(f"{file} is damaged ({error}): delete it and run the exhibit again.") from None
 
 
-def other_run(p: Params) -> Recorded | None:
-    """The largest recorded run of the same exhibit in another profile than `p`'s, to be shown beside it; None where none is."""
-    others = [profile for profile in available(p.exhibit) if profile != p.profile]
-    return load(p.exhibit, others[-1]) if others else None
-
-
 def latest(exhibit: str, profile: str) -> Recorded:
     """The run of `exhibit` that finished last on this machine, standard or with overridden parameters.
 

@@ -51,6 +51,8 @@ p = params(
 )
 
 # %%
+from dataclasses import replace
+
 import pandas as pd
 import torch
 
@@ -120,7 +122,10 @@ page.table(
 # does not see that. It compares two batches of different images, and its values are as large as before:
 
 # %%
-page.table(report.still_table, "The ratio while the network learns, and while it stands still (SGD, one seed)")
+own_run = replace(page, run="live", body=page.live)
+own_run.table(
+    report.still_table, "The ratio while the network learns, and while it stands still (SGD, one seed; this build's own run)"
+)
 
 # %% [markdown]
 # How are the ratios distributed? Where the denominator happens to be near 0, the ratio is huge, and Adam's second moment

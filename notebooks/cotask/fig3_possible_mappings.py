@@ -93,11 +93,7 @@ page.table(report.pattern_table, "How often each pattern is made, and its smalle
 #   in size.
 # - "Patients with both disease labels as a class and the other patients as another class" is "not a or not b".
 # :::
-
-# %%
-page.this_run()
-
-# %% [markdown]
+#
 # ## Exercise
 #
 # Merge three tasks at a time, one class of each in every merged class. How many distinct auxiliary tasks do $N$ tasks have then?

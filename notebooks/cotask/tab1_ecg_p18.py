@@ -23,7 +23,8 @@ profile: str = "quick"  # quick, full or paper
 show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None  # None: the profile's value
 first_seed: int = None
-records: int = None  # generated recordings of a seed
+source: str = None  # synthetic_ecg, ludb, ptbxl, ptbxl100 or cpsc2018
+records: int = None  # generated recordings of a seed, or the first so many of a real set
 hertz: float = None
 seconds: float = None
 steps: int = None  # batches for each diagnosis
@@ -50,8 +51,10 @@ torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
 rows = runs.map(tab1_ecg_p18.rows_of, tab1_ecg_p18.settings(p), "trainings", data=tab1_ecg_p18.data_digests(p))
+rows = rows.drop(columns="data_set")
 for exhibit, (own, measured) in report.recorded(rows).items():
-    results.record(exhibit, own, runs, measured=measured, tier="synthetic", device=p.device)
+    tier = "synthetic" if exhibit == p.exhibit else tab1_ecg_p18.tier(p)
+    results.record(exhibit, own, runs, measured=measured, tier=tier, device=p.device)
 page1, page7 = (results.shown(p, exhibit) for exhibit in report.EXHIBITS)
 
 # %%

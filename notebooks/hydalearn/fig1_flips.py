@@ -52,7 +52,7 @@ runs = results.Runs(p)
 boxes = runs.map(fig1_flips.measure, fig1_flips.settings(p), "training").assign(part="boxes")
 batches = runs.map(fig1_flips.measure, fig1_flips.batch_settings(p), "batch sizes").assign(part="batch size")
 rows = pd.concat([boxes, batches], ignore_index=True)
-results.record(p.exhibit, rows, p, measured=report.measured(rows), tier="paper's data", seconds=runs.seconds)
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
 page = results.shown(p)
 
 # %%

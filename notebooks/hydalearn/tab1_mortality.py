@@ -23,6 +23,7 @@ profile: str = "quick"  # quick, full or paper
 show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None  # None: the profile's value
 first_seed: int = None
+source: str = None  # mimic3, mimic3_demo, icu2012, support2 or synthetic_stays
 grid: int = None  # grid points of every method
 rates: list[float] = None  # lowest and highest learning rate of the grid
 steps: int = None  # updates of a run
@@ -45,12 +46,12 @@ from mtlrepro.papers.hydalearn import tab1_tab2_real_data as real_data, tab1_tab
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-rows = runs.map(real_data.measure, real_data.settings(p, "mortality"), "training").drop(columns=real_data.CONSTANT)
-source = real_data.source("mortality")
-common = {"tier": source.tier, "data": {source.name: source.sha256}, "seconds": runs.seconds}
-results.record(p.exhibit, rows, p, measured=report.measured_tab1(rows), **common)
+table = real_data.chosen_source(p, "mortality")
+rows = runs.map(real_data.measure, real_data.settings(p, "mortality"), "training", data={table.name: table.sha256})
+rows = rows.drop(columns=real_data.CONSTANT)
+results.record(p.exhibit, rows, runs, measured=report.measured_tab1(rows), tier=table.tier)
 per_seed = rows[rows.kind == "seed"]
-results.record("hydalearn/tab4", per_seed, p, measured=report.measured_tab4(per_seed), **common)
+results.record("hydalearn/tab4", per_seed, runs, measured=report.measured_tab4(per_seed), tier=table.tier)
 page, ablated = results.shown(p), results.shown(p, "hydalearn/tab4")
 
 # %%
@@ -114,7 +115,10 @@ page.table(
 )
 
 # %%
-page.table(real_data.sizes("mortality", p.first_seed), "The data of this run: rows and deaths in the parts of one seed's split.")
+page.table(
+    real_data.sizes("mortality", p.first_seed, p.source),
+    "The data of this run: rows and deaths in the parts of one seed's split.",
+)
 
 # %% [markdown]
 # :::{dropdown} How we read the paper

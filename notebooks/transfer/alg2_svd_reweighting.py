@@ -47,7 +47,7 @@ runs = results.Runs(p)
 mapped = runs.map(reweighting.compare, reweighting.settings(p), "map").assign(part="map")
 example = runs.map(reweighting.motivating_example, reweighting.example_settings(p), "example").assign(part="example")
 rows = pd.concat([mapped, example], ignore_index=True)
-results.record(p.exhibit, rows, p, measured=report.measured(rows, report.figure_12()), tier="paper's data", seconds=runs.seconds)
+results.record(p.exhibit, rows, runs, measured=report.measured(rows, report.figure_12()), tier="paper's data")
 page = results.shown(p)
 
 # %%

@@ -45,11 +45,9 @@ from mtlrepro.papers.transfer.training import sentences as texts
 
 plots.use()
 runs = results.Runs(p)
-rows = capacity.figure_10(runs, p)
 tier, data = texts.sources()
-results.record(
-    p.exhibit, rows, p, measured=report.measured_fig10(rows), tier=tier, data=data, seconds=runs.seconds, device=p.device
-)
+rows = capacity.figure_10(runs, p, data)
+results.record(p.exhibit, rows, runs, measured=report.measured_fig10(rows), tier=tier, device=p.device)
 page = results.shown(p)
 
 # %%

@@ -39,14 +39,12 @@ p = params("transfer/fig12", globals(), positive=("seeds", "samples", "groups", 
 # %%
 from mtlrepro import plots, results
 from mtlrepro.papers.transfer import fig12_label_noise, fig12_label_noise_report as report
-from mtlrepro.papers.transfer.data import same_image_tasks
 
 plots.use()
 runs = results.Runs(p)
 rows = fig12_label_noise.rows(runs, p)
-name, sha256 = same_image_tasks.digest(p.source)
-tier = "paper's data" if name == "chestxray14" else "public stand-in"
-results.record(p.exhibit, rows, p, measured=report.measured(rows), tier=tier, data={name: sha256}, seconds=runs.seconds)
+tier = "paper's data" if set(runs.data) == {"chestxray14"} else "public stand-in"
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier=tier)
 page = results.shown(p)
 
 # %%

@@ -40,10 +40,10 @@ from mtlrepro.papers.transfer import fig5a_alignment_glue_report as report
 
 plots.use()
 runs = results.Runs(p)
-rows = runs.map(glue.train, glue.settings(p), "training")
-rows = rows[["together", "seed", "way", "task", "valid", "test", "majority"]]
 tier, data = glue.sources(p.encoder)
-results.record(p.exhibit, rows, p, measured=report.measured(rows), tier=tier, data=data, seconds=runs.seconds, device=p.device)
+rows = runs.map(glue.train, glue.settings(p), "training", data=data)
+rows = rows[["together", "seed", "way", "task", "valid", "test", "majority"]]
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier=tier, device=p.device)
 page = results.shown(p)
 
 # %%

@@ -46,11 +46,11 @@ plots.use()
 runs = results.Runs(p)
 tier, data = texts.sources()
 keep = ["seed", "leak", "way", "task", "valid", "test", "tune", "whole"]
-moved = runs.map(alignment.transfer, alignment.transfer_settings(p), "transfer")[[*keep, "epochs", "rate", "late_change"]]
-pairs = runs.map(alignment.pair, alignment.pair_settings(p), "pairs")[["pair", "score", *keep]]
-given = {"tier": tier, "data": data, "device": p.device}
-results.record(p.exhibit, moved, p, measured=report.measured_fig5b(moved), seconds=runs.seconds, **given)
-results.record("transfer/fig6", pairs, p, measured=report.measured_fig6(pairs), **given)
+moved = runs.map(alignment.transfer, alignment.transfer_settings(p), "transfer", data=data)
+moved = moved[[*keep, "epochs", "rate", "late_change"]]
+pairs = runs.map(alignment.pair, alignment.pair_settings(p), "pairs", data=data)[["pair", "score", *keep]]
+results.record(p.exhibit, moved, runs, measured=report.measured_fig5b(moved), tier=tier, device=p.device)
+results.record("transfer/fig6", pairs, runs, measured=report.measured_fig6(pairs), tier=tier, device=p.device)
 page = results.shown(p)
 page_6 = results.shown(p, "transfer/fig6")
 

@@ -13,6 +13,7 @@ import pytest
 from mtlrepro import data
 from mtlrepro.data import opening, places
 from mtlrepro.errors import BadValue, DataMissing
+from mtlrepro.parameters import Params
 
 
 @pytest.fixture
@@ -52,6 +53,60 @@ def test_the_stand_in_is_opened_with_its_own_tier_where_the_set_is_not_here(sets
     opened = data.open("theirs", split="test")
     assert (opened.name, opened.tier, opened.stands_in) == ("embedded", "synthetic", True)
     assert opened.content["x"].tolist() == [5, 5]
+
+
+def test_which_set_is_read_is_known_without_reading_it(sets: None, loaders: types.ModuleType, tmp_path: Path) -> None:
+    loaders.real = loaders.made = None
+    assert data.which("theirs") == "embedded"
+    place(tmp_path / "mirror")
+    assert data.which("theirs", tmp_path / "mirror") == "theirs"
+
+
+def _params(source: str, chosen: bool = False) -> Params:
+    return Params("paper/fig1", "quick", {"source": source}, {"source": source} if chosen else {})
+
+
+def test_a_source_is_one_of_the_sets_that_name_the_exhibit(
+    write_manifest: Callable[..., Path], loaders: types.ModuleType
+) -> None:
+    made = {"access": "embedded", "tier": "synthetic", "loader": "mtlrepro.laboratory:made"}
+    for name, used_by in (("one", ["paper/fig1"]), ("two", ["paper/fig2", "paper/fig1"]), ("three", ["paper/fig2"])):
+        write_manifest(name, used_by=used_by, **made)
+    write_manifest("private", used_by=["paper/fig1"], steps=["It cannot be had."])
+    assert set(data.sources("paper/fig1")) == {"one", "two"}
+    assert data.checked_source(_params("two")) == "two"
+    for unknown in ("three", "private", ""):
+        with pytest.raises(BadValue, match="paper/fig1 runs on one of one, two, not on"):
+            data.checked_source(_params(unknown))
+
+
+def test_a_source_of_the_users_choice_must_be_here(write_manifest: Callable[..., Path], sets: None, tmp_path: Path) -> None:
+    """A profile's own value may be replaced by its stand-in; what a person asked for may not."""
+    write_manifest(
+        "theirs", steps=["Go."], layouts={"official": {"folders": ["theirs"], "files": [{"path": "a"}, {"path": "b"}]}},
+        loader="mtlrepro.laboratory:real", stand_in="embedded", used_by=["paper/fig1"],
+    )  # fmt: skip
+    assert data.checked_source(_params("theirs")) == "theirs"
+    with pytest.raises(DataMissing, match=r"theirs .* is not here: "):
+        data.checked_source(_params("theirs", chosen=True))
+
+
+def test_a_folder_that_lacks_a_file_is_told_which(write_manifest: Callable[..., Path], sets: None, tmp_path: Path) -> None:
+    place(tmp_path / "mirror")
+    write_manifest(
+        "theirs", steps=["Go."], loader="mtlrepro.laboratory:real",
+        layouts={"official": {"folders": ["theirs"], "files": [{"path": "a"}, {"path": "b"}]}},
+    )  # fmt: skip
+    with pytest.raises(DataMissing, match=r"theirs: no b in .*theirs; .*Go\."):
+        data.open("theirs", tmp_path / "mirror")
+
+
+def test_every_generated_set_that_stands_in_for_another_opens_without_arguments() -> None:
+    from mtlrepro.data.schema import get, manifests
+
+    for name in {manifest.stand_in for manifest in manifests().values() if manifest.stand_in}:
+        if get(name).access == "embedded":
+            assert data.open(name).tier == get(name).tier
 
 
 def test_a_set_without_stand_in_says_what_to_do(sets: None) -> None:

@@ -85,11 +85,11 @@ def test_class_sums_equal_a_loop_and_carry_gradients(seed, classes):
     drawn = generator(seed, "sums")
     labels = torch.randint(-1, classes + 2, (2, 5, 7), generator=drawn)
     values = torch.rand(2, 5, 7, generator=drawn, dtype=D).requires_grad_()
-    found = cw.class_sums(values, labels, classes)
+    actual = cw.class_sums(values, labels, classes)
     for c in range(classes):
-        torch.testing.assert_close(found[c], values[labels == c].sum())
-    torch.testing.assert_close(found.sum(), values.sum())
-    (gradient,) = torch.autograd.grad(found[0], values)
+        torch.testing.assert_close(actual[c], values[labels == c].sum())
+    torch.testing.assert_close(actual.sum(), values.sum())
+    (gradient,) = torch.autograd.grad(actual[0], values)
     assert torch.equal(gradient, (labels == 0).to(D))
 
 
@@ -97,11 +97,11 @@ def test_ranges_of_inverse_depth():
     """Law: 15 classes from 14 thresholds, counted one by one; invalid pixels are -1."""
     thresholds = sorted(1 / d for d in cw.DISTANCES)
     values = 1 / torch.tensor([[700.0, 655.0, 300.0, 7.0], [6.5, 5.0, 100.0, 1.0]], dtype=D)
-    found = cw.quantise(values, thresholds, torch.tensor([[True] * 4, [True] * 3 + [False]]))
+    actual = cw.quantise(values, thresholds, torch.tensor([[True] * 4, [True] * 3 + [False]]))
     expected = [[sum(v >= t for t in thresholds) for v in row] for row in values.tolist()]
     expected[1][3] = -1
-    assert found.tolist() == expected
-    assert found.max() == 14
+    assert actual.tolist() == expected
+    assert actual.max() == 14
     with pytest.raises(BadValue, match="rise"):
         cw.quantise(values, [2.0, 1.0])
 
@@ -145,12 +145,12 @@ def test_exact_equals_c_backward_passes():
 
     drawn = generator(1)
     along = {n: torch.randn(p.shape, generator=drawn, dtype=D) for n, p in point.items()}
-    found = cw.exact(auxiliary, point, along, rate)
+    actual = cw.exact(auxiliary, point, along, rate)
     for c in range(CLASSES):
         leaves = {n: p.clone().requires_grad_() for n, p in point.items()}
         gradient = torch.autograd.grad(auxiliary(leaves)[c], list(leaves.values()))
         expected = -rate * sum((g * along[n]).sum() for n, g in zip(leaves, gradient, strict=True))
-        torch.testing.assert_close(found[c], expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(actual[c], expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("alone", [None, auxiliary_alone], ids=["both tasks", "auxiliary alone"])
@@ -171,12 +171,12 @@ def test_exact_is_the_derivative_through_a_real_sgd_step(alone):
         return second[: CLASSES + 1].sum() / start_main, weighting.gradient
 
     ones, h = torch.ones(CLASSES, dtype=D), 1e-4
-    _, found = after(ones)
+    _, actual = after(ones)
     for c in range(CLASSES):
         change = h * nn.functional.one_hot(torch.tensor(c), CLASSES).to(D)
         slope = (after(ones + change)[0] - after(ones - change)[0]) / (2 * h)
-        torch.testing.assert_close(found[c], slope.detach(), rtol=0, atol=1e-6)
-    assert found.abs().max() > 1e-4
+        torch.testing.assert_close(actual[c], slope.detach(), rtol=0, atol=1e-6)
+    assert actual.abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("form", cw.FORMS)
@@ -186,20 +186,20 @@ def test_training_reads_nothing_on_the_host_and_leaves_running_means_alone(form,
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     with no_host_reads():
         for t in range(4):
-            found, weights = train_step(model, batch_of(t), losses, optimizer, weighting)
+            actual, weights = train_step(model, batch_of(t), losses, optimizer, weighting)
     assert weights[-1] == 0
     state = weighting.state
     torch.testing.assert_close(weights[: CLASSES + 1] * state.main_start, torch.ones(CLASSES + 1, dtype=D))
     assert (state.weights != 1).any()
     assert int(model.bottom[1].num_batches_tracked) == 4
-    assert found.shape == (2 * CLASSES + 2,)
+    assert actual.shape == (2 * CLASSES + 2,)
 
 
 def test_the_first_total_loss_is_two():
     """Law: L_m / L_m(0) + L_a / L_a(0) = 2 on the first batch."""
     model = network()
-    found, weights = train_step(model, batch_of(0), losses, torch.optim.SGD(model.parameters(), lr=0.1), cw.ClassWeights())
-    torch.testing.assert_close((found * weights).sum(), torch.tensor(2.0, dtype=D))
+    actual, weights = train_step(model, batch_of(0), losses, torch.optim.SGD(model.parameters(), lr=0.1), cw.ClassWeights())
+    torch.testing.assert_close((actual * weights).sum(), torch.tensor(2.0, dtype=D))
 
 
 def test_wrong_settings_are_refused():

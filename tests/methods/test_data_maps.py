@@ -32,20 +32,20 @@ def _two_pass(index, confidence, points):
     return mean, std
 
 
-def _agrees(found, index, confidence):
-    mean, std = _two_pass(index, confidence, found.points)
-    np.testing.assert_allclose(found.mean, mean, atol=1e-6)
-    np.testing.assert_allclose(found.std, std, atol=1e-6)
-    assert (found.count.numpy() == np.bincount(index, minlength=found.points)).all()
+def _agrees(actual, index, confidence):
+    mean, std = _two_pass(index, confidence, actual.points)
+    np.testing.assert_allclose(actual.mean, mean, atol=1e-6)
+    np.testing.assert_allclose(actual.std, std, atol=1e-6)
+    assert (actual.count.numpy() == np.bincount(index, minlength=actual.points)).all()
 
 
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 40))
 def test_streamed_equals_two_pass_with_points_seen_different_times_also_within_a_batch(seed, size):
     index, confidence = _history(seed)
-    found = DataMap(3, 7)
+    actual = DataMap(3, 7)
     for rows in torch.arange(len(index)).split(size):
-        found.update(confidence[rows], index[rows])
-    _agrees(found, index, confidence)
+        actual.update(confidence[rows], index[rows])
+    _agrees(actual, index, confidence)
 
 
 @given(seed=st.integers(0, 10_000), cut=st.integers(0, 40))
@@ -61,36 +61,36 @@ def test_shards_merge_to_the_map_of_all(seed, cut):
 def test_far_from_zero_spread_the_variance_keeps_its_digits():
     """Why Welford: the difference of two means of squares has no correct digit here."""
     values = 1 - 1e-5 * torch.rand(50, 1, generator=generator(0), dtype=torch.float64)
-    found = DataMap(1, 1)
+    actual = DataMap(1, 1)
     for value in values:
-        found.update(value[None], torch.tensor([0]))
+        actual.update(value[None], torch.tensor([0]))
     single = values.float()
     naive = (single.square().mean() - single.mean().square()).clamp_min(0).sqrt() * (50 / 49) ** 0.5
     truth = single.double().std()
-    assert abs(found.std.double() / truth - 1) < 0.01
+    assert abs(actual.std.double() / truth - 1) < 0.01
     assert abs(naive.double() / truth - 1) > 0.1
 
 
 def test_after_the_first_epoch_the_map_is_finite_with_no_variability():
-    found = DataMap(2, 3)
-    found.update(torch.tensor([[0.2, 0.9], [0.4, 0.1]]), torch.tensor([2, 0]))
-    torch.testing.assert_close(found.mean, torch.tensor([[0.4, 0.0, 0.2], [0.1, 0.0, 0.9]]))
-    assert found.std.tolist() == [[0.0] * 3] * 2
-    assert found.count.tolist() == [1, 0, 1]
+    actual = DataMap(2, 3)
+    actual.update(torch.tensor([[0.2, 0.9], [0.4, 0.1]]), torch.tensor([2, 0]))
+    torch.testing.assert_close(actual.mean, torch.tensor([[0.4, 0.0, 0.2], [0.1, 0.0, 0.9]]))
+    assert actual.std.tolist() == [[0.0] * 3] * 2
+    assert actual.count.tolist() == [1, 0, 1]
 
 
 def test_an_update_reads_nothing_on_the_host(no_host_reads):
-    found = DataMap(3, 7)
+    actual = DataMap(3, 7)
     index, confidence = _history(0)
     with no_host_reads():
-        found.update(confidence, index)
+        actual.update(confidence, index)
 
 
 def test_half_precision_confidences_are_added_in_single_precision():
-    found = DataMap(1, 1)
+    actual = DataMap(1, 1)
     for _ in range(3000):
-        found.update(torch.full((1, 1), 0.3, dtype=torch.bfloat16), torch.tensor([0]))
-    assert found.mean.item() == pytest.approx(torch.tensor(0.3, dtype=torch.bfloat16).item(), abs=1e-6)
+        actual.update(torch.full((1, 1), 0.3, dtype=torch.bfloat16), torch.tensor([0]))
+    assert actual.mean.item() == pytest.approx(torch.tensor(0.3, dtype=torch.bfloat16).item(), abs=1e-6)
 
 
 def test_the_true_label_probability_is_the_papers():
@@ -118,25 +118,25 @@ def test_wrong_sizes_and_points_out_of_range_are_refused():
 
 
 def test_memory_is_as_stated():
-    found = DataMap(100, 500)
-    parts = (found._mean, found._squares, found.count)
+    actual = DataMap(100, 500)
+    parts = (actual._mean, actual._squares, actual.count)
     assert sum(part.nbytes for part in parts) == 500 * (100 * 8 + 4)
-    snapshot = found.snapshot()
+    snapshot = actual.snapshot()
     assert sum(part.nbytes for part in (snapshot.mean, snapshot.std, snapshot.count)) == 500 * (100 * 4 + 4)
 
 
 def _snapshots():
-    found, snapshots = DataMap(3, 7), {}
+    actual, snapshots = DataMap(3, 7), {}
     for epoch in (0, 4):
         index, confidence = _history(epoch)
-        found.update(confidence, index)
-        snapshots[epoch] = found.snapshot()
-    return found, snapshots
+        actual.update(confidence, index)
+        snapshots[epoch] = actual.snapshot()
+    return actual, snapshots
 
 
 def test_snapshots_come_back_as_they_were_and_stand_still(tmp_path):
-    found, snapshots = _snapshots()
-    assert (found.mean - snapshots[4].mean.float()).abs().max() <= 2.5e-4
+    actual, snapshots = _snapshots()
+    assert (actual.mean - snapshots[4].mean.float()).abs().max() <= 2.5e-4
     assert not torch.equal(snapshots[0].mean, snapshots[4].mean)
     data_maps.save(tmp_path / "maps.npz", snapshots)
     again = data_maps.load(tmp_path / "maps.npz")

@@ -20,8 +20,8 @@ from mtlrepro.methods.torchjd_aggregation import Aggregation
 seeds = st.integers(0, 10_000)
 
 
-def _close(found, wanted, tolerance=1e-5):
-    torch.testing.assert_close(found.double(), torch.as_tensor(wanted, dtype=torch.float64), rtol=0, atol=tolerance)
+def _close(actual, wanted, tolerance=1e-5):
+    torch.testing.assert_close(actual.double(), torch.as_tensor(wanted, dtype=torch.float64), rtol=0, atol=tolerance)
 
 
 def _random(seed, *shape):
@@ -61,8 +61,8 @@ def test_gradnorm_moves_down_the_gradient_of_its_own_loss_as_autograd_finds_it(s
         sizes = (w[:, None] * gradients).norm(dim=-1)
         progress = losses / torch.tensor([1.0, 2.0, 0.5])
         target = (sizes.mean() * (progress / progress.mean()) ** 1.2).detach()
-        (found,) = torch.autograd.grad((sizes - target).abs().sum(), w)
-        w = (w - 0.03 * found).detach()
+        (actual,) = torch.autograd.grad((sizes - target).abs().sum(), w)
+        w = (w - 0.03 * actual).detach()
         w *= 3 / w.sum()
 
 

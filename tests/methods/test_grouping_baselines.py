@@ -66,29 +66,29 @@ def _random_scores(seed, n):
 @given(seed=seeds, budget=st.integers(1, 5))
 def test_the_choice_is_the_best_of_all_partitions(seed, budget):
     scores, values = _random_scores(seed, 5)
-    found = baselines.best_grouping(scores, budget)
+    actual = baselines.best_grouping(scores, budget)
     possible = [p for p in _partitions(list(range(5))) if len(p) <= budget]
     wanted = max(np.mean([values[g][t] for g in p for t in g]) for p in possible)
-    assert found.score == pytest.approx(wanted)
-    assert sorted(chain(*found.groups)) == list(range(5))
-    assert found.groups == found.serves
-    assert np.mean([values[g][t] for g in found.groups for t in g]) == pytest.approx(found.score)
+    assert actual.score == pytest.approx(wanted)
+    assert sorted(chain(*actual.groups)) == list(range(5))
+    assert actual.groups == actual.serves
+    assert np.mean([values[g][t] for g in actual.groups for t in g]) == pytest.approx(actual.score)
 
 
 @settings(max_examples=20)
 @given(seed=seeds, budget=st.integers(1, 4))
 def test_the_overlapping_choice_is_the_best_of_all_sets_of_groups(seed, budget):
     scores, values = _random_scores(seed, 4)
-    found = baselines.best_grouping(scores, budget, overlapping=True)
+    actual = baselines.best_grouping(scores, budget, overlapping=True)
     wanted = -np.inf
     for size in range(1, budget + 1):
         for groups in combinations(values, size):
             best = [max((values[g][t] for g in groups if t in g), default=-np.inf) for t in range(4)]
             wanted = max(wanted, np.mean(best))
-    assert found.score == pytest.approx(wanted)
-    assert len(found.groups) <= budget
-    assert all(set(own) <= set(group) for own, group in zip(found.serves, found.groups, strict=True))
-    assert found.score >= baselines.best_grouping(scores, budget).score - 1e-12
+    assert actual.score == pytest.approx(wanted)
+    assert len(actual.groups) <= budget
+    assert all(set(own) <= set(group) for own, group in zip(actual.serves, actual.groups, strict=True))
+    assert actual.score >= baselines.best_grouping(scores, budget).score - 1e-12
 
 
 def test_exact_pairs_make_hoa_exhaustive_where_effects_add_up():

@@ -57,8 +57,8 @@ betas = st.floats(0.0, 8.0)
     ],
 )
 def test_weights_of_hand_worked_gains(main, aux, beta, downscale, expected):
-    found = hydalearn_weights(main, aux, 2.0, beta, downscale)
-    assert [float(w) for w in found] == pytest.approx(expected, rel=1e-12)
+    actual = hydalearn_weights(main, aux, 2.0, beta, downscale)
+    assert [float(w) for w in actual] == pytest.approx(expected, rel=1e-12)
 
 
 @given(gains, gains, positive, betas, st.booleans())
@@ -213,9 +213,9 @@ def _metric(seeds, score=mean_absolute_error):
 
 def _trained(seeds, weighting, rates, steps=6, tasks=2, optimizer=RunwiseSGD):
     model = _model(seeds, tasks)
-    made, weights = optimizer(model.parameters(), lr=rates), []
+    descent, weights = optimizer(model.parameters(), lr=rates), []
     for step in range(steps):
-        weights.append(train_step(model, _samples(seeds, N, f"batch {step}", tasks), _squared, made, weighting)[1])
+        weights.append(train_step(model, _samples(seeds, N, f"batch {step}", tasks), _squared, descent, weighting)[1])
     return model, torch.stack(weights)
 
 
@@ -235,13 +235,13 @@ def test_a_batch_of_runs_equals_each_run_alone(settings, matched):
     rates, betas = torch.tensor([0.02, 0.05, 0.1], dtype=torch.float64), torch.tensor([1.0, 3.0, 6.0], dtype=torch.float64)
     seeds = list(range(RUNS))
 
-    def made(seeds, beta):
+    def weighting_of(seeds, beta):
         inner = HydaLearn(_metric(seeds), maximise=False, beta=beta, **settings)
         return ScaleMatched(inner) if matched else inner
 
-    together, weights = _trained(seeds, made(seeds, betas), rates)
+    together, weights = _trained(seeds, weighting_of(seeds, betas), rates)
     for run in seeds:
-        alone, own = _trained([run], made([run], float(betas[run])), float(rates[run]), optimizer=torch.optim.SGD)
+        alone, own = _trained([run], weighting_of([run], float(betas[run])), float(rates[run]), optimizer=torch.optim.SGD)
         torch.testing.assert_close(weights[:, run], own[:, 0], rtol=0, atol=1e-9)
         for a, b in zip(together.parameters(), alone.parameters(), strict=True):
             torch.testing.assert_close(a[run], b[0], rtol=0, atol=1e-10)
@@ -259,13 +259,13 @@ def _plain(seed, steps, normalise, downscale):
         with torch.no_grad():
             for p, g in zip(heads[0] + heads[1], own[0] + own[1], strict=True):
                 p -= RATE * g
-            start, found = [p.clone() for p in shared], [float(metric(model))]
+            start, actual = [p.clone() for p in shared], [float(metric(model))]
             for gradients in (main, aux):
                 norm = math.sqrt(sum(float((g**2).sum()) for g in gradients)) if normalise else 1.0
                 for p, before, g in zip(shared, start, gradients, strict=True):
                     p.copy_(before - RATE * g / norm)
-                found.append(float(metric(model)))
-            gain = [found[0] - value for value in found[1:]]
+                actual.append(float(metric(model)))
+            gain = [actual[0] - value for value in actual[1:]]
             cases.add((gain[0] > 0, gain[1] > 0))
             if gain[0] * gain[1] > 0:
                 ratio = (gain[0] / gain[1]) ** beta
@@ -297,14 +297,14 @@ def test_first_order_gains_are_what_measured_ones_tend_to():
     agree in the end. Heads move by the same step size in both."""
     seeds, gaps = list(range(RUNS)), []
     for rate in (1e-2, 1e-3, 1e-4):
-        found = []
+        actual = []
         for first_order in (False, True):
             model = _model(seeds)
             weighting = HydaLearn(_metric(seeds, mean_squared_error), maximise=False, rate=rate, first_order=first_order)
             optimizer = RunwiseSGD(model.parameters(), lr=torch.ones(RUNS))
             train_step(model, _samples(seeds, N, "batch"), _squared, optimizer, weighting)
-            found.append(weighting)
-        measured, slope = found
+            actual.append(weighting)
+        measured, slope = actual
         gaps.append(float(((measured.gains - slope.gains) / slope.gains).abs().max()))
     for wide, narrow in itertools.pairwise(gaps):
         assert 5 < wide / narrow < 20
@@ -378,12 +378,12 @@ def test_gradients_taken_by_a_weighting_serve_the_update(weight_heads):
     taken, _ = _trained(seeds, _Looking(weights, weight_heads, True), rates)
     model = _model(seeds)
     for step in range(6):
-        found = _squared(model, _samples(seeds, N, f"batch {step}"))
+        actual = _squared(model, _samples(seeds, N, f"batch {step}"))
         model.zero_grad()
-        (weights * found).sum().backward(retain_graph=True)
+        (weights * actual).sum().backward(retain_graph=True)
         if not weight_heads:
             own = [p for head in model.heads for p in head.parameters()]
-            for p, g in zip(own, torch.autograd.grad(found.sum(), own), strict=True):
+            for p, g in zip(own, torch.autograd.grad(actual.sum(), own), strict=True):
                 p.grad = g
         with torch.no_grad():
             for p in model.parameters():
@@ -408,9 +408,9 @@ def test_a_look_ahead_leaves_buffers_modes_and_random_streams_as_they_are():
 
     with torch.no_grad():
         step = Step(torch.zeros(2), model, shared, Batch(x, None), _squared, evaluate)
-        found = step.look_ahead({n: torch.stack([torch.zeros_like(p), p]) for n, p in shared.items()}, reference=True)
-    assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
+        actual = step.look_ahead({n: torch.stack([torch.zeros_like(p), p]) for n, p in shared.items()}, reference=True)
+    assert torch.equal(actual[0], actual[1])
+    assert not torch.equal(actual[0], actual[2])
     assert model.training
     assert bottom[2].training
     assert not bottom[1].training

@@ -23,8 +23,8 @@ losses_of_three = st.lists(positive, min_size=3, max_size=3)
 UNUSED = torch.zeros(2, 2)  # gradients that these methods never ask for
 
 
-def _close(found, wanted, tolerance=1e-5):
-    torch.testing.assert_close(found.double(), torch.as_tensor(wanted, dtype=torch.float64), rtol=0, atol=tolerance)
+def _close(actual, wanted, tolerance=1e-5):
+    torch.testing.assert_close(actual.double(), torch.as_tensor(wanted, dtype=torch.float64), rtol=0, atol=tolerance)
 
 
 def test_static_weights_are_what_was_given(step_of):
@@ -147,8 +147,8 @@ def test_dwa_of_validation_losses_reads_their_negatives_and_says_when_there_are_
 
 def _dtp(*metrics, **options):
     weighting = DynamicTaskPriority(**options)
-    for found in metrics:
-        weighting.end_epoch(torch.ones(len(found)), torch.as_tensor(found, dtype=torch.float64))
+    for actual in metrics:
+        weighting.end_epoch(torch.ones(len(actual)), torch.as_tensor(actual, dtype=torch.float64))
     return weighting
 
 

@@ -7,10 +7,10 @@ from mtlrepro import methods
 
 @pytest.mark.parametrize("name", methods.__all__)
 def test_every_offered_name_is_there_and_is_the_method_s_own(name):
-    found = getattr(methods, name)
-    assert found.__name__ == name
-    assert found.__module__.startswith("mtlrepro.methods.")
-    assert found.__doc__
+    actual = getattr(methods, name)
+    assert actual.__name__ == name
+    assert actual.__module__.startswith("mtlrepro.methods.")
+    assert actual.__doc__
 
 
 def test_another_name_is_an_attribute_error():

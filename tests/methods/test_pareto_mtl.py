@@ -36,9 +36,9 @@ def test_the_smallest_combination_beats_every_other(seed, count):
 
 def test_the_smallest_combination_equals_a_general_solver():
     rows = np.random.default_rng(0).normal(size=(4, 3)) + 0.8
-    found = minimize(lambda w: (w @ rows) @ (w @ rows), np.full(4, 0.25), bounds=[(0, 1)] * 4, options={"ftol": 1e-14},
+    actual = minimize(lambda w: (w @ rows) @ (w @ rows), np.full(4, 0.25), bounds=[(0, 1)] * 4, options={"ftol": 1e-14},
                      constraints={"type": "eq", "fun": lambda w: w.sum() - 1}, method="SLSQP")  # fmt: skip
-    np.testing.assert_allclose(smallest_combination(rows) @ rows, found.x @ rows, atol=1e-5)
+    np.testing.assert_allclose(smallest_combination(rows) @ rows, actual.x @ rows, atol=1e-5)
 
 
 def test_inside_its_sector_it_is_mgda_and_outside_it_pulls_back(step_of):
@@ -56,10 +56,10 @@ def test_a_run_of_a_batch_gets_the_weights_that_it_gets_alone(step_of):
     drawn = generator(0)
     for _ in range(6):
         losses, gradients = torch.rand(3, 2, generator=drawn).double(), torch.randn(3, 2, 5, generator=drawn).double()
-        found = together(step_of(gradients, losses))
-        assert torch.allclose(found.abs().sum(-1), torch.tensor(2.0, dtype=torch.float64))
+        actual = together(step_of(gradients, losses))
+        assert torch.allclose(actual.abs().sum(-1), torch.tensor(2.0, dtype=torch.float64))
         for run in range(3):
-            torch.testing.assert_close(found[run], alone[run](step_of(gradients[run], losses[run])), rtol=0, atol=1e-9)
+            torch.testing.assert_close(actual[run], alone[run](step_of(gradients[run], losses[run])), rtol=0, atol=1e-9)
 
 
 class _Conflict(nn.Module):

@@ -62,12 +62,12 @@ def test_records_are_drawn_in_proportion_to_their_weights(counts, weight):
     drawn = sampler.draw(torch.zeros(400, dtype=torch.long))[0].flatten()
     usual = torch.multinomial(weights, len(drawn), replacement=True, generator=generator(2))
     for rows in (drawn, usual):
-        found = torch.bincount(rows, minlength=len(labels)).numpy()
-        assert stats.chisquare(found, _expected(weights, len(rows))).pvalue > ALPHA
+        actual = torch.bincount(rows, minlength=len(labels)).numpy()
+        assert stats.chisquare(actual, _expected(weights, len(rows))).pvalue > ALPHA
     if len(counts) > 1:
-        found = torch.bincount(labels[drawn]).numpy()
+        actual = torch.bincount(labels[drawn]).numpy()
         totals = torch.stack([weights[labels == c].sum() for c in range(len(counts))])
-        assert stats.chisquare(found, _expected(totals, len(drawn))).pvalue > ALPHA
+        assert stats.chisquare(actual, _expected(totals, len(drawn))).pvalue > ALPHA
 
 
 def test_tasks_are_picked_by_their_weights_and_draw_their_own_records():
@@ -138,5 +138,5 @@ def test_draws_on_the_device_that_holds_the_labels():
     drawn, classes = sampler.draw(sampler.tasks(20))
     assert drawn.is_cuda
     assert torch.equal(labels[drawn], classes)
-    found = torch.bincount(drawn.flatten(), minlength=100).cpu().numpy()
-    assert stats.chisquare(found, _expected(task_aware_weights(labels).cpu(), 20_000)).pvalue > ALPHA
+    actual = torch.bincount(drawn.flatten(), minlength=100).cpu().numpy()
+    assert stats.chisquare(actual, _expected(task_aware_weights(labels).cpu(), 20_000)).pvalue > ALPHA

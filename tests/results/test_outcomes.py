@@ -133,7 +133,7 @@ def test_the_number_of_seeds_asked_for_tells_at_both_ends_of_the_gap(direction, 
     pilot = (pilot - pilot.mean()) / pilot.std(ddof=1)
     n = seeds_needed(pilot, direction=direction, target=target, smallest=0.5)
 
-    def told(n, truth):
+    def in_words(n, truth):
         x = rng.normal(truth, 1, (2000, n))
         half = stats.t.ppf(0.975, n - 1) * stats.sem(x, axis=1)
         words = [
@@ -143,8 +143,8 @@ def test_the_number_of_seeds_asked_for_tells_at_both_ends_of_the_gap(direction, 
         return np.mean([word != "cannot tell" for word in words])
 
     for truth in truths:
-        assert told(n, truth) >= 0.93
-        assert told(n // 4, truth) < 0.80
+        assert in_words(n, truth) >= 0.93
+        assert in_words(n // 4, truth) < 0.80
 
 
 @given(st.integers(2, 12), st.floats(0.1, 10))

@@ -66,15 +66,15 @@ def _grid(seeds, rates, optimizer=RunwiseSGD, epochs=6, patience=None, weighting
 @pytest.mark.parametrize("kw", [{}, {"momentum": 0.9, "weight_decay": 1e-3}])
 def test_a_batch_of_runs_equals_each_run_alone_with_torch_sgd(kw):
     rates = torch.tensor([0.01, 0.05, 0.1, 0.2], dtype=torch.float64)
-    together, found = _grid(SEEDS, rates, patience=2, epochs=12, **kw)
+    together, actual = _grid(SEEDS, rates, patience=2, epochs=12, **kw)
     for run in SEEDS:
         alone, single = _grid([run], float(rates[run]), optimizer=torch.optim.SGD, patience=2, epochs=12, **kw)
         for a, b in zip(together.parameters(), alone.parameters(), strict=True):
             torch.testing.assert_close(a[run], b[0], rtol=0, atol=1e-12)
-        assert found.best_epoch[run] == single.best_epoch[0]
-        torch.testing.assert_close(found.best[run], single.best[0], rtol=0, atol=1e-12)
+        assert actual.best_epoch[run] == single.best_epoch[0]
+        torch.testing.assert_close(actual.best[run], single.best[0], rtol=0, atol=1e-12)
         epochs = len(single.losses)
-        torch.testing.assert_close(found.losses[:epochs, run], single.losses[:, 0], rtol=0, atol=1e-12)
+        torch.testing.assert_close(actual.losses[:epochs, run], single.losses[:, 0], rtol=0, atol=1e-12)
 
 
 def test_adam_of_torch_trains_a_batch_of_runs_as_each_alone():
@@ -95,20 +95,20 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
 
 def test_the_kept_state_is_that_of_the_best_validation_epoch_of_each_run():
     rates = torch.tensor([0.01, 0.05, 0.1, 0.6], dtype=torch.float64)
-    model, found = _grid(SEEDS, rates, epochs=15)
-    values = found.validation.mean(-1)
-    torch.testing.assert_close(found.best, values.max(0).values)
-    assert torch.equal(found.best_epoch, values.argmax(0) + 1)
+    model, actual = _grid(SEEDS, rates, epochs=15)
+    values = actual.validation.mean(-1)
+    torch.testing.assert_close(actual.best, values.max(0).values)
+    assert torch.equal(actual.best_epoch, values.argmax(0) + 1)
     xs, ys = _data(SEEDS)
     with torch.no_grad():
-        torch.testing.assert_close(-_squared(model, Batch(xs.flip(2), ys)).mean(-1), found.best)
+        torch.testing.assert_close(-_squared(model, Batch(xs.flip(2), ys)).mean(-1), actual.best)
 
 
 def test_patience_ends_the_training_and_ignores_later_improvement():
     script = iter([0.1, 0.3, 0.2, 0.2, 0.9])
     model = StackedSharedBottom(D, 1, 1, [generator(0)])
     batch = Batch(torch.zeros(1, 1, 2, D, dtype=torch.float64), torch.zeros(1, 1, 2, dtype=torch.float64))
-    found = fit(
+    actual = fit(
         model,
         lambda _: [batch],
         _squared,
@@ -117,15 +117,15 @@ def test_patience_ends_the_training_and_ignores_later_improvement():
         validate=lambda _: torch.tensor([[next(script)]]),
         patience=2,
     )
-    assert found.best_epoch.item() == 2
-    assert len(found.losses) == 4
+    assert actual.best_epoch.item() == 2
+    assert len(actual.losses) == 4
 
 
 def test_a_run_that_diverges_leaves_the_others_as_they_are():
     rates = torch.tensor([0.05, 1e6, 0.05, 0.05], dtype=torch.float64)
-    together, found = _grid(SEEDS, rates, epochs=30)
+    together, actual = _grid(SEEDS, rates, epochs=30)
     alone, _ = _grid([2], 0.05, optimizer=torch.optim.SGD, epochs=30)
-    assert not found.losses[-1, 1].isfinite().all()
+    assert not actual.losses[-1, 1].isfinite().all()
     for a, b in zip(together.parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(a[2], b[0], rtol=0, atol=1e-12)
 
@@ -308,7 +308,7 @@ def test_history_of_mixed_batches_holds_every_task_in_its_own_column():
     def batches(epoch):
         return [Batch(v, None, task=t) for t, (_, v) in mixed(plan, generator(epoch))]
 
-    found = fit(
+    actual = fit(
         model,
         batches,
         lambda call, b: call(torch.ones(1), b.task) * 0 + b.inputs,
@@ -316,8 +316,8 @@ def test_history_of_mixed_batches_holds_every_task_in_its_own_column():
         epochs=2,
         weighting=Static([1.0, 2.0, 4.0]),
     )
-    torch.testing.assert_close(found.losses, torch.tensor([[15.0, 5.0, 2.0]]).expand(2, 3))
-    torch.testing.assert_close(found.weights, torch.tensor([[1.0, 2.0, 4.0]]).expand(2, 3))
+    torch.testing.assert_close(actual.losses, torch.tensor([[15.0, 5.0, 2.0]]).expand(2, 3))
+    torch.testing.assert_close(actual.weights, torch.tensor([[1.0, 2.0, 4.0]]).expand(2, 3))
 
 
 def test_every_sample_stands_once_in_an_epoch_and_runs_keep_their_own_order():

@@ -5,7 +5,7 @@ from diagrams import arrow, box, curve, picture, text
 
 
 def draw() -> str:
-    """Train once; a data map a task; group tasks whose maps are alike; train one model a group."""
+    """Train once; a data map per task; group tasks whose maps are alike; train one model per group."""
     rng = np.random.default_rng(3)
     parts = [box(12, 92, 118, 62, ["one training", "of all tasks"], "d-main"), arrow(130, 123, 164, 123)]
     shapes = ((0.75, 0.12), (0.72, 0.13), (0.35, 0.32))
@@ -22,7 +22,7 @@ def draw() -> str:
             else:
                 parts.append(f'<path d="M{px - 2:.1f} {py - 2:.1f}l4 4m0 -4l-4 4" class="{kind}"/>')
         parts.append(curve(f"M294 {y + 31} C 320 {y + 31}, 326 {y + 31}, 352 {88 if number < 2 else 186}"))
-    parts.append(text(231, 250, "a data map a task: confidence, variability", "d-small"))
+    parts.append(text(231, 250, "a data map per task: confidence, variability", "d-small"))
     for x, y, label, kind, shares in (
         (354, 58, "group 1", "d-a", (0.9, 0.85, 0.2)),
         (354, 156, "group 2", "d-b", (0.1, 0.15, 0.8)),
@@ -38,4 +38,6 @@ def draw() -> str:
         parts.append(box(550, y, 108, 62, [f"model {label[-1]}", "losses weighted"], kind))
         parts.append(curve(f"M658 {y + 31} C 676 {y + 31}, 676 138, 690 138"))
     parts += [box(692, 112, 58, 52, ["output"], "d-main"), text(575, 250, "bars: memberships *u*_t of the tasks", "d-small")]
-    return picture(264, "One training gives a data map a task; alike maps form groups; each group trains a weighted model", parts)
+    return picture(
+        264, "One training gives a data map per task; alike maps form groups; each group trains a weighted model", parts
+    )

@@ -7,8 +7,11 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from mtlrepro import plots
+from mtlrepro import data, plots
+from mtlrepro.data.opening import Opened
+from mtlrepro.data.schema import Tier
 from mtlrepro.papers.classweights.arms import BEST_PARETO, EXHIBITS, METHODS, PARETO, TASKS
+from mtlrepro.papers.classweights.data.scene_sets import KINDS, learned_and_tested
 from mtlrepro.papers.classweights.data.scenes import preset, scenes
 from mtlrepro.papers.classweights.training.scene_tasks import final, training_of, tune
 from mtlrepro.parameters import Params
@@ -17,11 +20,32 @@ from mtlrepro.results.runs import Runs
 
 def rows_of(runs: Runs, p: Params) -> dict[str, pd.DataFrame]:
     """Exhibit -> its rows: those of each kind of scenes, and for Table 1 those of two methods on driving-like ones."""
-    rows = {EXHIBITS[kind]: compared(runs, p, kind) for kind in p.kinds}
-    if "driving" in p.kinds:
+    kinds = kinds_of(p)
+    rows = {EXHIBITS[kind]: compared(runs, p, kind) for kind in kinds}
+    if "driving" in kinds:
         driving = rows[EXHIBITS["driving"]]
         rows["classweights/tab1"] = driving[driving.method.isin(["single", "linear"])]
     return rows
+
+
+def kinds_of(p: Params) -> list[str]:
+    """The kinds of scenes of a run: those of `p`, or the one of a real set. Raises BadValue, DataMissing."""
+    source = data.which(data.checked_source(p))
+    return [KINDS[source]] if source in KINDS else list(p.kinds)
+
+
+def opened(p: Params) -> dict[str, Opened]:
+    """The parts of the real set that `p` names, to learn from and to test on; none for generated scenes."""
+    source = data.which(data.checked_source(p))
+    if source not in KINDS:
+        return {}
+    learned, tested = learned_and_tested(source, tuple(p.size))
+    return {f"{source}, learned from": learned, f"{source}, tested": tested}
+
+
+def tier(p: Params) -> Tier:
+    """The tier of the scenes."""
+    return next((part.tier for part in opened(p).values()), "synthetic")
 
 
 def draw_scenes() -> Figure:
@@ -53,7 +77,8 @@ def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
         for i in range(p.tuning)
         if len(p.rates) > 1
     ]
-    tried = runs.map(tune, tuning, f"{kind}, tuning")
+    digests = {name: part.digest for name, part in opened(p).items()}
+    tried = runs.map(tune, tuning, f"{kind}, tuning", data=digests)
     wanted: dict[tuple[str, float, str], list[str]] = {}
     for name in p.methods:
         for main in TASKS:
@@ -67,7 +92,7 @@ def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
         for each in (PARETO if name == BEST_PARETO else (name,))
         for i in range(p.seeds)
     ]
-    rows = runs.map(final, settings, f"{kind}, training")
+    rows = runs.map(final, settings, f"{kind}, training", data=digests)
     # For the gates: where in its grid each rate lies, the steps of a training, and what was used of the weights' rate.
     inside = rows["rate"].between(min(p.rates), max(p.rates), inclusive="neither")
     return rows.assign(interior=inside, steps=p.steps)

@@ -67,7 +67,7 @@ def table(rows: pd.DataFrame, measures: dict[str, str], against: str) -> pd.Data
     for name, text in measures.items():
         line: dict[str, float | str | None] = {STATES[state]: values_of(rows, name, state).mean() for state in states}
         change = (values_of(rows, name, against) - values_of(rows, name, MULTI)).dropna()
-        line[f"{STATES[against]} minus multi-task"] = results.told(change, 3) if len(change) else None
+        line[f"{STATES[against]} minus multi-task"] = results.in_words(change, 3) if len(change) else None
         lines[text] = line
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("measure")
 
@@ -86,7 +86,7 @@ def findings(rows: pd.DataFrame) -> str:
     """In words, with the numbers of these rows."""
 
     def change(measure: str) -> str:
-        return results.told(values_of(rows, measure, EQUAL) - values_of(rows, measure, MULTI), 3)
+        return results.in_words(values_of(rows, measure, EQUAL) - values_of(rows, measure, MULTI), 3)
 
     probe = {state: values_of(rows, "probe", state).mean() for state in ("before training", MULTI, EQUAL)}
     text = (

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtlrepro import exhibits
+from mtlrepro import data, exhibits
 from mtlrepro.data import places
+from mtlrepro.data.schema import Tier
 from mtlrepro.papers.cotask.data import ecg
+from mtlrepro.papers.cotask.data.ecg_sets import CARDINALITY
 from mtlrepro.papers.cotask.multilabel_metrics import count_error, judged_tasks, multilabel
 from mtlrepro.papers.cotask.training.ecg_training import (
-    CARDINALITY,
     EcgTraining,
     PreparedEcgs,
     recordings,
@@ -33,9 +34,24 @@ def first_recordings(p: Params) -> ecg.EcgSet:
     return recordings("p18", p.records, p.first_seed, p.hertz, p.seconds)
 
 
+def data_set(p: Params) -> str:
+    """The set of Table 7: p18, generated, or a real one. Raises BadValue, DataMissing."""
+    source = data.which(data.checked_source(p))
+    return "p18" if source == "synthetic_ecg" else source
+
+
+def tier(p: Params) -> Tier:
+    """The tier of the set of Table 7."""
+    name = data_set(p)
+    return "synthetic" if name == "p18" else recordings(name, p.records, 0, p.hertz, p.seconds).tier
+
+
 def data_digests(p: Params) -> dict[str, str]:
-    """sha256 of the first seed's generated recordings, and of LUDB where it is at hand and `p.folds` asks for it."""
+    """sha256 of the first seed's generated recordings, of the set that `p` names, and of LUDB where it is here and `p.folds` asks
+    for it. Raises BadValue, DataMissing for a set that is unknown or not here."""
     digests = {"ecg_p18, generated, first seed": first_recordings(p).sha256}
+    if (name := data_set(p)) != "p18":
+        digests[name] = recordings(name, p.records, 0, p.hertz, p.seconds).sha256
     if p.folds and places.find("ludb"):
         digests["ludb"] = recordings("ludb", 200, 0, p.hertz, p.seconds).sha256
     return digests
@@ -45,10 +61,11 @@ def settings(p: Params) -> list[dict[str, Any]]:
     """Settings of Table 1's labels per seed, of Table 7 per seed and method, and of LUDB per method."""
     seeds = range(p.first_seed, p.first_seed + p.seeds)
     fixed = {"hertz": p.hertz, "seconds": p.seconds, "training": training_settings(p)}
+    source = data_set(p)
     generated = [
         *({"kind": "label", "seed": seed, "n": RECORDS} for seed in seeds),
         *(
-            {"kind": "p18", "method": method, "seed": seed, "n": p.records, "auxiliary": p.auxiliary} | fixed
+            {"kind": "p18", "method": method, "seed": seed, "n": p.records, "auxiliary": p.auxiliary, "data_set": source} | fixed
             for seed in seeds
             for method in METHODS
         ),
@@ -80,15 +97,16 @@ def label_counts(seed: int, n: int) -> list[dict[str, Any]]:
 
 
 def p18(
-    method: str, seed: int, n: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any]
+    method: str, seed: int, n: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any], data_set: str = "p18"
 ) -> list[dict[str, Any]]:
-    """One method of Table 7 on one generated ECG-P18.
+    """One method of Table 7 on one generated ECG-P18, or on n records of a real set, by its official split or by patient.
 
     Its metrics on test, the number of tasks in MacroAUROC, its steps; of the labels: test records of the rarest one, records for
     each one with the commonest and with the rarest, and labels a record.
     """
-    how, data = EcgTraining(**training), recordings("p18", n, seed, hertz, seconds)
-    parts = ecg.split_by_patient(data.patients, seed)
+    how, data = EcgTraining(**training), recordings(data_set, n, seed if data_set == "p18" else 0, hertz, seconds)
+    auxiliary = auxiliary if data_set == "p18" else min(auxiliary, len(data.names))
+    parts = data.parts(seed)
     logits, steps = _tested(method, data, parts["train"], parts["test"], auxiliary, seed, how)
     true = data.labels[parts["test"]]
     share = data.labels.mean(0)

@@ -143,7 +143,7 @@ def findings(rows: pd.DataFrame) -> str:
     """In words, with the numbers of these rows."""
 
     def over(metric: str, method: str, base: str) -> str:
-        return results.told(100 * differences(rows, "p18", metric, method, base))
+        return results.in_words(100 * differences(rows, "p18", metric, method, base))
 
     multi, cotask, equal = "Multi-task", "CO-TASK", EQUAL
     return (

@@ -25,14 +25,14 @@ from mtlrepro.parameters import Params
 
 # Method -> (model, sampler, weighting, whether it gets as many steps in all as CO-TASK).
 METHODS = {
-    "Single/Major-Task": ("single", "Major-Task", "static", False),
-    "Multi/None": ("multi", "None", "static", False),
-    "Multi/Major-Task": ("multi", "Major-Task", "static", False),
-    "Multi/Task-Aware": ("multi", "Task-Aware", "static", False),
+    "Single/Major-Task": ("single", "Major-Task", "equal", False),
+    "Multi/None": ("multi", "None", "equal", False),
+    "Multi/Major-Task": ("multi", "Major-Task", "equal", False),
+    "Multi/Task-Aware": ("multi", "Task-Aware", "equal", False),
     "Multi+DWA/Task-Aware": ("multi", "Task-Aware", "dwa", False),
-    "CO-TASK/Task-Aware": ("cotask", "Task-Aware", "static", False),
-    "Single, CO-TASK's steps": ("single", "Major-Task", "static", True),
-    "Multi, CO-TASK's steps": ("multi", "Task-Aware", "static", True),
+    "CO-TASK/Task-Aware": ("cotask", "Task-Aware", "equal", False),
+    "Single, CO-TASK's steps": ("single", "Major-Task", "equal", True),
+    "Multi, CO-TASK's steps": ("multi", "Task-Aware", "equal", True),
 }
 AUXILIARY = 8
 # How many times as often as any other task the major one is trained.

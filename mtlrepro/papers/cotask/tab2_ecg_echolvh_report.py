@@ -59,7 +59,7 @@ def table8(rows: pd.DataFrame) -> pd.DataFrame:
             "paper": printed,
             "ours": auroc[method].mean(),
             "over single, paper (points)": None if printed is None or base else 100 * (printed - paper[SINGLE]),
-            "over single, ours (points)": None if base else results.told(100 * (auroc[method] - auroc[SINGLE])),
+            "over single, ours (points)": None if base else results.in_words(100 * (auroc[method] - auroc[SINGLE])),
             "steps in all": int(steps[method]),
         }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("model / sampler")
@@ -89,8 +89,8 @@ def equal_steps(rows: pd.DataFrame) -> pd.DataFrame:
         values = by_method(rows, value)
         for base, name in ((SINGLE, "single-task"), (MULTI, "multi-task")):
             lines[f"{title}, over {name}"] = {
-                "batches of the major task equal": results.told(100 * (values[COTASK] - values[base])),
-                "steps in all equal": results.told(100 * (values[COTASK] - values[LONG[base]])),
+                "batches of the major task equal": results.in_words(100 * (values[COTASK] - values[base])),
+                "steps in all equal": results.in_words(100 * (values[COTASK] - values[LONG[base]])),
             }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("CO-TASK (points)")
 
@@ -129,14 +129,14 @@ def table4(rows: pd.DataFrame) -> pd.DataFrame:
     lines = {
         "doctor": {
             "sensitivity": doctor.mean(),
-            "CO-TASK over it, ours (points)": results.told(100 * (values[COTASK] - doctor), 1),
+            "CO-TASK over it, ours (points)": results.in_words(100 * (values[COTASK] - doctor), 1),
         }
     }
     printed = {SINGLE: paper["sensitivity_gain_over_single_points"], LONG[MULTI]: paper["sensitivity_gain_over_multi_points"]}
     for method, (name, _) in CURVES.items():
         lines[name] = {"sensitivity": values[method].mean(), "CO-TASK over it, paper (points)": printed.get(method)}
         if method != COTASK:
-            lines[name]["CO-TASK over it, ours (points)"] = results.told(100 * (values[COTASK] - values[method]), 1)
+            lines[name]["CO-TASK over it, ours (points)"] = results.in_words(100 * (values[COTASK] - values[method]), 1)
     columns = ["sensitivity", "CO-TASK over it, paper (points)", "CO-TASK over it, ours (points)"]
     return pd.DataFrame.from_dict(lines, orient="index")[columns].rename_axis("at the doctor's specificity")
 
@@ -150,7 +150,7 @@ def findings(rows: pd.DataFrame) -> str:
 
     def over(method: str, base: str) -> str:
         printed = f" (paper: {100 * (paper[method] - paper[base]):+.2f})" if {method, base} <= set(paper) else ""
-        return results.told(100 * (auroc[method] - auroc[base])) + printed
+        return results.in_words(100 * (auroc[method] - auroc[base])) + printed
 
     return (
         f"Without a sampler multi-task learning lies {over(NONE, SINGLE)} points of AUROC from single-task learning, with the "

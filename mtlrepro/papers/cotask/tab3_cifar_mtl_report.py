@@ -146,7 +146,7 @@ def differences(rows: pd.DataFrame) -> pd.DataFrame:
     }
     kinds = {"points": rows, "with the task's own statistics": rows.assign(accuracy=rows.own)}
     table = {
-        title: {text: results.told(100 * (means(kind, **a) - means(kind, **b))) for text, (a, b) in pairs.items()}
+        title: {text: results.in_words(100 * (means(kind, **a) - means(kind, **b))) for text, (a, b) in pairs.items()}
         for title, kind in kinds.items()
     }
     return pd.DataFrame(table).rename_axis("difference")
@@ -191,7 +191,7 @@ def _with_and_without(rows: pd.DataFrame, printed: list[float], **options: Any) 
     return {
         "alone, paper": printed[0], "alone, ours": ours[0], "with CO-TASK, paper": printed[1], "with CO-TASK, ours": ours[1],
         "difference, paper (points)": 100 * (printed[1] - printed[0]),
-        "difference, ours (points)": results.told(100 * added(rows, **options)),
+        "difference, ours (points)": results.in_words(100 * added(rows, **options)),
     }  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def equal_steps(rows: pd.DataFrame) -> pd.DataFrame:
     cases |= {f"multi-task, noise {z:g}": {"noise": z} for z in noises(rows)[1:]}
     rules = {"equal steps": "equal", "the paper's steps": "paper"}
     table = {
-        title: {name: results.told(100 * added(rows, rule, **options)) for name, rule in rules.items()}
+        title: {name: results.in_words(100 * added(rows, rule, **options)) for name, rule in rules.items()}
         for title, options in cases.items()
     }
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("CO-TASK added to")
@@ -254,13 +254,13 @@ def findings(rows: pd.DataFrame) -> str:
     as_long = 100 * (means(rows, "cotask", "paper") - means(rows, "multi", "as long"))
     below = results.interval(as_long.to_numpy())[2] < 0
     conclusion = " At this budget it is the steps that pay, not the merged tasks." if below else ""
-    gap, own = (results.told(100 * (means(kind, "multi") - means(kind, "single"))) for kind in (rows, renewed))
-    more, equal = (results.told(100 * added(rows, rule)) for rule in ("paper", "equal"))
+    gap, own = (results.in_words(100 * (means(kind, "multi") - means(kind, "single"))) for kind in (rows, renewed))
+    more, equal = (results.in_words(100 * added(rows, rule)) for rule in ("paper", "equal"))
     return (
         f"Mean accuracy is {multi.mean():.3f} by multi-task and {single.mean():.3f} by single-task learning (paper: "
         f"{paper['multi'][0]:.3f} and {paper['single']:.3f}). With the paper's steps {few} auxiliary tasks change the accuracy "
         f"of multi-task learning by {more} points, with equal steps by {equal}. Beside multi-task learning with as many steps, "
-        f"CO-TASK lies at {results.told(as_long)} points.{conclusion} Multi-task learning lies {gap} points from single-task "
+        f"CO-TASK lies at {results.in_words(as_long)} points.{conclusion} Multi-task learning lies {gap} points from single-task "
         f"learning, and {own} where every task is tested with batch statistics of its own."
     )
 

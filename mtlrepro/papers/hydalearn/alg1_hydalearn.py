@@ -94,7 +94,7 @@ def training(
     splits, config = prepare("Exp2", "softened", seeds, steps=steps, check=steps // 20, points=points, batch=batch)
     build = _heads_weighted if method == "heads weighted" else METHODS[method].build
     own = {} if method == "stl" else {"beta": BETA}
-    tried = [{"rate": rate} | own for rate in learning_rates(rates[0], rates[1], grid)]
+    tried = [{"learning_rate": rate} | own for rate in learning_rates(rates[0], rates[1], grid)]
     result = tune(splits, seeds, tried, build, config, update == "scale-matched")
     columns = {
         "test": result.test,
@@ -103,7 +103,7 @@ def training(
         "negative": (result.weights.sum(-1) < 1.999).double().mean(0),
     }
     return [
-        {"seed": seed, "rate": tried[result.point[i]]["rate"]}
+        {"seed": seed, "rate": tried[result.point[i]]["learning_rate"]}
         | {name: round(column[i].item(), 5) for name, column in columns.items()}
         for i, seed in enumerate(seeds)
     ]

@@ -64,7 +64,7 @@ def measure(
         "raw": on_samples(parts, config, first, normalise=False),
         "other samples": on_samples(parts, config, second),
     }
-    point, matched = {"rate": rate, "beta": BETA}, update == UPDATES[1]
+    point, matched = {"learning_rate": rate, "beta": BETA}, update == UPDATES[1]
     traced = trace(parts, seeds, config, METHODS["hydalearn"].build, point, meters, matched, every=period, burst=burst)
     return colour_rows(traced.gains, seeds, bursts)
 

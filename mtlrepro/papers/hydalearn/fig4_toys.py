@@ -10,16 +10,15 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_squared_error
 from torch import Tensor
 
+from mtlrepro.methods import registry
 from mtlrepro.papers.hydalearn.compared_methods import METHODS, inside
-from mtlrepro.papers.hydalearn.training.toy_problems import BETA, INPUTS, TOY_PROBLEMS, prepare
+from mtlrepro.papers.hydalearn.training.toy_problems import INPUTS, TOY_PROBLEMS, prepare
 from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES, Point, tune
 from mtlrepro.parameters import Params
 
 CHOICES = ("paper's", "tuned")
 PAPER_RATE = 0.01
-# The methods' own parameters of Table 6; what the table does not have is our choice.
-PAPER_VALUES = {"main weight": 1.5, "alpha": 1.5, "beta": BETA, "step size": 1.0, "scale": 1.0, "temperature": 2.0}
-PAPER_VALUES |= {"log-variance rate": 0.01}
+STATIC_SHARE = 0.75  # of the main task: 1.5 of W = 2 (Table 6)
 WINDOWS = 20  # of a training
 ADAPTIVE = ("hydalearn", "gradnorm")  # methods whose weights are kept epoch by epoch
 RESULTS = ("validation", "validation_loss", "test", "loss", "step", "diverged")
@@ -75,7 +74,7 @@ def compare(
     """
     splits, config = prepare(problem, inputs, seeds, steps=steps, check=steps // WINDOWS, points=points)
     compared = METHODS[method]
-    tried = _grid(method) if chosen == "paper's" else compared.grid(rates[0], rates[1], grid)
+    tried = [paper_point(method)] if chosen == "paper's" else compared.grid(rates[0], rates[1], grid)
     result = tune(splits, seeds, tried, compared.build, config, update == "scale-matched", test_curve=True)
     assert result.test_curve is not None
     share = result.shares
@@ -86,7 +85,7 @@ def compare(
     rows: list[dict[str, Any]] = []
     for i, seed in enumerate(seeds):
         point = tried[result.point[i]]
-        row = {"kind": "seed", "seed": seed, "rate": point["rate"], "parameter": point.get(compared.parameter)}
+        row = {"kind": "seed", "seed": seed, "rate": point["learning_rate"], "parameter": compared.value(point)}
         row |= {"inside": inside(point, tried)} if chosen == "tuned" else {}
         row |= {name: round(getattr(result, name)[i].item(), 5) for name in RESULTS}
         rows.append(row | {name: column[i].item() for name, column in columns.items()} | epochs[i])
@@ -130,6 +129,9 @@ def ridge(problem: str, inputs: str, seeds: Sequence[int]) -> list[dict[str, Any
     return rows
 
 
-def _grid(method: str) -> list[Point]:
-    """The one grid point of the paper's settings."""
-    return [METHODS[method].point(PAPER_RATE, PAPER_VALUES.get(METHODS[method].parameter))]
+def paper_point(method: str) -> Point:
+    """The paper's settings: one learning rate for all, and what each method's authors or Table 6 give for its own parameter."""
+    compared = METHODS[method]
+    recommended = {**registry.METHODS[compared.registered].recommended, "share": STATIC_SHARE}
+    own = {compared.parameter: recommended[compared.parameter]} if compared.parameter else {}
+    return {"learning_rate": PAPER_RATE} | own

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
@@ -55,33 +58,65 @@ def scores(
 def draw(rows: pd.DataFrame) -> Figure:
     """The paper's figure, at the paper's settings: test error and the auxiliary task's share of the weight along training.
 
-    Band: standard deviation from batch to batch. Rows without errors along training give the final ones, at the right edge.
+    Rows without errors along training give the final ones, at the right edge.
     """
     fig, axes = plt.subplots(2, 2, figsize=(plots.WIDTH, 6.4), sharex=True)
-    curves = rows[(rows.kind == "curve") & (rows.chosen == "paper's") & (rows.inputs == "as printed")]
-    curves = curves[(curves["update"] == "as printed") | curves.method.str.startswith("stl")]
     for (top, bottom), problem in zip(axes.T, TOY_PROBLEMS, strict=True):
-        final = scores(rows, problem, "test")
-        for (name, color), marker in zip(METHOD_COLORS.items(), plots.MARKERS, strict=True):
-            here = curves[(curves.problem == problem) & (curves.method == name)].sort_values("window")
-            style = {"color": plots.COLORS[color], "marker": marker, "markevery": 4, "markersize": 4, "linewidth": 1.4}
-            label, at = METHODS[name].title.removesuffix(", tuned"), (here["window"] + 0.5) / WINDOWS
+        final, curves = scores(rows, problem, "test"), _curves(rows, problem, "as printed", "paper's")
+        for name, style in _styles():
+            here = curves[curves.method == name].sort_values("window")
             if "test" in here and here["test"].notna().any():
-                top.plot((here["window"] + 1) / WINDOWS, here["test"], label=label, **style)
+                top.plot((here["window"] + 1) / WINDOWS, here["test"], **style)
             elif name in final:
-                top.plot([1], [final[name].mean()], label=label, **(style | {"linestyle": "none", "markersize": 6}))
-            if name == SINGLE:
-                continue
-            bottom.plot(at, here["share"], **style)
-            if name in ("hydalearn", "olaux"):
-                band = [(here["share"] + side * here["spread"]).clip(0, 1) for side in (-1, 1)]
-                bottom.fill_between(at, *band, color=plots.COLORS[color], alpha=0.12)
+                top.plot([1], [final[name].mean()], **(style | {"linestyle": "none", "markersize": 6}))
+        _draw_weights(bottom, curves)
         top.set(title=problem, xlim=(0, 1.03))
-        bottom.set(xlabel="share of training", ylim=(-0.03, 1.03))
+        bottom.set_xlabel("share of training")
     axes[0, 0].set_ylabel("test error (MAE)")
     axes[1, 0].set_ylabel("auxiliary share of weight")
     fig.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
+
+
+def draw_weights(rows: pd.DataFrame, chosen: str) -> Figure:
+    """The auxiliary task's share of the weight over training, inputs as printed, by update."""
+    fig, axes = plt.subplots(2, 2, figsize=(plots.WIDTH, 5.6), sharex=True, sharey=True)
+    for line, problem in zip(axes, TOY_PROBLEMS, strict=True):
+        for ax, update in zip(line, UPDATES, strict=True):
+            _draw_weights(ax, _curves(rows, problem, update, chosen))
+            ax.set_title(f"{problem}, update {update}")
+        line[0].set_ylabel("auxiliary share")
+    for ax in axes[-1]:
+        ax.set_xlabel("share of training")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
+def _curves(rows: pd.DataFrame, problem: str, update: str, chosen: str) -> pd.DataFrame:
+    here = rows[(rows.kind == "curve") & (rows.problem == problem) & (rows.chosen == chosen) & (rows.inputs == "as printed")]
+    return here[(here["update"] == update) | here.method.str.startswith("stl")]
+
+
+def _styles() -> list[tuple[str, dict[str, Any]]]:
+    """Method -> how its line is drawn."""
+    style = {"markevery": 4, "markersize": 4, "linewidth": 1.4}
+    return [
+        (name, style | {"color": plots.COLORS[color], "marker": marker, "label": METHODS[name].title.removesuffix(", tuned")})
+        for (name, color), marker in zip(METHOD_COLORS.items(), plots.MARKERS, strict=True)
+    ]
+
+
+def _draw_weights(ax: Axes, curves: pd.DataFrame) -> None:
+    """Shares of the weight; band: standard deviation from batch to batch."""
+    for name, style in _styles():
+        here = curves[curves.method == name].sort_values("window")
+        if name == SINGLE or here.empty:
+            continue
+        at, share, spread = (here["window"] + 0.5) / WINDOWS, here["share"], here["spread"]
+        ax.plot(at, share, **style)
+        if name in ("hydalearn", "olaux"):
+            ax.fill_between(at, (share - spread).clip(0), (share + spread).clip(upper=1), color=style["color"], alpha=0.12)
+    ax.set_ylim(-0.03, 1.03)
 
 
 def draw_errors(rows: pd.DataFrame, chosen: str) -> Figure:
@@ -114,29 +149,17 @@ def error_table(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
     return table.reset_index().rename_axis(columns=None)
 
 
-def draw_weights(rows: pd.DataFrame, chosen: str) -> Figure:
-    """The auxiliary task's share of the weight over training, inputs as printed, by update; band: deviation between batches."""
-    fig, axes = plt.subplots(2, 2, figsize=(plots.WIDTH, 5.6), sharex=True, sharey=True)
-    curves = rows[(rows.kind == "curve") & (rows.chosen == chosen) & (rows.inputs == "as printed")]
-    for line, problem in zip(axes, TOY_PROBLEMS, strict=True):
-        for ax, update in zip(line, UPDATES, strict=True):
-            for (name, color), marker in zip(METHOD_COLORS.items(), plots.MARKERS, strict=True):
-                here = curves[(curves.problem == problem) & (curves["update"] == update) & (curves.method == name)]
-                if name == SINGLE:
-                    continue
-                at, share, spread = ((here["window"] + 0.5) / WINDOWS, here["share"], here["spread"])
-                style = {"color": plots.COLORS[color], "marker": marker, "markevery": 4, "markersize": 4}
-                ax.plot(at, share, label=METHODS[name].title, **style)
-                if name in ("hydalearn", "olaux"):
-                    band = [(share + side * spread).clip(0, 1) for side in (-1, 1)]
-                    ax.fill_between(at, *band, color=plots.COLORS[color], alpha=0.12)
-            ax.set(title=f"{problem}, update {update}", ylim=(-0.03, 1.03))
-    for ax in axes[-1]:
-        ax.set_xlabel("share of training")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("auxiliary share")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return fig
+def excess_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How far each method's test MSE is above HydaLearn's, in Exp1 and Exp2 at the paper's settings, beside the paper's words."""
+    printed = results.paper_values("hydalearn/fig4")["excess"]
+    lines = []
+    for name in BASELINES:
+        line: dict[str, Any] = {"method": METHODS[name].title.removesuffix(", tuned"), "paper": printed.get(name)}
+        for problem in TOY_PROBLEMS:
+            losses = scores(rows, problem)
+            line[f"ours, {problem}"] = _excess(losses[name], losses["hydalearn"]).mean() if name in losses else None
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def findings(rows: pd.DataFrame) -> str:

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from mtlrepro import data
 from mtlrepro.device import generator
 from mtlrepro.errors import DataCorrupt, UnknownName
 from mtlrepro.papers.hydalearn.compared_methods import METHODS, inside
@@ -37,13 +38,15 @@ SEEDS_AT_ONCE = 10
 
 @dataclass(frozen=True)
 class RealProblem:
-    """One data set with its network. source: loads the table; prepare: (table, seed) -> the split, prepared tasks.
+    """A problem with its network. load: reads the table of a data set, or of the one that stands in for it; usual: the set of our
+    recorded runs; prepare: (table, seed) -> the split, prepared tasks.
 
     event: what the main task predicts. shared, head: widths of the layers, as in the paper's appendix. auxiliary: loss of the
     auxiliary task. curves: whether the weights are followed along training.
     """
 
-    source: Callable[[], Any]
+    load: Callable[[str], Any]
+    usual: str
     prepare: Callable[[Any, int], TwoTask]
     event: str
     shared: tuple[int, ...]
@@ -53,8 +56,10 @@ class RealProblem:
 
 
 PROBLEMS = {
-    "mortality": RealProblem(hospital_stays, prepared, "deaths", (48,) * 4, (24,) * 2, "squared error", curves=False),
-    "mortgage": RealProblem(load_mortgages, mortgage_tasks, "defaults", (24,) * 2, (12,) * 2, "cross-entropy", curves=True),
+    "mortality": RealProblem(hospital_stays, "support2", prepared, "deaths", (48,) * 4, (24,) * 2, "squared error", curves=False),
+    "mortgage": RealProblem(
+        load_mortgages, "deep_credit_risk", mortgage_tasks, "defaults", (24,) * 2, (12,) * 2, "cross-entropy", curves=True
+    ),
 }
 # Variants of HydaLearn by the name of an ablation: method and the part on which gains are measured.
 ABLATIONS: dict[str, tuple[str, MeasuredOn]] = {
@@ -66,7 +71,7 @@ ABLATIONS: dict[str, tuple[str, MeasuredOn]] = {
     "inverted": ("inverted", "validation"),
 }
 # Columns of the rows that are one value throughout.
-CONSTANT = ["problem", "sha256", "check"]
+CONSTANT = ["problem", "data_set", "sha256", "check"]
 
 
 def real_problem(name: str) -> RealProblem:
@@ -77,16 +82,22 @@ def real_problem(name: str) -> RealProblem:
 
 
 @cache
-def source(name: str) -> Stays | Loans:
-    """The table of a problem, read once. Raises UnknownName, DataCorrupt."""
-    table: Stays | Loans = real_problem(name).source()
+def source(name: str, data_set: str = "") -> Stays | Loans:
+    """The table of a problem from a data set, by default the usual one, read once. Raises UnknownName, DataCorrupt."""
+    problem = real_problem(name)
+    table: Stays | Loans = problem.load(data_set or problem.usual)
     return table
 
 
-def sizes(name: str, seed: int) -> pd.DataFrame:
+def chosen_source(p: Params, name: str) -> Stays | Loans:
+    """The table of the data set that `p` names. Raises BadValue, DataMissing, DataCorrupt."""
+    return source(name, data.checked_source(p))
+
+
+def sizes(name: str, seed: int, data_set: str = "") -> pd.DataFrame:
     """Rows and events of the parts of one seed's split, and the number of inputs."""
     problem = real_problem(name)
-    task = problem.prepare(source(name), seed)
+    task = problem.prepare(source(name, data_set), seed)
     parts = {"training": task.train, "validation": task.validation, "test": task.test}
     lines = [{"part": part, "rows": len(rows), problem.event: int(rows.main.sum())} for part, rows in parts.items()]
     return pd.DataFrame(lines).assign(inputs=task.d)
@@ -107,7 +118,7 @@ def settings(p: Params, problem: str) -> list[dict[str, Any]]:
             raise UnknownName("ablation", name, ABLATIONS)
     pairs = dict.fromkeys([(name, "validation") for name in p.methods] + [ABLATIONS[name] for name in p.ablations])
     seeds = list(range(p.first_seed, p.first_seed + p.seeds))
-    common = {"problem": problem, "sha256": source(problem).sha256}
+    common = {"problem": problem, "data_set": p.source, "sha256": chosen_source(p, problem).sha256}
     training = {name: p.values[name] for name in ("rates", "grid", "steps", "check", "points")}
     return [
         common | training | {"method": method, "update": update, "measured_on": part, "seeds": seeds[i : i + SEEDS_AT_ONCE]}
@@ -118,12 +129,13 @@ def settings(p: Params, problem: str) -> list[dict[str, Any]]:
 
 
 def measure(
-    problem: str, method: str, update: str, measured_on: MeasuredOn, seeds: Sequence[int], sha256: str, **training: Any
-) -> list[dict[str, Any]]:
+    problem: str, data_set: str, method: str, update: str, measured_on: MeasuredOn, seeds: Sequence[int], sha256: str,
+    **training: Any,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Rows of one method: `logistic` or `compare`."""
     if method == "logistic":
-        return logistic(problem, seeds, sha256)
-    return compare(problem, method, update, seeds, sha256, measured_on=measured_on, **training)
+        return logistic(problem, seeds, sha256, data_set)
+    return compare(problem, method, update, seeds, sha256, measured_on=measured_on, data_set=data_set, **training)
 
 
 def compare(
@@ -138,6 +150,7 @@ def compare(
     check: int,
     points: int,
     measured_on: MeasuredOn = "validation",
+    data_set: str = "",
 ) -> list[dict[str, Any]]:
     """Train a method of `METHODS` at its whole grid on every seed's split, choose on validation, test once.
 
@@ -154,7 +167,7 @@ def compare(
     task, own = real_problem(problem), METHODS[method]
     losses = ("cross-entropy", task.auxiliary)
     config = TrainingConfig(task.shared, task.head, steps, check, points, BATCH, losses, "AUROC", measured_on)
-    parts, tried = splits(problem, seeds, sha256), own.grid(rates[0], rates[1], grid)
+    parts, tried = splits(problem, seeds, sha256, data_set), own.grid(rates[0], rates[1], grid)
     result = tune(parts, seeds, tried, own.build, config, update == UPDATES[1])
     share, total = result.shares, result.weights.sum(-1)
     part = parts.validation if measured_on == "validation" else parts.train
@@ -164,8 +177,11 @@ def compare(
     rows: list[dict[str, Any]] = []
     for i, seed in enumerate(seeds):
         chosen = tried[result.point[i]]
-        row = {"kind": "seed", "seed": seed, "rate": round(chosen["rate"], 4), "parameter": chosen.get(own.parameter)}
-        row |= {"inside": inside({"rate": chosen["rate"]}, tried), "measured_share": round(min(1.0, points / part.x.shape[1]), 5)}
+        row = {"kind": "seed", "seed": seed, "rate": round(chosen["learning_rate"], 4), "parameter": own.value(chosen)}
+        row |= {
+            "inside": inside({"learning_rate": chosen["learning_rate"]}, tried),
+            "measured_share": round(min(1.0, points / part.x.shape[1]), 5),
+        }
         rows.append(row | {name: round(column[i].item(), 5) for name, column in columns.items()})
     return rows + (weight_rows(share, result.step, parts.train, seeds) if task.curves else [])
 
@@ -198,9 +214,9 @@ def weight_rows(share: Tensor, kept: Tensor, train: PairedSamples, seeds: Sequen
     return rows
 
 
-def logistic(problem: str, seeds: Sequence[int], sha256: str) -> list[dict[str, Any]]:
+def logistic(problem: str, seeds: Sequence[int], sha256: str, data_set: str = "") -> list[dict[str, Any]]:
     """Logistic regression on the same splits, its penalty chosen on validation: a row per seed."""
-    parts, rows = splits(problem, seeds, sha256), []
+    parts, rows = splits(problem, seeds, sha256, data_set), []
     for i, seed in enumerate(seeds):
         (x, y), *held = ((part.x[i].numpy(), part.main[i, :, 0].numpy()) for part in parts)
         models = [LogisticRegression(C=strength, max_iter=2000).fit(x, y) for strength in PENALTIES]
@@ -211,12 +227,12 @@ def logistic(problem: str, seeds: Sequence[int], sha256: str) -> list[dict[str, 
     return rows
 
 
-def splits(name: str, seeds: Sequence[int], sha256: str) -> Parts:
+def splits(name: str, seeds: Sequence[int], sha256: str, data_set: str = "") -> Parts:
     """The parts of every seed's split, each in a random order, so that the first rows of a part are a random sample of it.
 
     sha256: of the source data that the caller means. Raises UnknownName, DataCorrupt where the data are others.
     """
-    table = source(name)
+    table = source(name, data_set)
     if table.sha256 != sha256:
         raise DataCorrupt(f"the data of {name} are not those with sha256 {sha256[:12]}.")
     return Parts(*(_shuffled(part, seeds) for part in stacked([real_problem(name).prepare(table, seed) for seed in seeds])))

@@ -29,7 +29,6 @@ PAPERS = {
     "Static": "static",
     "STL": "stl",
 }
-TITLES = {name: method.title for name, method in METHODS.items()} | {"logistic": "logistic regression"}
 ADAPTIVE = ("cosine", "olaux", "gradnorm")
 FOLLOWED = {"hydalearn": "vermillion", "olaux": "blue", "static": "black", "gradnorm": "green"}
 VARIANTS = {method for method, _ in ABLATIONS.values()} - {"hydalearn"}
@@ -39,6 +38,11 @@ LONGER = {
     "tab2": "about 15 core hours: five times the updates, seven rates, gains on all validation rows, 20 splits",
 }
 PLANTED = "about 1 core hour: single task and static weights with a planted auxiliary task"
+
+
+def title(method: str) -> str:
+    """For readers."""
+    return METHODS[method].title if method in METHODS else "logistic regression"
 
 
 def scores(rows: pd.DataFrame, update: str = PRINTED, value: str = "test", measured_on: str = "validation") -> pd.DataFrame:
@@ -66,10 +70,10 @@ def auroc_table(rows: pd.DataFrame, exhibit: str, update: str = PRINTED) -> pd.D
     printed = {PAPERS[name]: values for name, values in results.paper_values(exhibit).items()}
     test = scores(rows, update)
     lines = []
-    for name in [name for name in TITLES if name in test and name not in VARIANTS]:
+    for name in [name for name in (*METHODS, "logistic") if name in test and name not in VARIANTS]:
         (paper, deviation), best = printed.get(name, (np.nan, np.nan)), printed["hydalearn"][0]
         mean, low, high = _interval(test, "hydalearn", name)
-        line = {"method": TITLES[name], "paper": paper, "ours": test[name].mean(), "difference": test[name].mean() - paper}
+        line = {"method": title(name), "paper": paper, "ours": test[name].mean(), "difference": test[name].mean() - paper}
         line |= {"deviation, paper": deviation, "deviation, ours": test[name].std()}
         if name != "hydalearn":
             line |= {
@@ -95,7 +99,7 @@ def _range(low: float, high: float) -> str | None:
 def draw_differences(rows: pd.DataFrame, exhibit: str) -> Figure:
     """HydaLearn minus every other method in test AUROC, paired over seeds, with 95% intervals; hollow: the paper's."""
     printed = {PAPERS[name]: values[0] for name, values in results.paper_values(exhibit).items()}
-    names = [name for name in reversed(TITLES) if name in scores(rows) and name not in {"hydalearn"} | VARIANTS]
+    names = [name for name in ("logistic", *reversed(METHODS)) if name in scores(rows) and name not in {"hydalearn"} | VARIANTS]
     fig, ax = plt.subplots(figsize=(plots.WIDTH, 0.36 * len(names) + 1.7))
     for update, offset, color, marker in ((PRINTED, 0.16, "vermillion", "o"), (UPDATES[1], -0.16, "blue", "s")):
         test = scores(rows, update)
@@ -118,7 +122,7 @@ def draw_differences(rows: pd.DataFrame, exhibit: str) -> Figure:
                 printed["hydalearn"] - printed[name], y, "D", color=plots.COLORS["black"], markerfacecolor="none", label=label
             )
     ax.axvline(0, color=plots.COLORS["black"], linewidth=0.9)
-    ax.set_yticks(range(len(names)), [TITLES[name] for name in names])
+    ax.set_yticks(range(len(names)), [title(name) for name in names])
     ax.set_xlabel("test AUROC, HydaLearn minus the method")
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
@@ -130,7 +134,7 @@ def choices(rows: pd.DataFrame) -> pd.DataFrame:
     lowest rate, highest rate: shares of the seeds that chose an end of the grid.
     """
     here = rows[(rows.kind == "seed") & rows["rate"].notna()].copy()
-    here["method"] = [TITLES[name] for name in here["method"]]
+    here["method"] = [title(name) for name in here["method"]]
     here["lowest rate"], here["highest rate"] = here.rate == here.rate.min(), here.rate == here.rate.max()
     here["validation minus test"] = here.validation - here.test
     here = here.rename(columns={"measured_on": "gains on", "step": "updates kept", "share": "auxiliary share"})
@@ -150,7 +154,7 @@ def findings(rows: pd.DataFrame) -> str:
     """What the table shows, in words."""
     test = scores(rows)
     means = test[[name for name in PAPERS.values() if name in test]].mean().sort_values(ascending=False)
-    order = ", ".join(f"{TITLES[str(name)]} {value:.3f}" for name, value in means.items())
+    order = ", ".join(f"{title(str(name))} {value:.3f}" for name, value in means.items())
     text = f"Mean test AUROC of the paper's six methods, best first: {order}."
     if "logistic" in test:
         text += f" Logistic regression on the same splits has {test['logistic'].mean():.3f}."
@@ -219,7 +223,7 @@ def _draw_shares(ax: Axes, rows: pd.DataFrame, kind: str, update: str) -> None:
             continue
         table = results.summary(some, "level", "share").sort_values("level")
         x = table.level + (kind == "epoch")
-        plots.band(ax, x, table["mean"], table.low, table.high, label=TITLES[name], color=color, marker=marker)
+        plots.band(ax, x, table["mean"], table.low, table.high, label=title(name), color=color, marker=marker)
     ax.axhline(0.5, color=plots.COLORS["grey"], linewidth=0.9)
     ax.set_ylim(0, 1)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -349,7 +353,7 @@ def _all_of(name: str, rows: pd.DataFrame, table: str, without: Iterable[str] = 
 def _ablation_gates(rows: pd.DataFrame, table: str) -> list[results.Gate]:
     test, cost = scores(rows), LONGER[table]
     bounds = {other: _interval(test, "hydalearn", other)[1:] for other in ("stl", "static")}
-    clear = [f"minus {TITLES[other]} {_range(*span)}" for other, span in bounds.items() if _range(*span)]
+    clear = [f"minus {title(other)} {_range(*span)}" for other, span in bounds.items() if _range(*span)]
     matters = any(low > 0 or high < 0 for low, high in bounds.values())
     whole = rows[(rows.method == "hydalearn") & (rows["update"] == PRINTED) & (rows.measured_on == "validation")]
     if {"downscaled", "gradient_ratio"} <= set(rows):

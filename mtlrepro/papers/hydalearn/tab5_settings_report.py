@@ -11,6 +11,7 @@ from mtlrepro import results
 from mtlrepro.papers.hydalearn.compared_methods import METHODS
 from mtlrepro.papers.hydalearn.tab5_settings import FANNIE_MAE, SPELLING
 
+OWN = {"share": "main weight", "step_size": "step size"}  # as rows have it
 EXHIBITS = {"mortality": "hydalearn/tab1", "mortgage": "hydalearn/tab2"}
 
 
@@ -65,7 +66,7 @@ def choice_table(problem: str) -> pd.DataFrame:
     for name, (rate, own) in paper("settings")[problem].items():
         method, chosen = METHODS[name], rows[rows.method == name]
         line = {"method": method.title, "rate, paper": rate, "rate, ours": chosen.rate.mode()[0] if len(chosen) else np.nan}
-        line |= {"own parameter, paper": own, "our own parameter": method.parameter or None}
+        line |= {"own parameter, paper": own, "our own parameter": OWN.get(method.parameter, method.parameter) or None}
         lines.append(line | {"its value": chosen.parameter.mode()[0] if method.parameter and len(chosen) else np.nan})
     return pd.DataFrame(lines)
 

@@ -174,7 +174,7 @@ def along_training(
         meters[f"second {n}"] = on_samples(parts, config, slice(half, half + n))
     seen = min(points, half)
     meters["tried"] = _tried(parts, config, slice(0, seen), slice(half, half + max(points, half // 5)), beta)
-    build, point = METHODS["hydalearn"].build, {"rate": rate, "beta": beta}
+    build, point = METHODS["hydalearn"].build, {"learning_rate": rate, "beta": beta}
     traced = trace(parts, seeds, config, build, point, meters, update == "scale-matched", every)
     rows = [{"kind": "test", "seed": seed, "MAE": traced.chosen.test[i].item()} for i, seed in enumerate(seeds)]
     rows += factor_rows(traced, seeds, WINDOWS) + sign_rows(traced, seeds)
@@ -201,7 +201,7 @@ def at_width(
         problem, "softened", seeds, steps=steps, check=steps, points=points, width=width, scales=(scales[0], scales[1])
     )
     meters = {f"first order, {name}": meter for name, meter in FACTOR.items()}
-    traced = trace(parts, seeds, config, METHODS["hydalearn"].build, {"rate": rate, "beta": beta}, meters, False, every)
+    traced = trace(parts, seeds, config, METHODS["hydalearn"].build, {"learning_rate": rate, "beta": beta}, meters, False, every)
     own = {"kind": "width", "scale_a": scales[1] / scales[0]}
     return [_short(row) | own for row in factor_rows(traced, seeds, 1)]
 

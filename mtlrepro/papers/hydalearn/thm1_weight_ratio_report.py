@@ -240,8 +240,8 @@ def widest_at_one_scale(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows "width" of the widest networks whose tasks have labels on one scale, along raw and unit-length gradients."""
     here = rows[rows.kind == "width"]
     widest = here[here["width"] == here["width"].max()]
-    chosen: list[pd.DataFrame] = [widest[(widest.problem == problem) & (widest.scale_a == scale)] for problem, scale in ONE_SCALE]
-    return pd.concat(chosen)
+    parts: list[pd.DataFrame] = [widest[(widest.problem == name) & (widest.scale_a == scale)] for name, scale in ONE_SCALE]
+    return pd.concat(parts)
 
 
 def measured(rows: pd.DataFrame) -> results.Measured:

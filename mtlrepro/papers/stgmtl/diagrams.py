@@ -8,7 +8,7 @@ from mtlrepro.plots.boxes import COLUMNS, arrows, canvas, row, side, wide
 
 
 def task_groups() -> Figure:
-    """Fig. 1 of the STG-MTL paper: one multi-task training, a data map a task, clusters of task vectors, a model a cluster."""
+    """Fig. 1 of the STG-MTL paper: one training, a data map per task, clusters of task vectors, a model per cluster."""
     fig, ax = canvas(height=9.9)
     rows = {
         "images": 9.9,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.models import densenet121
 
+from mtlrepro import data
 from mtlrepro.device import choose, deterministic, generator, seeded
 from mtlrepro.methods.static import Static
 from mtlrepro.methods.svd_reweighting import StreamedWeights
@@ -36,7 +37,7 @@ _MEAN, _STD = 0.449, 0.226
 
 
 def chest_network(tasks: int, pretrained: bool = True) -> SharedBottom:
-    """DenseNet-121 (torchvision) with one output layer a task. pretrained: ImageNet weights, from torch's cache or fetched."""
+    """DenseNet-121 (torchvision) with one output layer per task. pretrained: ImageNet weights, from torch's cache or fetched."""
     net = densenet121(weights="IMAGENET1K_V1" if pretrained else None)
     width = net.classifier.in_features
     bottom = nn.Sequential(net.features, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -60,14 +61,13 @@ def compare(
     side: int = 224,
     limit: int | None = None,
     pretrained: bool = True,
-    data: str = "",
 ) -> list[dict[str, Any]]:
     """One training per method on ChestX-ray14, one row each: `auc` and `valid`, the mean AUC over the findings in percent, and
     `weight span`, the largest task weight over the smallest (for Kendall in the last epoch).
 
     Adam at `rate`, as CheXNet; the epoch with the best mean validation AUC is kept. Algorithm 2's X are the pixels that the
     network reads, X^T y summed up batch by batch, centred. source: `chestxray14`, named in the row. limit: as in
-    `load_chestxray14`. data: `same_image_tasks.digest`.
+    `load_chestxray14`.
     """
     place = choose(device)
     xrays = load_chestxray14(side, limit)
@@ -119,19 +119,20 @@ def compare(
     return reached
 
 
-def rows(runs: Runs, p: Params) -> tuple[pd.DataFrame, dict[str, str]]:
-    """One row per set, seed and method, and the sha256 of every set used. Digits stand, once, for sets that are not at hand."""
-    used = {same_image_tasks.digest(source): source for source in p.sources}
+def rows(runs: Runs, p: Params) -> pd.DataFrame:
+    """One row per set, seed and method. Digits stand, once, for sets that are not at hand."""
+    used = {same_image_tasks.digest(data.checked_source(p, source)): source for source in p.sources}
+    digests = dict(used.keys())
     settings = [
-        {"source": source, "seed": p.first_seed + i, "data": sha256, "epochs": p.epochs, "ranks": RANKS}
-        for (_, sha256), source in used.items()
+        {"source": source, "seed": p.first_seed + i, "epochs": p.epochs, "ranks": RANKS}
+        for source in used.values()
         for i in range(p.seeds)
     ]
     if p.model == "densenet121":
-        trained = runs.map(compare, [one | {"device": p.device} for one in settings], "DenseNet-121")
+        trained = runs.map(compare, [one | {"device": p.device} for one in settings], "DenseNet-121", data=digests)
     else:
         small = {"k": 0, "groups": 1, "noise": "coin", "level": 0.0, "count": p.samples}
-        trained = runs.map(fig12_label_noise.compare, [one | small for one in settings], "training")
+        trained = runs.map(fig12_label_noise.compare, [one | small for one in settings], "training", data=digests)
     trained["source"] = trained.source.map({source: name for (name, _), source in used.items()})
     columns = ["source", "seed", "method", "rank", "auc", "valid", "weight span", "rate"]
-    return trained.rename(columns={"svd rank": "rank"}).reindex(columns=columns), dict(list(used))
+    return trained.rename(columns={"svd rank": "rank"}).reindex(columns=columns)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mtlrepro import plots
 from mtlrepro.papers.transfer.interval_marks import interval_marks, paper_marks
-from mtlrepro.results import Gate, Measured, paper_values, told
+from mtlrepro.results import Gate, Measured, in_words, paper_values
 
 # Sets whose labels can occur together, as the findings do, best first. Superclasses and digits exclude one another.
 _CLAIMED_ON = ("chestxray14", "nih64")
@@ -137,7 +137,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             line = {"set": source, "method": str(method), "AUC (%)": table[method].mean()}
             for name, base in (("over equal weights", "unweighted"), ("over Kendall's", "Kendall")):
                 if method != base:
-                    line[name] = told(table[method] - table[base])
+                    line[name] = in_words(table[method] - table[base])
             lines.append(line)
     columns = ["set", "method", "AUC (%)", "over equal weights", "over Kendall's"]
     return pd.DataFrame(lines).reindex(columns=columns)

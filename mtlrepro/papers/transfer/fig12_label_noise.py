@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from mtlrepro import data
 from mtlrepro.device import deterministic, generator
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods.static import Static
@@ -61,7 +62,6 @@ def settings(p: Params) -> list[Row]:
     conditions += [(k, "coin", level) for k in p.more_tasks for level in p.noises["coin"]]
     common = {
         "source": p.source, "groups": p.groups, "count": p.samples, "epochs": p.epochs,
-        "data": same_image_tasks.digest(p.source)[1],
     }  # fmt: skip
     return [
         {"k": k, "noise": noise, "level": level, "ranks": [1, 2, 5][: min(k, 3)], "seed": p.first_seed + i} | common
@@ -73,7 +73,6 @@ def map_settings(p: Params) -> list[Row]:
     """Settings of `exact_map`."""
     common = {
         "source": p.source, "groups": min(5, p.groups), "levels": _MAP_LEVELS, "ranks": [1, 2, 5], "count": p.samples,
-        "data": same_image_tasks.digest(p.source)[1],
     }  # fmt: skip
     return [common | {"seed": p.first_seed + i, "ks": [k]} for k in p.map_tasks for i in range(p.seeds)]
 
@@ -92,7 +91,6 @@ def compare(
     rates: Sequence[float] = (0.03, 0.1, 0.3),
     epochs: int = 10,
     batch: int = 100,
-    data: str = "",
 ) -> list[Row]:
     """Networks with one shared ReLU layer trained with every method on `groups` groups of k tasks (0: of all).
 
@@ -102,7 +100,6 @@ def compare(
     Row: `auc` the mean over the group and `noisy auc` that of the noisy task (both in percent, on test), `valid` the mean
     validation AUC, `rate` the rate chosen, `noisy weight` the noisy task's weight over the mean of the others' and `weight span`
     the largest over the smallest (for Kendall in the last epoch).
-    data: `digest`, so that a row is only reused for the same data.
     """
     drawn = draw(source, seed, count, d)
     k = k or len(drawn.tasks)
@@ -230,7 +227,6 @@ def exact_map(
     ranks: Sequence[int],
     count: int = 5000,
     d: int = 64,
-    data: str = "",
 ) -> list[Row]:
     """Linear models of rank r < k with squared losses, the optimum exact for each method's weights: one row per setting.
 
@@ -265,9 +261,10 @@ def exact_map(
 
 def rows(runs: Runs, p: Params) -> pd.DataFrame:
     """Networks and map together; a column ``part`` tells them apart."""
-    networks = runs.map(compare, settings(p), "training").assign(part="networks")
+    name, sha256 = same_image_tasks.digest(data.checked_source(p))
+    networks = runs.map(compare, settings(p), "training", data={name: sha256}).assign(part="networks")
     rank = networks["svd rank"]
     networks["method"] = networks.method.where(rank == 0, networks.method + ", r = " + rank.astype(str))
-    mapped = runs.map(exact_map, map_settings(p), "map").assign(part="map")
-    settings_only = ["data", "source", "count", "ranks", "ks", "levels", "groups", "epochs"]
+    mapped = runs.map(exact_map, map_settings(p), "map", data={name: sha256}).assign(part="map")
+    settings_only = ["source", "count", "ranks", "ks", "levels", "groups", "epochs"]
     return pd.concat([networks, mapped], ignore_index=True).drop(columns=settings_only, errors="ignore")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mtlrepro import plots
 from mtlrepro.papers.transfer.interval_marks import interval_marks, paper_marks
-from mtlrepro.results import Gate, Measured, available, interval, load, paper_values, told
+from mtlrepro.results import Gate, Measured, available, in_words, interval, load, paper_values
 
 _LOOKS = {"SVD, r = 1": ("vermillion", "o"), "SVD, r = 2": ("orange", "s"), "Kendall": ("blue", "^")}
 # The paper's noise: a fifth of one task's labels replaced by coin flips.
@@ -101,8 +101,8 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         "over Kendall's weights": {"paper": paper["over_kendall_auc_points"]},
     }
     for method in ("SVD, r = 1", "SVD, r = 2"):
-        lines["over equal weights"][f"ours, {method}"] = told(by_seed[method])
-        lines["over Kendall's weights"][f"ours, {method}"] = told(by_seed[method] - by_seed["Kendall"])
+        lines["over equal weights"][f"ours, {method}"] = in_words(by_seed[method])
+        lines["over Kendall's weights"][f"ours, {method}"] = in_words(by_seed[method] - by_seed["Kendall"])
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("gain in AUC (points)")
 
 
@@ -117,8 +117,8 @@ def conditions(rows: pd.DataFrame) -> pd.DataFrame:
         weight = here[(here.k == k) & (here.noise == noise) & (here.level == level)].groupby("method")["noisy weight"].median()
         for method in gain.dropna(axis=1, how="all"):
             line = {"tasks": int(k), "noise": noise if level else "none", "level": level, "method": method}
-            line |= {"all tasks": told(gain[method]), "noisy task": told(own[method]), "its weight": weight[method]}
-            lines.append(line | ({"more than without noise": told(gain[method] - clean[method])} if level and k == 2 else {}))
+            line |= {"all tasks": in_words(gain[method]), "noisy task": in_words(own[method]), "its weight": weight[method]}
+            lines.append(line | ({"more than without noise": in_words(gain[method] - clean[method])} if level and k == 2 else {}))
     return pd.DataFrame(lines)
 
 

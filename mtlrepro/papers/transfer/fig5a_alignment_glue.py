@@ -103,7 +103,7 @@ def _glove() -> text.WordVectors:
 
 
 def embeddings(texts: Sequence[str], encoder: str, device: str = "cpu") -> Floats:
-    """(n, d) one row a text, of length 1, by the encoder that `encoder` stands for; "glove": the mean word vector."""
+    """(n, d) one row per text, of length 1, by the encoder that `encoder` stands for; "glove": the mean word vector."""
     name, sha256 = encoder_used(encoder)
     joined = hashlib.sha256("\n".join([str(_LONGEST), *texts]).encode()).hexdigest()
     kept = paths.cache() / "embeddings" / f"{name}-{sha256[:16]}-{joined[:16]}.npy"
@@ -177,7 +177,6 @@ def settings(p: Params) -> list[dict[str, Any]]:
     groups = [list(pair) for pair in itertools.combinations(TASKS, 2)] + [list(TASKS)]
     common = {
         "encoder": p.encoder, "ways": list(WAYS), "epochs": p.epochs, "rows": p.samples, "tested": p.tested, "device": p.device,
-        "data": digest(p.encoder),
     }  # fmt: skip
     return [{"tasks": tasks, "seed": p.first_seed + i} | common for i in range(p.seeds) for tasks in groups]
 
@@ -195,13 +194,12 @@ def train(
     batch: int = 64,
     dropout: float = 0.3,
     device: str = "cpu",
-    data: str = "",
 ) -> list[Row]:
     """GLUE tasks trained together in every one of `ways` (see `train_ways`): one row per way and task.
 
     A fifth of the training samples, drawn by `seed`, is for validation. Row: `valid` and `test`, 100 times the GLUE metric, and
     `majority`, the same on test for always answering training's larger class.
-    width: of the shared layer; 0: that of the embeddings, so that the control's layer is as large as R_i. data: `digest`.
+    width: of the shared layer; 0: that of the embeddings, so that the control's layer is as large as R_i.
     """
     place = choose(device)
     parts: dict[str, list[Embedded]] = {"train": [], "valid": [], "test": []}
@@ -233,12 +231,6 @@ def train(
             row["majority"] = points(i, labels, torch.full_like(labels, int(parts["train"][i].labels.mode().values)))
             reached.append(row)
     return reached
-
-
-def digest(encoder: str) -> str:
-    """sha256 over the five tasks and the encoder."""
-    together = [task.sha256 for task in load_tasks().values()]
-    return hashlib.sha256("".join([*together, encoder_used(encoder)[1]]).encode()).hexdigest()
 
 
 def sources(encoder: str) -> tuple[Literal["public stand-in", "synthetic"], dict[str, str]]:

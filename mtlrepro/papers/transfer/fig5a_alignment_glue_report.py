@@ -13,7 +13,7 @@ from mtlrepro import plots
 from mtlrepro.papers.transfer.data.glue import TASKS
 from mtlrepro.papers.transfer.interval_marks import interval_marks, paper_marks
 from mtlrepro.papers.transfer.largest_gain import wins_above_half
-from mtlrepro.results import Gate, Measured, interval, paper_values, told
+from mtlrepro.results import Gate, Measured, in_words, interval, paper_values
 
 LABELS = {"fixed": "Algorithm 1, B fixed", "aligned": "alignment, all trained", "control": "control layer, all trained"}
 # Each way against the same training without what it adds.
@@ -104,15 +104,15 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     for way, label in LABELS.items():
         five, pairs = both[way]
         lines[label] = {
-            "all five": told(five),
-            "mean over pairs": told(pairs.mean(axis=1)),
+            "all five": in_words(five),
+            "mean over pairs": in_words(pairs.mean(axis=1)),
             "pairs with a gain": f"{int((pairs.mean() > 0).sum())} of {pairs.shape[1]}",
         }
     (five, pairs), (control_five, control_pairs) = both["aligned"], both["control"]
     beyond = pairs - control_pairs
     lines["alignment minus control layer"] = {
-        "all five": told(five - control_five),
-        "mean over pairs": told(beyond.mean(axis=1)),
+        "all five": in_words(five - control_five),
+        "mean over pairs": in_words(beyond.mean(axis=1)),
         "pairs with a gain": f"{int((beyond.mean() > 0).sum())} of {beyond.shape[1]}",
     }
     columns_in_order = ["all five", "mean over pairs", "pairs with a gain"]

@@ -35,7 +35,6 @@ _SHARING = {"sst", "mr", "subj"}
 def _common(p: Params) -> dict[str, Any]:
     return {
         "encoder": p.encoder, "tune": p.tune, "rows": p.sentences or None, "epochs": p.epochs, "device": p.device,
-        "data": sentences.data_digest(),
     }  # fmt: skip
 
 
@@ -111,13 +110,12 @@ def pair(
     tune: bool = False,
     rows: int | None = None,
     device: str = "cpu",
-    data: str = "",
 ) -> list[Row]:
     """Sentence tasks trained together in every one of `ways`, or one task (then "single"): one row per way and task.
 
     Row: `valid` and `test` accuracy in percent, `whole` (whether all sentences are trained on) and, for a pair, the similarity
     `score` of the two tasks' embeddings in the trained model; of "plain" with word vectors that are not tuned it is the score
-    before any alignment. leak, rows: as in `sentences.splits`. data: `sentences.data_digest`.
+    before any alignment. leak, rows: as in `sentences.splits`.
     """
     place = choose(device)
     prepared = sentences.prepare(tuple(tasks), seed, leak, "random", rows)
@@ -166,7 +164,6 @@ def transfer(
     tune: bool = False,
     rows: int | None = None,
     device: str = "cpu",
-    data: str = "",
 ) -> list[Row]:
     """A model of `source`, then fine-tuned on `target` in every one of `ways`, and "scratch", the target's own model, trained for
     `epochs`: one row per way. Everything is trained in fine-tuning, the encoder too, for `tuning_epochs`. Arguments as of `pair`.

@@ -16,7 +16,7 @@ from mtlrepro import plots
 from mtlrepro.papers.transfer.data.text import TITLES
 from mtlrepro.papers.transfer.interval_marks import interval_marks
 from mtlrepro.papers.transfer.largest_gain import largest_gain, wins_above_half
-from mtlrepro.results import Gate, Measured, paper_values, told
+from mtlrepro.results import Gate, Measured, in_words, paper_values
 
 LABELS = {"fixed": "Algorithm 1, B fixed", "aligned": "alignment, all trained", "control": "control layer, all trained"}
 # How far below Table 1's single-task accuracy fine-tuning may stay.
@@ -107,9 +107,9 @@ def table_5b(rows: pd.DataFrame) -> pd.DataFrame:
             "from scratch": of["scratch"][target].mean(),
             "fine-tuned": of["plain"][target].mean(),
             "aligned": of["aligned"][target].mean(),
-            "gain of alignment": told(of["aligned"][target] - of["plain"][target]),
-            "gain of the control": told(of["control"][target] - of["plain"][target]),
-            "alignment beyond the control": told(of["aligned"][target] - of["control"][target]),
+            "gain of alignment": in_words(of["aligned"][target] - of["plain"][target]),
+            "gain of the control": in_words(of["control"][target] - of["plain"][target]),
+            "alignment beyond the control": in_words(of["aligned"][target] - of["control"][target]),
         }
         for target in of["plain"]
     }
@@ -205,14 +205,14 @@ def table_6(rows: pd.DataFrame) -> pd.DataFrame:
         lines[LABELS[way]] = {
             "pairs with a gain": f"{int((gain.mean() > 0).sum())} of {gain.shape[1]}",
             "largest gain": f"{gain.mean().max():+.1f}",
-            "mean gain": told(gain.mean(axis=1)),
+            "mean gain": in_words(gain.mean(axis=1)),
         }
         if control is not None:
             beyond = gain - _over_pairs(rows, control, "gain")
             lines[LABELS[way]] |= {
                 "pairs with a higher score": f"{int((score.mean() > 0).sum())} of {score.shape[1]}",
-                "change of the score": told(score.mean(axis=1), 3),
-                "beyond the control": told(beyond.mean(axis=1)),
+                "change of the score": in_words(score.mean(axis=1), 3),
+                "beyond the control": in_words(beyond.mean(axis=1)),
             }
     columns = ["pairs with a gain", "largest gain", "mean gain", "pairs with a higher score", "change of the score"]
     return pd.DataFrame.from_dict(lines, orient="index").reindex(columns=[*columns, "beyond the control"]).rename_axis("way")
@@ -239,7 +239,11 @@ def leak_table(pairs: pd.DataFrame, transfer: pd.DataFrame) -> pd.DataFrame:
     for task in targets(transfer):
         effects[f"SST to {TITLES[task]}"] = {leak: tuned[leak][task] - scratch[leak][task] for leak in (False, True)}
     lines = {
-        name: {"without the leak": told(of[False]), "with": told(of[True]), "from the leak": told(of[True] - of[False])}
+        name: {
+            "without the leak": in_words(of[False]),
+            "with": in_words(of[True]),
+            "from the leak": in_words(of[True] - of[False]),
+        }
         for name, of in effects.items()
     }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("gain")

@@ -6,6 +6,7 @@ capacity) or final (the chosen capacities).
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from mtlrepro.papers.transfer.training import sentences
 from mtlrepro.parameters import Params
 from mtlrepro.results import Runs, load
 
-_NOT_RESULTS = ["data", "how", "device"]
+_NOT_RESULTS = ["how", "device"]
 
 
 def networks(tasks: Sequence[str]) -> dict[str, list[str]]:
@@ -30,13 +31,15 @@ def common(p: Params) -> dict[str, Any]:
     """What the settings of `sentences.train` have in common."""
     return {
         "epochs": p.epochs, "patience": p.patience, "batch": p.batch, "how": p.split, "rows": p.sentences or None,
-        "device": p.device, "data": sentences.data_digest(),
+        "device": p.device,
     }  # fmt: skip
 
 
-def search(runs: Runs, p: Params, tasks: Sequence[str], encoders: Sequence[str], seeds: int) -> pd.DataFrame:
+def search(
+    runs: Runs, p: Params, data: dict[str, str], tasks: Sequence[str], encoders: Sequence[str], seeds: int
+) -> pd.DataFrame:
     """For each network first the learning rate at the middle capacity with seed 0, then, at that rate, every capacity with every
-    seed. Only validation chooses."""
+    seed. Only validation chooses. data: name -> sha256 of what is read."""
     grid = sorted(p.capacities)
 
     def settings(rate: Mapping[str, Mapping[str, float]], sizes: Iterable[int], seed: int) -> list[dict[str, Any]]:
@@ -47,16 +50,16 @@ def search(runs: Runs, p: Params, tasks: Sequence[str], encoders: Sequence[str],
 
     middle = [grid[len(grid) // 2]]
     rates = [s for r in p.rates for s in settings({e: dict.fromkeys(networks(tasks), r) for e in encoders}, middle, 0)]
-    tried = runs.map(sentences.train, rates, "learning rates").assign(stage="rate")
+    tried = runs.map(sentences.train, rates, "learning rates", data=data).assign(stage="rate")
     best = chosen(tried, "rate")
     sizes = [s for seed in range(seeds) for s in settings(best, grid, seed)]
-    searched = runs.map(sentences.train, sizes, "capacities").assign(stage="capacity")
+    searched = runs.map(sentences.train, sizes, "capacities", data=data).assign(stage="capacity")
     return pd.concat([tried, searched], ignore_index=True).drop(columns=_NOT_RESULTS)
 
 
-def table_1(runs: Runs, p: Params) -> pd.DataFrame:
+def table_1(runs: Runs, p: Params, data: dict[str, str]) -> pd.DataFrame:
     """The search with few seeds, then the chosen capacities with all of them, and with `leak_seeds` of them with the leak."""
-    rows = search(runs, p, list(TITLES), ["lstm"], min(p.search_seeds, p.seeds))
+    rows = search(runs, p, data, list(TITLES), ["lstm"], min(p.search_seeds, p.seeds))
     stage = {name: rows[rows.stage == name] for name in ("rate", "capacity")}
     rate, capacity = (chosen(stage[name], name)["lstm"] for name in stage)
     settings = [
@@ -65,18 +68,26 @@ def table_1(runs: Runs, p: Params) -> pd.DataFrame:
         for seed in range(count)
         for n, of in networks(list(TITLES)).items()
     ]
-    final = runs.map(sentences.train, settings, "chosen capacities").assign(stage="final").drop(columns=_NOT_RESULTS)
+    final = runs.map(sentences.train, settings, "chosen capacities", data=data).assign(stage="final").drop(columns=_NOT_RESULTS)
     return pd.concat([rows.drop(columns="encoder"), final], ignore_index=True)
 
 
-def figure_10(runs: Runs, p: Params) -> pd.DataFrame:
+def figure_10(runs: Runs, p: Params, data: dict[str, str]) -> pd.DataFrame:
     """The search of Table 1's recorded run in profile `p.reuse`; where that is empty, a search of its own."""
     if not p.reuse:
-        return search(runs, p, list(TITLES), ["lstm"], p.seeds)
-    rows = load("transfer/tab1", p.reuse).rows
-    return rows[rows.stage != "final"].assign(encoder="lstm").reset_index(drop=True)
+        return search(runs, p, data, list(TITLES), ["lstm"], p.seeds)
+    table = load("transfer/tab1", p.reuse).rows.to_csv(index=False)
+    reused = {f"rows of Table 1, {p.reuse}": hashlib.sha256(table.encode()).hexdigest()}
+    return runs.map(recorded_search, [{"profile": p.reuse}], "Table 1", data=data | reused).drop(columns="profile")
 
 
-def figure_11(runs: Runs, p: Params) -> pd.DataFrame:
+def recorded_search(profile: str) -> list[dict[str, Any]]:
+    """The rows of the search of Table 1's recorded run."""
+    rows = load("transfer/tab1", profile).rows
+    records: list[dict[str, Any]] = rows[rows.stage != "final"].assign(encoder="lstm").to_dict("records")  # type: ignore[assignment]
+    return records
+
+
+def figure_11(runs: Runs, p: Params, data: dict[str, str]) -> pd.DataFrame:
     """The search for every encoder on SST and MR."""
-    return search(runs, p, ["sst", "mr"], p.encoders, p.seeds)
+    return search(runs, p, data, ["sst", "mr"], p.encoders, p.seeds)

@@ -18,7 +18,7 @@ from mtlrepro import plots
 from mtlrepro.papers.transfer.capacity_choice import NETWORK, chance, chosen, curve, log_ratios, resampled, single_sum
 from mtlrepro.papers.transfer.data.text import TITLES
 from mtlrepro.papers.transfer.interval_marks import interval_marks, paper_marks
-from mtlrepro.results import Gate, Measured, paper_values, summary, told
+from mtlrepro.results import Gate, Measured, in_words, paper_values, summary
 
 TASKS = list(TITLES)
 ENCODERS = {"mlp": "MLP", "cnn": "CNN", "lstm": "LSTM"}
@@ -131,7 +131,7 @@ def table_1(rows: pd.DataFrame) -> pd.DataFrame:
             "MTL, paper": paper.multi,
             "MTL, ours": multi[column].to_numpy().mean(),
             "MTL - STL, paper": paper.multi - paper.single,
-            "MTL - STL, ours": told((multi - single)[column].mean(axis=1), 1),
+            "MTL - STL, ours": in_words((multi - single)[column].mean(axis=1), 1),
         }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("task")
 
@@ -142,7 +142,7 @@ def leak_table(rows: pd.DataFrame) -> pd.DataFrame:
     for leak in trained_with(rows):
         multi, single = test_accuracy(rows, leak)
         for title, column in zip(lines, [*([task] for task in TASKS), TASKS], strict=True):
-            lines[title][_LEAK[leak]] = told((multi - single)[column].mean(axis=1), 1)
+            lines[title][_LEAK[leak]] = in_words((multi - single)[column].mean(axis=1), 1)
     return pd.DataFrame.from_dict(lines, orient="index").reindex(columns=list(_LEAK.values())).rename_axis("task")
 
 
@@ -194,8 +194,8 @@ def findings_tab1(rows: pd.DataFrame) -> str:
     return (
         f"Trained {training}. The shared network's best capacity is {best['all']} (paper: {paper['MTL']['capacity']}), the six "
         f"single ones add up to {single_sum(best)} (paper: {paper['STL']['overall'][0]}). Mean test accuracy, shared minus "
-        f"single: {told(_mean_gains(rows, leak), 1)} points. Seven capacities drawn at random from the same grid would satisfy "
-        f"the first claim with probability {odds:.4f}: one choice is compared with a sum of six."
+        f"single: {in_words(_mean_gains(rows, leak), 1)} points. Seven capacities drawn at random from the same grid would "
+        f"satisfy the first claim with probability {odds:.4f}: one choice is compared with a sum of six."
     )
 
 
@@ -292,7 +292,7 @@ def measured_fig11(rows: pd.DataFrame) -> Measured:
         Gate("whole-sets", whole, f"{int(search.train_sentences.max())} training sentences a task", cost=cost),
         Gate.every("baseline-level", levels, cost=cost),
         _converged_everywhere(search, "about 5 core hours: all sentences and twice the epochs"),
-        Gate.within("enough-seeds", float(span), most=2, cost="about 1 core hour a seed on all sentences"),
+        Gate.within("enough-seeds", float(span), most=2, cost="about 1 core hour per seed on all sentences"),
     ]
     return Measured(ratios, gates=gates)
 

@@ -32,7 +32,7 @@ def planted(n=400, seed=0):
     return EcgSet("planted", signals, labels, ("one", "two"), np.arange(n), 100.0, "", "synthetic")
 
 
-@pytest.mark.parametrize(("sampler", "weighting"), [("Task-Aware", "static"), ("None", "static"), ("Major-Task", "dwa")])
+@pytest.mark.parametrize(("sampler", "weighting"), [("Task-Aware", "equal"), ("None", "equal"), ("Major-Task", "dwa")])
 def test_a_network_learns_planted_waves_on_new_records(sampler, weighting):
     data, fresh = planted(), planted(seed=1)
     prepared = PreparedEcgs.of(data, np.arange(400), 0, 0)

@@ -16,7 +16,9 @@ from scipy.stats import skew
 
 from mtlrepro.data import places
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
+from mtlrepro.papers.hydalearn import tab1_tab2_real_data as real_data
 from mtlrepro.papers.hydalearn.data import clinical
+from mtlrepro.parameters import Params
 
 # --- SUPPORT2 ---------------------------------------------------------------------------------------------------------
 
@@ -379,6 +381,29 @@ def test_a_part_of_the_set_can_be_checked_without_vital_signs(mimic: Path) -> No
     assert "\n" not in str(error.value)
     with pytest.raises(BadValue):
         clinical.load_mimic3("mimic3", [], mimic)
+
+
+def test_table_1_runs_on_mimic_where_a_person_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exhibit's own function, by the parameter `source`: 714 inputs, patients apart, other rows than those of a stand-in."""
+    _mimic(tmp_path / "mimic3", _events())
+    file = tmp_path / "mimic3" / "ADMISSIONS.csv.gz"
+    table = pd.read_csv(file)
+    file.write_bytes(gzip.compress(table.assign(HOSPITAL_EXPIRE_FLAG=table["SUBJECT_ID"] % 3 // 2).to_csv(index=False).encode()))
+    monkeypatch.setenv("MTLREPRO_MIRROR", str(tmp_path))
+    real_data.source.cache_clear()
+    values = {"seeds": 2, "first_seed": 5, "grid": 1, "rates": [0.1, 0.1], "steps": 4, "check": 2, "points": 3}
+    values |= {"methods": ["stl"], "ablations": [], "source": "mimic3"}
+    p = Params("hydalearn/tab1", "quick", values, {"source": "mimic3"})
+    listed = real_data.settings(p, "mortality")
+    rows = [row for setting in listed for row in real_data.measure(**setting)]
+    assert {(row["kind"], row["seed"]) for row in rows} == {("seed", 5), ("seed", 6)}
+    assert real_data.chosen_source(p, "mortality").tier == "paper's data"
+    assert int(real_data.sizes("mortality", 5, "mimic3")["rows"].sum()) == len(KEPT)
+    assert set(real_data.sizes("mortality", 5, "mimic3")["inputs"]) == {714}
+    real_data.source.cache_clear()
+    (tmp_path / "mimic3" / "CHARTEVENTS.csv.gz").unlink()
+    with pytest.raises(DataMissing, match=r"mimic3: no CHARTEVENTS\.csv\.gz in "):
+        real_data.settings(p, "mortality")
 
 
 # --- the data at hand -------------------------------------------------------------------------------------------------

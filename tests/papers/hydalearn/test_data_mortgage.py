@@ -155,7 +155,6 @@ def test_both_layouts_give_the_same_loans_and_damage_is_refused(write_manifest: 
     _panel_manifest(write_manifest, content)
     with pytest.raises(DataMissing, match="Get it"):
         mortgage.load_deep_credit_risk(mirror=tmp_path)
-    assert mortgage.load_mortgages("synthetic_borrowers").tier == "synthetic"
     plain, packed = tmp_path / "plain", tmp_path / "packed"
     for folder, name, data in ((plain, "dcr.csv", content), (packed, "dcr.csv.gz", gzip.compress(content))):
         folder.mkdir()

@@ -16,7 +16,7 @@ from mtlrepro.papers.hydalearn.training.gain_meters import meter, on_samples, tr
 from mtlrepro.papers.hydalearn.training.tuned_runs import TrainingConfig, tune
 
 SEEDS = [0, 1]
-POINT = {"rate": 0.05, "beta": 2.0}
+POINT = {"learning_rate": 0.05, "beta": 2.0}
 CONFIG = TrainingConfig([8], [4], steps=30, check=10, points=60)
 METERS = {"unit": meter(), "raw": meter(normalise=False)}
 
@@ -57,18 +57,18 @@ def test_unit_steps_do_not_see_the_scale_of_a_gradient_and_raw_steps_do(splits):
 def test_small_fake_steps_gain_what_the_gradient_of_the_metric_says(splits):
     steps, slope = (lambda runs, first=first: HydaLearn(runs.loss, maximise=False, first_order=first) for first in (False, True))
     meters = {"steps": steps, "slope": slope}
-    gains = trace(splits, SEEDS, CONFIG, METHODS["equal"].build, {"rate": 2e-3}, meters).gains
+    gains = trace(splits, SEEDS, CONFIG, METHODS["equal"].build, {"learning_rate": 2e-3}, meters).gains
     torch.testing.assert_close(gains["steps"], gains["slope"], atol=5e-6, rtol=0.02)
 
 
 def test_a_meter_on_the_same_samples_measures_the_same(splits):
     meters = {"unit": METERS["unit"], "again": on_samples(splits, CONFIG, slice(CONFIG.points))}
-    gains = trace(splits, SEEDS, CONFIG, METHODS["equal"].build, {"rate": 0.05}, meters).gains
+    gains = trace(splits, SEEDS, CONFIG, METHODS["equal"].build, {"learning_rate": 0.05}, meters).gains
     torch.testing.assert_close(gains["unit"].double(), gains["again"], atol=1e-6, rtol=0)
 
 
 def test_a_burst_measures_the_last_steps_of_every_period(splits):
-    settings = (splits, SEEDS, CONFIG, METHODS["equal"].build, {"rate": 0.05}, {"unit": METERS["unit"]})
+    settings = (splits, SEEDS, CONFIG, METHODS["equal"].build, {"learning_rate": 0.05}, {"unit": METERS["unit"]})
     whole, bursts = trace(*settings).gains["unit"], trace(*settings, every=10, burst=3).gains["unit"]
     assert torch.equal(bursts, whole.unflatten(0, (3, 10))[:, 7:].flatten(0, 1))
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from mtlrepro import exhibits
 from mtlrepro.papers.hydalearn import (
     alg1_hydalearn_report,
     fig1_flips_report,
@@ -19,7 +20,7 @@ from mtlrepro.papers.hydalearn import (
     thm1_weight_ratio_report,
 )
 from mtlrepro.papers.hydalearn.fig2_fake_updates import draw
-from mtlrepro.results import judgement, load
+from mtlrepro.results import load
 from mtlrepro.results.tables import html_table
 
 SEEDS = range(4)
@@ -46,6 +47,7 @@ SHOWN = {
         lambda rows: fig4_toys_report.draw_errors(rows, "tuned"),
         lambda rows: fig4_toys_report.error_table(rows, "tuned"),
         lambda rows: fig4_toys_report.draw_weights(rows, "paper's"),
+        fig4_toys_report.excess_table,
         fig4_toys_report.findings,
     ],
     "alg1": [
@@ -248,7 +250,7 @@ def test_hydalearn_is_compared_seed_by_seed_with_the_adaptive_method_that_is_bes
     # GradNorm is best on validation, so it is the one compared, although OL-AUX is better on test.
     assert effects["over-best-adaptive"] == pytest.approx([0.05] * 4)
     assert effects["sharing-regularises"] == pytest.approx([0.0] * 4)
-    assert set(effects) == {c.claim.id for c in judgement("hydalearn/tab1", "full").claims}
+    assert set(effects) == {claim.id for claim in exhibits.get("hydalearn/tab1").claims}
 
 
 def test_an_ablation_counts_as_what_it_loses_and_training_rows_only_where_all_are_used():

@@ -14,7 +14,7 @@ from mtlrepro.papers.hydalearn.data.toys import PairedSamples, Parts, toy
 from mtlrepro.papers.hydalearn.training.tuned_runs import TrainingConfig, tune
 
 SEEDS = [0, 1, 2]
-POINTS = [{"rate": rate, "main": main} for rate in (0.01, 0.1) for main in (1.0, 1.5)]
+POINTS = [{"learning_rate": rate, "main": main} for rate in (0.01, 0.1) for main in (1.0, 1.5)]
 CONFIG = TrainingConfig(shared=[8], head=[4], steps=60, check=20)
 
 
@@ -61,7 +61,7 @@ def test_test_data_have_no_say_in_what_is_chosen():
 
 
 def test_a_run_that_diverges_is_counted_and_never_chosen():
-    points = [{"rate": 0.05, "main": 1.0}, {"rate": 1e9, "main": 1.0}]
+    points = [{"learning_rate": 0.05, "main": 1.0}, {"learning_rate": 1e9, "main": 1.0}]
     result = _tuned(points=points)
     assert result.point.tolist() == [0, 0, 0]
     assert result.diverged.tolist() == [0.5, 0.5, 0.5]
@@ -89,7 +89,7 @@ def test_what_the_weights_do_to_the_head_is_reported():
     torch.testing.assert_close(static.head_weight, static.weights[0, :, 0])
     assert static.gradient_ratio.isnan().all()
     plain, matched = (
-        tune(splits, SEEDS, [{"rate": 0.05, "beta": 1.0}], METHODS["hydalearn"].build, CONFIG, m) for m in (False, True)
+        tune(splits, SEEDS, [{"learning_rate": 0.05, "beta": 1.0}], METHODS["hydalearn"].build, CONFIG, m) for m in (False, True)
     )
     assert plain.head_weight.tolist() == [1, 1, 1]
     assert (plain.gradient_ratio > 1.1).all()
@@ -113,7 +113,7 @@ def test_every_method_gets_a_grid_of_the_same_size_and_range():
     for name, method in METHODS.items():
         points = method.grid(0.01, 0.1, 12)
         assert len(points) == 12, name
-        rates = [point["rate"] for point in points]
+        rates = [point["learning_rate"] for point in points]
         assert min(rates) == pytest.approx(0.01)
         assert max(rates) == pytest.approx(0.1)
         assert len({tuple(point.items()) for point in points}) == 12
@@ -145,7 +145,7 @@ def test_gains_measured_on_training_data_see_no_validation_labels():
     splits = _small()
     held = splits.validation
     other = splits._replace(validation=held._replace(main=-held.main))
-    build, points = METHODS["hydalearn"].build, [{"rate": 0.05, "beta": 1.0}]
+    build, points = METHODS["hydalearn"].build, [{"learning_rate": 0.05, "beta": 1.0}]
 
     def weights(data, part):
         return tune(data, SEEDS, points, build, dataclasses.replace(CONFIG, measured_on=part), False).weights

@@ -50,7 +50,9 @@ def tiny_sentences(tmp_path: Path, write_manifest: Callable[..., Path]) -> Layou
         arrays = listed_arrays(text.canonical(texts, labels, split))
         sources = [{"url": f"https://example.org/{n}", "file": n, "sha256": sha(c)} for n, c in files.items()]
         layouts["official"]["files"] = []
-        write_manifest(name, layouts=layouts, arrays=arrays, sources=sources)
+        loader = f"{text.__name__}:load_sentences"
+        write_manifest(name, layouts=layouts, arrays=arrays, sources=sources, loader=loader, stand_in="synthetic_text")
+    write_manifest("synthetic_text", access="embedded", tier="synthetic", loader=f"{text.__name__}:synthetic_sentences")
     return Layouts({name: root / name for name in ("official", "original_gz", "tsv")})
 
 

@@ -59,7 +59,7 @@ class _Runs:
     def __init__(self):
         self.what = []
 
-    def map(self, function, settings, what):
+    def map(self, function, settings, what, data):
         self.what.append(what)
         scalars = [{k: v for k, v in s.items() if not isinstance(v, list | None)} for s in settings]
         return pd.DataFrame(
@@ -71,12 +71,11 @@ class _Runs:
         )
 
 
-def test_the_search_tries_every_capacity_at_the_rate_that_validation_chose(monkeypatch):
-    monkeypatch.setattr(tab1_fig10_fig11_capacity.sentences, "data_digest", lambda: "none")
+def test_the_search_tries_every_capacity_at_the_rate_that_validation_chose():
     values = {"epochs": 1, "patience": 1, "batch": 1, "split": "random", "sentences": 0, "device": "cpu", "seeds": 2}
     p = Params("transfer/fig11", "quick", values | {"encoders": ["mlp", "cnn"], "capacities": [4, 2, 8], "rates": [0.1, 0.3]})
     runs = _Runs()
-    rows = tab1_fig10_fig11_capacity.figure_11(runs, p)
+    rows = tab1_fig10_fig11_capacity.figure_11(runs, p, {})
     searched = rows[rows.stage == "capacity"]
     assert runs.what == ["learning rates", "capacities"]
     assert set(searched.rate) == {0.3}

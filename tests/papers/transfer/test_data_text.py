@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mtlrepro import paths
 from mtlrepro.data import manifest, places, schema
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
+from mtlrepro.files import sha256_of
 from mtlrepro.papers.transfer.data import text
 
 LAYOUTS = ("official", "original_gz", "tsv")
@@ -51,7 +52,7 @@ def test_texts_are_decoded_and_stripped_and_empty_ones_kept(tiny_sentences: Any)
 def test_a_damaged_file_is_refused_by_name_with_both_hashes(tiny_sentences: Any, layout: str, damage: str) -> None:
     folder = tiny_sentences.folders[layout]
     file = next(f for f in folder.iterdir() if "rt-polarity" in f.name or f.name == "mr.tsv")
-    expected = manifest.sha256_of(file)
+    expected = sha256_of(file)
     content = bytearray(file.read_bytes())
     if damage == "flipped":
         content[len(content) // 2] ^= 1
@@ -69,7 +70,7 @@ def test_a_damaged_file_is_refused_by_name_with_both_hashes(tiny_sentences: Any,
             action()
         assert str(file) in str(error.value)
         assert expected in str(error.value)
-        assert manifest.sha256_of(file) in str(error.value)
+        assert sha256_of(file) in str(error.value)
 
 
 def test_arrays_that_decode_differently_are_refused_even_with_good_files(tiny_sentences: Any, manifest_folder: Path) -> None:

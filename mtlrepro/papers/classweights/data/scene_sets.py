@@ -1,6 +1,6 @@
 """The three real sets of the class-wise weights paper, as `Scenes`: Virtual KITTI 1.3.1, NYU Depth V2, Cityscapes.
 
-None of them may be passed on: the manifests say how to get them. Formats, from the sets' own pages:
+None of them may be passed on: the manifests say how to get them. `drawn_scenes` gives their parts. Formats, from their own pages:
 
 - Virtual KITTI: colours of `*_scenegt_rgb_encoding.txt` name the class (and the instance) of a pixel; depth is 16 bits, in
   centimetres, 655.35 m being the far plane, which is sky. Vans, the fourteenth class, count as trucks: our reading of 13 classes.
@@ -22,6 +22,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from mtlrepro import data
+from mtlrepro.data.opening import Opened
 from mtlrepro.data.places import Located, check_arrays, locate
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.papers.classweights.data.scenes import UNLABELLED, Scenes
@@ -48,16 +51,59 @@ NYU_13_OF_40 = np.array([
     0, 12, 5, 6, 1, 4, 9, 10, 12, 13, 6, 8, 6, 13, 10, 6, 13, 6, 7, 7, 5,
     7, 3, 2, 6, 11, 7, 7, 7, 7, 7, 7, 6, 7, 7, 7, 7, 7, 7, 6, 7,
 ])  # fmt: skip
+CITYSCAPES_CLASSES, CITYSCAPES_CAR = 34, 26
+# Class names by label, as far as our scores name them: the names of Cityscapes' ids, but for cars, are not used.
+CLASSES = {
+    "vkitti": tuple(name.lower() for name in VKITTI_CLASSES),
+    "nyu_v2": NYU_CLASSES,
+    "cityscapes": tuple("car" if i == CITYSCAPES_CAR else f"id {i}" for i in range(CITYSCAPES_CLASSES)),
+}
+# The kind of generated scenes that imitates a set.
+KINDS = {"vkitti": "driving", "nyu_v2": "indoor", "cityscapes": "street"}
+_VKITTI_WORLDS = ("0001", "0002", "0006", "0018", "0020")
 _NYU_RAW = 894
 _CELLS = (96, 128)
-CITYSCAPES_CLASSES = 34
 _FAR = 65535  # centimetres
 _BASE_TIMES_FOCAL = 0.209313 * 2262.52
 
 
+@lru_cache(maxsize=2)
+def learned_and_tested(source: str, size: tuple[int, int]) -> tuple[Opened, Opened]:
+    """All frames to learn from and all to test on.
+
+    NYU-v2 and Cityscapes: the official parts, train and val. Virtual KITTI has none: the first four worlds, the fifth.
+    Raises UnknownName, DataMissing, DataCorrupt.
+    """
+    if source not in KINDS:
+        raise UnknownName("set of scenes", source, KINDS)
+    options: tuple[dict[str, Any], dict[str, Any]] = ({"split": "train"}, {"split": "val"})
+    if source == "vkitti":
+        options = ({"worlds": _VKITTI_WORLDS[:-1]}, {"worlds": _VKITTI_WORLDS[-1:]})
+    first, second = (data.open(source, stand_in=False, size=size, **own) for own in options)
+    return first, second
+
+
+def drawn_scenes(source: str, images: tuple[int, int, int], size: tuple[int, int], seed: int) -> Scenes:
+    """So many frames to train, to validate and to test on, joined in this order.
+
+    Validated is a run of neighbouring frames, as these are often of one place, and trained on are random ones of the others, both
+    drawn by `seed`; tested are the first ones of the test part. Raises BadValue where there are fewer, and as above.
+    """
+    learned, tested = (opened.content for opened in learned_and_tested(source, size))
+    train, valid, test = images
+    if train + valid > len(learned.images) or test > len(tested.images):
+        counts = f"{len(learned.images)} frames to learn from and {len(tested.images)} to test on"
+        raise BadValue(f"{source} has {counts}, too few for images of {list(images)}.")
+    draw = np.random.default_rng([seed, 12])
+    start = int(draw.integers(len(learned.images) - valid + 1))
+    others = np.delete(np.arange(len(learned.images)), np.s_[start : start + valid])
+    rows = torch.from_numpy(np.append(draw.permutation(others)[:train], np.arange(start, start + valid)))
+    return Scenes(*(torch.cat([own[rows], other[:test]]) for own, other in zip(learned, tested, strict=True)))
+
+
 def load_vkitti(
     size: tuple[int, int] = (256, 256),
-    worlds: Sequence[str] = ("0001", "0002", "0006", "0018", "0020"),
+    worlds: Sequence[str] = _VKITTI_WORLDS,
     variations: Sequence[str] = ("clone",),
     limit: int | None = None,
     mirror: Path | None = None,

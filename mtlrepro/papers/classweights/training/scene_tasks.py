@@ -27,6 +27,7 @@ from mtlrepro.errors import UnknownName
 from mtlrepro.methods.class_weights import DISTANCES, ClassWeights, class_sums, quantise
 from mtlrepro.methods.registry import build
 from mtlrepro.papers.classweights.arms import METHODS, PARETO, TASKS, VECTORS
+from mtlrepro.papers.classweights.data.scene_sets import CLASSES, drawn_scenes
 from mtlrepro.papers.classweights.data.scenes import preset, scenes
 from mtlrepro.papers.classweights.models.unet import DEPTH, SEGMENTATION, UNet
 from mtlrepro.papers.classweights.training.dense_metrics import (
@@ -46,7 +47,8 @@ _EVALUATED = 32  # images of a validation or test batch
 
 @dataclass(frozen=True)
 class SceneTraining:
-    """What all methods share. kind: preset. images: of the training, validation and test part. size: height and width.
+    """What all methods share. kind: preset. source: a real set of that kind, or synthetic_scenes. images: of the training,
+    validation and test part. size: height and width.
 
     width, halvings: of the U-Net. steps: updates, `check` of them between two validations; the rate is a tenth in the last third.
     freeze: share of the steps during which class weights stay 1. explained, misleading: see `data.scenes`.
@@ -54,6 +56,7 @@ class SceneTraining:
     """
 
     kind: str
+    source: str = "synthetic_scenes"
     images: tuple[int, int, int] = (256, 64, 96)
     size: tuple[int, int] = (24, 48)
     width: int = 6
@@ -67,6 +70,11 @@ class SceneTraining:
     scrambled: tuple[str, ...] = ()
     device: str = "cpu"
 
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of their labels."""
+        return list(CLASSES[self.source]) if self.source in CLASSES else preset(self.kind).names
+
     @staticmethod
     def of(values: Mapping[str, Any]) -> SceneTraining:
         """From plain data, such as JSON gives: lists become tuples."""
@@ -76,7 +84,7 @@ class SceneTraining:
 
 def training_of(p: Params, kind: str) -> dict[str, Any]:
     """The `SceneTraining` of a preset with the values of `p`, as plain data."""
-    names = ("images", "size", "width", "halvings", "batch", "steps", "check", "device")
+    names = ("source", "images", "size", "width", "halvings", "batch", "steps", "check", "device")
     options = asdict(SceneTraining.of({"kind": kind} | {name: p.values[name] for name in names if name in p.values}))
     return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
 
@@ -100,10 +108,13 @@ class ScenePart(NamedTuple):
 def scene_parts(training: SceneTraining, seed: int) -> tuple[ScenePart, ScenePart, ScenePart]:
     """The training, validation and test part of a seed, on the training's device."""
     kind, device = preset(training.kind), choose(training.device)
-    drawn = scenes(
-        training.kind, sum(training.images), training.size, seed,
-        explained=training.explained, misleading=training.misleading,
-    )  # fmt: skip
+    if training.source in CLASSES:
+        drawn = drawn_scenes(training.source, training.images, training.size, seed)
+    else:
+        drawn = scenes(
+            training.kind, sum(training.images), training.size, seed,
+            explained=training.explained, misleading=training.misleading,
+        )  # fmt: skip
     target = drawn.depth / kind.far if training.kind == "indoor" else drawn.inverse_depth * kind.near
     train = slice(training.images[0])
     if training.kind == "driving":
@@ -211,7 +222,7 @@ def train(
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
     learned, held, _ = scene_parts(training, seed)
-    classes = len(preset(training.kind).classes)
+    classes = len(training.classes)
     auxiliary = classes if main == DEPTH else RANGES
     model = UNet(classes, training.width, training.halvings, seed=seed).to(choose(training.device))
     model = model.to(memory_format=torch.channels_last)
@@ -297,7 +308,7 @@ def scored(trained: Trained, training: SceneTraining, main: int, seed: int) -> l
     model, test = trained.model, scene_parts(training, seed)[2]
     model.load_state_dict(trained.states[main])
     model.eval()
-    names = preset(training.kind).names
+    names = training.classes
     segmented, estimated = SegmentationScores(len(names), test.images.device), DepthScores(len(names), device=test.images.device)
     for start in range(0, len(test.images), _EVALUATED):
         batch = test.batch(slice(start, start + _EVALUATED))

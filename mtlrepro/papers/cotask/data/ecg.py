@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,8 @@ LEADS = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v
 class EcgSet:
     """n recordings of 12 leads. signals: (n, 12, samples) float32 in millivolts. labels: (n, tasks) 0 or 1, as given by
     whoever labelled. truth: (n, tasks), what the recording was generated with; None for real ones. patients: (n,), the
-    patient's number. rate: samples a second. main: the major task's column, or None."""
+    patient's number. rate: samples a second. main: the major task's column, or None. split: (n,), the official part, 0 train,
+    1 validation, 2 test, where there is one."""
 
     name: str
     signals: NDArray[np.float32]
@@ -48,6 +49,19 @@ class EcgSet:
     tier: Tier
     truth: Ints | None = None
     main: int | None = None
+    split: Ints | None = None
+
+    def first(self, n: int) -> EcgSet:
+        """The first n recordings."""
+        truth, split = (None if rows is None else rows[:n] for rows in (self.truth, self.split))
+        signals, labels, patients = self.signals[:n], self.labels[:n], self.patients[:n]
+        return replace(self, signals=signals, labels=labels, patients=patients, truth=truth, split=split)
+
+    def parts(self, seed: int) -> dict[str, Ints]:
+        """Row numbers of 'train', 'valid' and 'test': the official parts, or by patient with `seed`."""
+        if self.split is None:
+            return split_by_patient(self.patients, seed)
+        return {name: np.flatnonzero(self.split == part) for part, name in enumerate(("train", "valid", "test"))}
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ Rule = Literal["paper", "equal", "as long"]
 # Training images of each of the 100 classes.
 IMAGES_OF_A_CLASS = 400
 # Baselines of Table 5: name -> task weighting of the registry; "trl" is another model.
-BASELINES = {"multi": "static", "dwa": "dwa", "dtp": "dtp", "trl": "static"}
+BASELINES = {"multi": "equal", "dwa": "dwa", "dtp": "dtp", "trl": "equal"}
 
 
 @dataclass(frozen=True)

@@ -18,23 +18,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from mtlrepro import exhibits
+from mtlrepro import data
 from mtlrepro.device import choose, generator, seeded
 from mtlrepro.errors import UnknownName
 from mtlrepro.methods.cotask import AuxiliaryLabel, combine_labels, label_tasks
 from mtlrepro.methods.task_aware_sampler import TaskAwareSampler, every_record, log_share
 from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
 from mtlrepro.papers.cotask.data import ecg
+from mtlrepro.papers.cotask.data.ecg_sets import GENERATED, generated
 from mtlrepro.papers.cotask.models.ecg_resnet import EcgResNet
 from mtlrepro.parameters import Params
 from mtlrepro.training.loop import fit
 from mtlrepro.training.weighting import Batch, Call, Weighting
 
-# Average number of labels of ECG-P18's records that have any, as the paper states it.
-CARDINALITY = 1.3283
 SAMPLERS = ("None", "Major-Task", "Task-Aware")
-# Sensitivity of the annotations of the minor tasks in the generated ECG-EchoLVH.
-_ANNOTATOR = 0.85
 
 
 @dataclass(frozen=True)
@@ -62,24 +59,16 @@ def training_settings(p: Params) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def recordings(kind: str, n: int, seed: int, rate: float, seconds: float) -> ecg.EcgSet:
-    """ECG-P18 or ECG-EchoLVH generated ('p18', 'echolvh'), or LUDB's first `seconds` at `rate` ('ludb'); band-passed."""
-    if kind == "ludb":
-        real = ecg.load_ludb()
-        signals = ecg.resampled(ecg.band_pass(real.signals, real.rate), real.rate, rate)[..., : round(rate * seconds)]
-        return replace(real, signals=signals, rate=rate)
-    if kind not in ("p18", "echolvh"):
-        raise UnknownName("ECG set", kind, ("p18", "echolvh", "ludb"))
-    raw = generated(kind, n, seed, rate, seconds)
-    return replace(raw, signals=ecg.band_pass(raw.signals, rate, high=min(45.0, 0.45 * rate)))
-
-
-def generated(kind: str, n: int, seed: int, rate: float, seconds: float) -> ecg.EcgSet:
-    """The generated set 'p18' or 'echolvh' with the paper's ratios, unfiltered."""
-    ratios = exhibits.get({"p18": "cotask/tab1", "echolvh": "cotask/tab2"}[kind]).values
-    if kind == "p18":
-        shared = ecg.common_factor(ratios, CARDINALITY)
-        return ecg.generate("ECG-P18, generated", ratios, n, seed, rate=rate, seconds=seconds, shared=shared)
-    return ecg.generate("ECG-EchoLVH, generated", ratios, n, seed, rate=rate, seconds=seconds, sensitivity=_ANNOTATOR)
+    """ECG-P18 or ECG-EchoLVH generated ('p18', 'echolvh'), or the first `n` records of a real data set, or of the one that stands
+    in for it: their first `seconds` at `rate`. Band-passed. Raises UnknownName, DataCorrupt."""
+    if kind in GENERATED:
+        raw = generated(kind, n, seed, rate, seconds)
+        return replace(raw, signals=ecg.band_pass(raw.signals, rate, high=min(45.0, 0.45 * rate)))
+    if kind not in data.sources("cotask/tab1"):
+        raise UnknownName("ECG set", kind, (*GENERATED, *data.sources("cotask/tab1")))
+    real: ecg.EcgSet = data.open(kind, limit=n).content.first(n)
+    signals = ecg.resampled(ecg.band_pass(real.signals, real.rate), real.rate, rate)[..., : round(rate * seconds)]
+    return replace(real, signals=signals, rate=rate)
 
 
 @dataclass(frozen=True, eq=False)

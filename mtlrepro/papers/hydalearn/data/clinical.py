@@ -19,7 +19,7 @@ import contextlib
 import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,7 +82,8 @@ def hospital_stays(source: str = "support2", mirror: Path | None = None) -> Stay
 
     Raises UnknownName, DataCorrupt: corrupt data do not fall back.
     """
-    stays: Stays = data.open(source, mirror).content
+    opened = data.open(source, mirror)
+    stays: Stays = replace(opened.content, tier=opened.tier)
     return stays
 
 

@@ -18,7 +18,7 @@ import functools
 import io
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,9 +26,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtlrepro.data.places import Located, arrays_sha256, check_arrays, find, how_to_get, locate
+from mtlrepro import data
+from mtlrepro.data.places import Located, arrays_sha256, check_arrays, how_to_get, locate
 from mtlrepro.data.schema import Tier
-from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
+from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
 from mtlrepro.files import gunzip
 from mtlrepro.papers.hydalearn.data.tabular import UNKNOWN, TwoTask, split, table_arrays, two_task
 
@@ -67,25 +68,15 @@ def _numbers(text: pd.Series[str], where: str) -> NDArray[np.float64]:
 
 # --- the two tasks ---------------------------------------------------------------------------------------------------------
 
-SOURCES = ("fannie_mae", "deep_credit_risk", "synthetic_borrowers")
 
+def load_mortgages(source: str = "fannie_mae", mirror: Path | None = None) -> Loans:
+    """The mortgages of a data set (fannie_mae, deep_credit_risk, synthetic_borrowers), or of the one that stands in for it.
 
-def load_mortgages(source: str = "auto", mirror: Path | None = None) -> Loans:
-    """The mortgages of one of SOURCES, or ("auto") of the first one that is at hand; the last one always is.
-
-    Corrupt data are an error, not a reason to fall back. Raises UnknownName, DataMissing, DataCorrupt.
+    Corrupt data are an error, not a reason to fall back. Raises UnknownName, DataCorrupt.
     """
-    loaders: dict[str, Callable[[], Loans]] = {
-        "fannie_mae": functools.partial(load_fannie_mae, mirror=mirror),
-        "deep_credit_risk": functools.partial(load_deep_credit_risk, mirror=mirror),
-        "synthetic_borrowers": synthetic_borrowers,
-    }
-    if source != "auto":
-        if source not in loaders:
-            raise UnknownName("source of mortgages", source, [*loaders, "auto"])
-        return loaders[source]()
-    at_hand = next(name for name in SOURCES if name == SOURCES[-1] or find(name, mirror) is not None)
-    return loaders[at_hand]()
+    opened = data.open(source, mirror)
+    loans: Loans = replace(opened.content, tier=opened.tier)
+    return loans
 
 
 def mortgage_tasks(loans: Loans, seed: int, **preparation: Any) -> TwoTask:

@@ -82,7 +82,7 @@ def trace(
     every: int = 1,
     burst: int = 1,
 ) -> Trace:
-    """Train every seed once at the settings of `point` (with "rate"), and measure the gains in the last `burst` of `every` steps.
+    """Train every seed once at the settings of `point`, and measure the gains in the last `burst` of `every` steps.
 
     build: the weighting that trains (`METHODS[name].build`). matched: train scale-matched; gains of raw steps are then those
     along the rescaled gradients. The rest is as in `tune`.

@@ -155,8 +155,8 @@ def tune(
 ) -> Chosen:
     """Train every grid point on every seed's data as one batch, choose on validation, test once.
 
-    splits: a leading dimension of the length of `seeds`. points: grid points, all with the same names; "rate" is the
-    learning rate. matched: rescale the auxiliary gradient on the shared parameters to the main one's norm in every step.
+    splits: a leading dimension of the length of `seeds`. points: grid points, all with the same names, "learning_rate" among
+    them. matched: rescale the auxiliary gradient on the shared parameters to the main one's norm in every step.
     test_curve: also evaluate every run on test data at every check, for a figure.
     """
     device, grid = splits.train.x.device, len(points)
@@ -204,7 +204,7 @@ def tune(
         model,
         batches,
         task_losses(*functions),
-        optimizer=RunwiseSGD(model.parameters(), settings["rate"]),
+        optimizer=RunwiseSGD(model.parameters(), settings["learning_rate"]),
         epochs=config.steps // config.check,
         weighting=ScaleMatched(weighting) if matched else weighting,
         validate=validate,

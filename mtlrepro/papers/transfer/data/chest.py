@@ -37,14 +37,14 @@ class ChestXrays(TaskSet):
 
     def of(self, rows: ArrayLike | None = None, tasks: object = None) -> ChestXrays:
         """As `TaskSet.of`; patients go with their images."""
-        found = super().of(rows, tasks)  # type: ignore[arg-type]
-        assert isinstance(found, ChestXrays)
+        kept = super().of(rows, tasks)  # type: ignore[arg-type]
+        assert isinstance(kept, ChestXrays)
         chosen = slice(None) if rows is None else np.asarray(rows)
         official = None if self.official_test is None else self.official_test[chosen]
-        return replace(found, patients=self.patients[chosen], official_test=official)
+        return replace(kept, patients=self.patients[chosen], official_test=official)
 
 
-def _made(name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], patients: NDArray[np.int64], place: Located,
+def _chest_xrays(name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], patients: NDArray[np.int64], place: Located,
           sha256: str, official_test: NDArray[np.bool_] | None) -> ChestXrays:  # fmt: skip
     return ChestXrays(
         name, images, labels, FINDINGS, ("finding",) * len(FINDINGS), np.ones(len(FINDINGS)), sha256, place.manifest.tier,
@@ -65,7 +65,7 @@ def load_nih64(mirror: Path | None = None) -> ChestXrays:
     arrays = {"images": np.ascontiguousarray(np.concatenate(strips))}
     arrays |= {key: np.load(io.BytesIO(place.read(f"all-{key}.npy")), allow_pickle=False) for key in ("label", "patient")}
     digest = check_arrays(place, arrays)
-    return _made("nih64", arrays["images"], arrays["label"], arrays["patient"].astype(np.int64), place, digest, None)
+    return _chest_xrays("nih64", arrays["images"], arrays["label"], arrays["patient"].astype(np.int64), place, digest, None)
 
 
 def read_entries(file: Path) -> pd.DataFrame:
@@ -114,8 +114,8 @@ def official_test(entries: pd.DataFrame, train_list: Path, test_list: Path) -> N
     both = set(entries["patient"][part == 1]) & set(entries["patient"][part == 2])
     if both:
         raise DataCorrupt(f"{test_list}: images of patient {min(both)} stand in both lists.")
-    tested: NDArray[np.bool_] = part == 2
-    return tested
+    test: NDArray[np.bool_] = part == 2
+    return test
 
 
 def _names(file: Path) -> list[tuple[int, str]]:
@@ -153,7 +153,7 @@ def load_chestxray14(side: int = 224, limit: int | None = None, mirror: Path | N
             raise DataCorrupt(f"{file} is no whole PNG: {str(error).splitlines()[0]}.") from None
     labels, patients = entries[list(FINDINGS)].to_numpy(np.uint8), entries["patient"].to_numpy(np.int64)
     digest = arrays_sha256({"images": images, "label": labels, "patient": patients})
-    return _made("chestxray14", images, labels, patients, place, digest, test)
+    return _chest_xrays("chestxray14", images, labels, patients, place, digest, test)
 
 
 def patient_split(xrays: ChestXrays, seed: int) -> dict[str, NDArray[np.int64]]:
@@ -172,4 +172,4 @@ def patient_split(xrays: ChestXrays, seed: int) -> dict[str, NDArray[np.int64]]:
     else:
         held = np.isin(xrays.patients, order[: max(1, len(order) // 10)])
         rows = {"train": np.flatnonzero(~test & ~held), "valid": np.flatnonzero(~test & held), "test": np.flatnonzero(test)}
-    return {name: rng.permutation(found).astype(np.int64) for name, found in rows.items()}
+    return {name: rng.permutation(part).astype(np.int64) for name, part in rows.items()}

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtlrepro import data
 from mtlrepro.data.places import Located, arrays_sha256, locate
 from mtlrepro.data.schema import Tier
-from mtlrepro.errors import DataCorrupt, DataMissing, UnknownName
+from mtlrepro.errors import DataCorrupt, UnknownName
 from mtlrepro.papers.transfer.data import text
 
 TASKS = ("CoLA", "MRPC", "QNLI", "RTE", "SST-2")
@@ -51,14 +52,14 @@ def _rows(place: Located, file: str, task: str) -> list[tuple[str, str, int]]:
         content = gzip.decompress(content)
     first, second, label, header = _COLUMNS[task]
     lines = content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n").split("\n")[int(header) :]
-    found = []
+    rows = []
     for number, line in enumerate(lines, 1 + int(header)):
         columns = line.split("\t")
         try:
-            found.append((columns[first].strip(), columns[second].strip() if second else "", _LABELS[columns[label]]))
+            rows.append((columns[first].strip(), columns[second].strip() if second else "", _LABELS[columns[label]]))
         except (IndexError, KeyError) as error:
             raise DataCorrupt(f"{place.folder / file}, line {number}: not a row of {task}.") from error
-    return found
+    return rows
 
 
 def _split_qnli(rows: Sequence[tuple[str, str, int]], share: float = 0.3) -> Ints:
@@ -77,19 +78,23 @@ def _split_qnli(rows: Sequence[tuple[str, str, int]], share: float = 0.3) -> Int
         groups.setdefault(root("q" + question), []).append(i)
     order = np.random.default_rng(5).permutation(len(groups))
     members = list(groups.values())
-    found: list[int] = []
+    chosen: list[int] = []
     for number in order:
-        if len(found) >= share * len(rows):
+        if len(chosen) >= share * len(rows):
             break
-        found += members[number]
-    return np.array(sorted(found), np.int64)
+        chosen += members[number]
+    return np.array(sorted(chosen), np.int64)
+
+
+def _set_name(task: str) -> str:
+    return f"glue_{task.lower().replace('-', '')}"
 
 
 def load_glue(name: str, mirror: Path | None = None) -> GlueTask:
     """A task with its training and test rows. Raises UnknownName, DataMissing, DataCorrupt."""
     if name not in TASKS:
         raise UnknownName("GLUE task", name, TASKS)
-    place = locate(f"glue_{name.lower().replace('-', '')}", mirror)
+    place = locate(_set_name(name), mirror)
     parts = {kind: [f for f in place.files if kind in Path(f).name] for kind in ("train", "test" if name == "MRPC" else "dev")}
     (train, held) = ([row for f in files for row in _rows(place, f, name)] for files in parts.values())
     if train:
@@ -98,10 +103,10 @@ def load_glue(name: str, mirror: Path | None = None) -> GlueTask:
         rows, test = held, np.zeros(len(held), bool)
         test[_split_qnli(held)] = True
     first, second, labels = zip(*rows, strict=True)
-    return _made(name, first, second if name in PAIRS else None, np.array(labels, np.int64), test, place.manifest.tier)
+    return _glue_task(name, first, second if name in PAIRS else None, np.array(labels, np.int64), test, place.manifest.tier)
 
 
-def _made(
+def _glue_task(
     name: str, first: Sequence[str], second: Sequence[str] | None, labels: Ints, test: NDArray[np.bool_], tier: Tier
 ) -> GlueTask:
     joined = "\n".join([*first, *(second or ())])
@@ -127,14 +132,11 @@ def synthetic_glue(name: str, seed: int = 0, count: int = 600) -> GlueTask:
         other = rng.permutation(len(sentences))
         labels = (labels == labels[other]).astype(np.int64)
         second = [sentences.texts[i] for i in other]
-    return _made(name, sentences.texts, second, labels, rng.random(len(labels)) < 0.3, "synthetic")
+    return _glue_task(name, sentences.texts, second, labels, rng.random(len(labels)) < 0.3, "synthetic")
 
 
 def glue_tasks(prefer: str = "real", mirror: Path | None = None) -> dict[str, GlueTask]:
     """All five tasks; synthetic ones, all of them, where a real one is not at hand."""
-    if prefer == "real":
-        try:
-            return {name: load_glue(name, mirror) for name in TASKS}
-        except DataMissing:
-            pass
+    if prefer == "real" and all(data.which(_set_name(name), mirror) == _set_name(name) for name in TASKS):
+        return {name: load_glue(name, mirror) for name in TASKS}
     return {name: synthetic_glue(name) for name in TASKS}

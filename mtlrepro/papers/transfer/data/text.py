@@ -23,9 +23,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mtlrepro.data.places import Located, arrays_sha256, check_arrays, locate
+from mtlrepro import data
+from mtlrepro.data.places import Located, arrays_sha256, check_arrays, find, locate
 from mtlrepro.data.schema import Tier
-from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, UnknownName
+from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.files import gunzip
 
 Ints = NDArray[np.int64]
@@ -151,11 +152,9 @@ def sentence_sets(
     Real and synthetic sets are never mixed: test `all(s.is_real for s in sets.values())`. Corrupt data are an error,
     not a reason to fall back. Raises DataCorrupt, UnknownName.
     """
-    if prefer == "real":
-        try:
-            return {name: load_sentences(name, mirror) for name in names}
-        except DataMissing:
-            pass
+    keys = [ALIASES.get(name, name) for name in names]
+    if prefer == "real" and all(data.which(key, mirror) == key for key in keys):
+        return {name: load_sentences(name, mirror) for name in names}
     return synthetic_sentences(seed, names)
 
 
@@ -177,8 +176,8 @@ def tokenize(text: str, vocabulary: Mapping[str, int] | frozenset[str] | None = 
         if vocabulary is not None and word in vocabulary:
             words.append(word)
             continue
-        found = _CLITIC.match(word)
-        parts = [found[1], found[2]] if found else [word]
+        clitic = _CLITIC.match(word)
+        parts = [clitic[1], clitic[2]] if clitic else [word]
         for part in parts:
             pieces = _PIECES.findall(part) if vocabulary is not None and part not in vocabulary else [part]
             whole = vocabulary is None or not pieces or not all(piece in vocabulary for piece in pieces)
@@ -257,12 +256,9 @@ def word_vectors(
     Only words that occur in the sets are kept, in GloVe's order of frequency: the same array from every layout of
     GloVe. For the six sets of the paper it is compared with the manifest's sha256. Raises DataCorrupt.
     """
-    if not all(s.is_real for s in sets.values()):
+    if not all(s.is_real for s in sets.values()) or find(f"glove_{dim}d", mirror) is None:
         return synthetic_vectors(sets, dim, seed)
-    try:
-        whole = load_glove(dim, mirror)
-    except DataMissing:
-        return synthetic_vectors(sets, dim, seed)
+    whole = load_glove(dim, mirror)
     occurring = {word for s in sets.values() for text in s.texts for word in tokenize(text, whole.index)}
     rows = [row for row, word in enumerate(whole.words) if word in occurring]
     words, matrix = tuple(whole.words[row] for row in rows), whole.matrix[rows]
@@ -431,7 +427,7 @@ def _polar(label: int, levels: int, generator: np.random.Generator) -> list[str]
 def synthetic_sentences(seed: int, names: Sequence[str] = TASKS, rows: Mapping[str, int] | None = None) -> dict[str, SentenceSet]:
     """Small synthetic sets with the names and numbers of classes of the real ones, for use where no data are at hand.
 
-    Sentiment tasks share planted positive and negative words, with one in eight turned around; SUBJ is told by words
+    Sentiment tasks share planted positive and negative words, with one in eight turned around; SUBJ is known by words
     of opinion against words of plot, TREC by words of question; all share the same neutral words. A third of MR's
     sentences stand again in SST, with MR's label, as the real ones do. `rows`: how many, by set.
     """

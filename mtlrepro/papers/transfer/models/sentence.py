@@ -1,4 +1,4 @@
-"""Sentence classifiers: word vectors and an encoder that all tasks share, one linear head a task.
+"""Sentence classifiers: word vectors and an encoder that all tasks share, one linear head per task.
 
 Wu, Zhang, Re 2020, Appendix B.2: "the standard one-layer single direction LSTM [...] followed by a classification
 layer"; the shared module is the embedding layer and the encoder, and the entire model is fine-tuned. Appendix B.5 compares
@@ -124,6 +124,6 @@ ENCODERS: dict[str, Callable[[Tensor, int, bool, float], nn.Module]] = {
 def sentence_classifier(
     vectors: Tensor, capacity: int, classes: Sequence[int], tune: bool = True, dropout: float = 0.0, encoder: Kind = "lstm"
 ) -> SharedBottom:
-    """A shared encoder with one linear head a task; classes: number of classes of each task."""
+    """A shared encoder with one linear head per task; classes: number of classes of each task."""
     bottom = ENCODERS[encoder](vectors, capacity, tune, dropout)
     return SharedBottom(bottom, [nn.Linear(capacity, count) for count in classes])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -125,12 +124,6 @@ def _numbers(sentence: str, vectors: text.WordVectors, used: dict[int, int]) -> 
     return [_UNKNOWN if row is None else used.setdefault(row, 2 + len(used)) for row in rows]
 
 
-def data_digest() -> str:
-    """sha256 over the sets and word vectors that `train` reads here."""
-    sets, vectors = load_sets()
-    return hashlib.sha256("".join([*(sets[task].sha256 for task in sets), vectors.sha256]).encode()).hexdigest()
-
-
 def sources() -> tuple[Literal["paper's data", "synthetic"], dict[str, str]]:
     """Tier of the data that `train` reads here, and the sha256 of each set and of the word vectors."""
     sets, vectors = load_sets()
@@ -193,15 +186,13 @@ def train(
     how: How = "random",
     rows: int | None = None,
     device: str = "cpu",
-    data: str = "",
     encoder: Kind = "lstm",
 ) -> list[dict[str, Any]]:
-    """Train one encoder on `tasks` (one: single-task) and return one row a task, accuracies in percent.
+    """Train one encoder on `tasks` (one: single-task) and return one row per task, accuracies in percent.
 
     Adam at `rate`; batches of all tasks mixed and shuffled (Appendix B.3); the epoch with the best mean validation
     accuracy over the tasks is kept, and the test parts are read once, after that. seed: of the split, the initial
-    weights, the batch order and the dropout. leak, how, rows: see `splits`. data: `data_digest`, so that a row is only
-    reused for the same data.
+    weights, the batch order and the dropout. leak, how, rows: see `splits`.
     """
     place = choose(device)
     prepared = prepare(tuple(tasks), seed, leak, how, rows)
