@@ -7,6 +7,7 @@ site self-contained: MathJax is copied into it, and scripts that would ask a ser
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import re
 import runpy
@@ -255,10 +256,9 @@ def verdict_lines(exhibit: exhibits.Exhibit, root: str) -> str:
     if not now.recorded:
         return f"<p>{badge(now.verdict)}</p>"
     run: Literal["recorded", "live"] = "recorded" if now.recorded.origin == "recorded" else "live"
-    rows = f"{exhibit.id}.{now.recorded.profile}.csv"
-    link = ""
-    if run == "recorded" and (paths.recorded() / rows).stat().st_size > 1:
-        link = f'<a href="{root}{_ROWS}/{rows}" download>rows as CSV</a>'
+    rows = rows_file(exhibit.id, now.recorded.profile) if run == "recorded" else ""
+    kind = "gzipped CSV" if rows.endswith(".gz") else "CSV"
+    link = f'<a href="{root}{_ROWS}/{rows}" download>rows as {kind}</a>' if rows else ""
     return verdict_box(now.recorded.judgement, run) + provenance_line(now.recorded, link)
 
 
@@ -438,6 +438,7 @@ def trim_page(app: Sphinx, page: str, template: str, context: dict[str, Any], do
 # Where the source notebooks lie in the site, and the theme's buttons that they replace.
 _NOTEBOOKS = "_downloads/notebooks"
 _ROWS = "_downloads/rows"
+_LONG_TABLE = 100_000  # bytes
 _SOURCE_BUTTONS = {"download-notebook-button", "download-source-button"}
 
 # What is left of Thebe, and font preloads, which browsers refuse on file://.
@@ -471,6 +472,12 @@ def tidy_site(app: Sphinx, error: Exception | None) -> None:
         file.write_text(text, encoding="utf-8")
 
 
+def rows_file(exhibit: str, profile: str) -> str:
+    """Where the rows of a recorded run lie in the site, from `_ROWS`: long tables are packed; empty where there are none."""
+    size = (paths.recorded() / f"{exhibit}.{profile}.csv").stat().st_size
+    return "" if size <= 1 else f"{exhibit}.{profile}.csv{'.gz' if size > _LONG_TABLE else ''}"
+
+
 def copy_sources(app: Sphinx, error: Exception | None) -> None:
     """Put the source notebooks and the rows that the verdict boxes link to into the site, and take the pages' own sources out."""
     if error is not None or app.builder.format != "html":
@@ -481,12 +488,13 @@ def copy_sources(app: Sphinx, error: Exception | None) -> None:
     wanted = [(file, site / _NOTEBOOKS / file.relative_to(paths.notebooks())) for file in notebooks]
     for exhibit in exhibits.everything():
         profiles = results.available(exhibit.id, committed=True)
-        file = paths.recorded() / f"{exhibit.id}.{profiles[-1]}.csv" if profiles else None
-        if file is not None and file.stat().st_size > 1:
-            wanted.append((file, site / _ROWS / file.relative_to(paths.recorded())))
+        name = rows_file(exhibit.id, profiles[-1]) if profiles else ""
+        if name:
+            wanted.append((paths.recorded() / name.removesuffix(".gz"), site / _ROWS / name))
     for source, target in wanted:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        content = source.read_bytes()
+        target.write_bytes(gzip.compress(content, mtime=0) if target.suffix == ".gz" else content)
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:

@@ -72,9 +72,8 @@ def which(name: str, mirror: Path | None = None, stand_in: bool = True) -> str:
 
 
 def sources(exhibit: str) -> tuple[str, ...]:
-    """The data sets that can be read and that name the exhibit, such as hydalearn/tab1, or its paper in `used_by`."""
-    named = {exhibit, exhibit.partition("/")[0]}
-    return tuple(name for name, manifest in manifests().items() if has_loader(manifest) and named & set(manifest.used_by))
+    """The data sets that can be read and that name the exhibit, such as hydalearn/tab1, in `used_by`."""
+    return tuple(name for name, manifest in manifests().items() if has_loader(manifest) and exhibit in manifest.used_by)
 
 
 def checked_source(p: Params, source: str | None = None) -> str:

@@ -85,7 +85,7 @@ def test_until_the_kept_state_batches_with_and_without_an_event_make_up_the_epoc
 @pytest.fixture
 def p():
     values = {"seeds": 12, "first_seed": 0, "methods": ["stl", "hydalearn"], "ablations": ["ExpImp-0", "ExpImp-2"]}
-    return Params("hydalearn/tab2", "quick", values | SIZE)
+    return Params("hydalearn/tab2", "quick", values | SIZE | {"source": "deep_credit_risk"})
 
 
 def test_every_method_and_ablation_gets_both_updates_and_the_single_task_one(p):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtlrepro import paths
+from mtlrepro import data, paths
 from mtlrepro.data import places
-from mtlrepro.errors import BadValue, DataCorrupt
-from mtlrepro.papers.transfer.data import chest
+from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
+from mtlrepro.papers.transfer import fig12_label_noise
+from mtlrepro.papers.transfer.data import chest, same_image_tasks
+from mtlrepro.parameters import Params
 
 ENTRIES = [
     ("00000001_000.png", "Cardiomegaly|Effusion", 1, False),
@@ -119,6 +121,52 @@ def test_an_odd_file_is_named_in_one_line(folder, name, change, message):
     with pytest.raises(DataCorrupt, match=message) as error:
         chest.load_chestxray14(side=16, mirror=folder)
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """120 images of as many patients in the official layout, three findings each a third of the time; a quarter is tested."""
+    place = tmp_path / "chestxray14"
+    (place / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    names = [f"{number:08d}_000.png" for number in range(1, 121)]
+    lines = ["Image Index,Finding Labels,Follow-up #,Patient ID"]
+    for number, name in enumerate(names, start=1):
+        own = [finding for finding in ("Effusion", "Mass", "Hernia") if rng.random() < 0.33]
+        lines.append(f"{name},{'|'.join(own) or 'No Finding'},0,{number}")
+        Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8)).save(place / "images" / name)
+    (place / "Data_Entry_2017_v2020.csv").write_text("\n".join(lines) + "\n")
+    (place / "train_val_list.txt").write_text("\n".join(names[:90]))
+    (place / "test_list.txt").write_text("\n".join(names[90:]))
+    monkeypatch.setenv("MTLREPRO_MIRROR", str(tmp_path))
+    for cached in (same_image_tasks.load, same_image_tasks.draw):
+        cached.cache_clear()
+    yield tmp_path
+    for cached in (same_image_tasks.load, same_image_tasks.draw):
+        cached.cache_clear()
+
+
+def test_figure_12_runs_on_chestxray14_where_a_person_has_it(many):
+    """The exhibit's own function, by the parameter `source`: the official parts, findings with 20 positives or more."""
+    values = {"source": "chestxray14", "groups": 2, "samples": 60, "epochs": 2, "first_seed": 4, "seeds": 1}
+    values |= {"noises": {"coin": [0.2]}, "more_tasks": []}
+    p = Params("transfer/fig12", "quick", values, {"source": "chestxray14"})
+    assert data.checked_source(p) == "chestxray14"
+    parts = same_image_tasks.draw("chestxray14", 4, 60, 12)
+    assert parts.tasks == ("Effusion", "Mass", "Hernia")
+    assert [len(y) for y in parts.y] == [60, 9, 30]
+    rows = fig12_label_noise.compare(**fig12_label_noise.settings(p)[0])
+    assert rows
+    assert all(np.isfinite(row["auc"]) for row in rows)
+
+
+def test_a_source_of_the_users_choice_is_never_replaced_in_silence(many):
+    (many / "chestxray14/test_list.txt").unlink()
+    for exhibit, name in (("transfer/fig12", "source"), ("transfer/chestxray", "sources")):
+        asked = Params(exhibit, "quick", {name: "chestxray14"}, {name: "chestxray14"})
+        with pytest.raises(DataMissing, match=r"chestxray14: no test_list\.txt in "):
+            data.checked_source(asked, "chestxray14")
+    assert same_image_tasks.load("chestxray14")[0].name != "chestxray14"
 
 
 @pytest.mark.parametrize("official", [False, True])
