@@ -72,7 +72,7 @@ def compare(
     place = choose(device)
     xrays = load_chestxray14(side, limit)
     split = {name: torch.from_numpy(rows) for name, rows in patient_split(xrays, seed).items()}
-    labels = torch.from_numpy(xrays.labels).float()
+    labels = torch.tensor(xrays.labels, dtype=torch.float32)
     sums = StreamedWeights()
     for rows in split["train"].split(256):
         sums.update(pixels(xrays, rows, torch.device("cpu"))[:, 0].flatten(1), labels[rows])
