@@ -403,12 +403,12 @@ def page_title(page: Page, name: str) -> str:
     """The paper, the exhibits and the name of the page, such as ``HydaLearn · Figure 4 · Two toy problems``."""
     if not page.exhibits:
         return name
-    labels = list(dict.fromkeys(exhibit.label for exhibit in page.exhibits))
-    kinds = {label.partition(" ")[0] for label in labels}
-    if len(labels) > 1 and len(kinds) == 1:
-        labels = [f"{kinds.pop()}s {', '.join(label.partition(' ')[2] for label in labels)}"]
-    parts = [exhibits.papers()[page.exhibits[0].paper].name, ", ".join(labels), name]
-    return " · ".join(dict.fromkeys(parts))
+    numbers: dict[str, list[str]] = {}
+    for exhibit in page.exhibits:
+        kind, _, number = exhibit.label.partition(" ") if exhibit.label != exhibit.title else (exhibit.title, "", "")
+        numbers.setdefault(kind, []).append(number)
+    labels = [f"{kind}{'s' if len(of) > 1 else ''} {', '.join(of)}".strip() for kind, of in numbers.items()]
+    return " · ".join(dict.fromkeys([exhibits.papers()[page.exhibits[0].paper].name, ", ".join(labels), name]))
 
 
 def _describe_images(title: str, cells: list[Cell]) -> None:

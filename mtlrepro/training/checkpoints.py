@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError  # the name of an error alone: nothing is unpickled here
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ def load_checkpoint(source: Path, identity: str) -> dict[str, Any] | None:
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
         found, state = content["identity"], content["state"]
-    except (RuntimeError, EOFError, OSError, KeyError, TypeError, pickle.UnpicklingError, zipfile.BadZipFile):
+    except (RuntimeError, EOFError, OSError, KeyError, TypeError, UnpicklingError, zipfile.BadZipFile):
         raise DataCorrupt(f"{source} is no readable checkpoint: delete it to train from the start.") from None
     if found != identity:
         raise BadValue(f"{source} is the checkpoint of a training with other settings or data: delete it, or name another file.")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from plain_runs import fit_alone
+from papers.transfer.plain_runs import fit_alone
 from scipy import stats
 
 from mtlrepro.device import generator

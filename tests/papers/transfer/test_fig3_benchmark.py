@@ -12,7 +12,7 @@ import time
 
 import pytest
 import torch
-from plain_runs import fit_alone
+from papers.transfer.plain_runs import fit_alone
 
 from mtlrepro.device import generator
 from mtlrepro.papers.transfer.data.synthetic import transfer_tasks

@@ -56,7 +56,6 @@ class SceneTraining:
     """
 
     kind: str
-    source: str = "synthetic_scenes"
     images: tuple[int, int, int] = (256, 64, 96)
     size: tuple[int, int] = (24, 48)
     width: int = 6
@@ -69,6 +68,7 @@ class SceneTraining:
     misleading: tuple[str, ...] = ()
     scrambled: tuple[str, ...] = ()
     device: str = "cpu"
+    source: str = "synthetic_scenes"
 
     @property
     def classes(self) -> list[str]:
