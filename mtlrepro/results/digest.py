@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from mtlrepro import paths
@@ -24,11 +25,6 @@ _STARTED = time.time_ns()
 def graph() -> ImportGraph:
     """The import graph of this package, as its files are from now on."""
     return ImportGraph(paths.PACKAGE, paths.cache() / "code.json")
-
-
-def module_digest(module: str, names: Iterable[str] = ()) -> str:
-    """sha256 over what `module` computes from (`ImportGraph.closure`). Raises BadValue as that does."""
-    return text_sha256(json.dumps(graph().closure(module, names), sort_keys=True))
 
 
 def refuse_notebook_function(function: Callable[..., Any]) -> None:
@@ -149,20 +145,21 @@ def since(files: Iterable[str]) -> dict[str, str]:
         return {}
     last: dict[str, str] = {}
     commit = ""
-    log = _git("log", "--no-renames", "--relative", "--format=%x00%h %cs %s", "--name-only", "--", *wanted)
+    log = git(paths.PACKAGE.parent, "log", "--no-renames", "--relative", "--format=%x00%h %cs %s", "--name-only", "--", *wanted)
     for line in log.splitlines():
         if line.startswith("\0"):
             commit = line[1:]
         elif line:
             last.setdefault(line, commit)
-    status = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *wanted)
+    status = git(paths.PACKAGE.parent, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *wanted)
     return last | {entry[3:]: "not committed" for entry in status.split("\0") if entry}
 
 
-def _git(*words: str) -> str:
+def git(folder: Path, *words: str) -> str:
+    """What git says in `folder`; empty where there is no git, no repository, or it refuses."""
     command = ["git", "-c", "core.quotepath=off", *words]
     try:
-        done = subprocess.run(command, cwd=paths.PACKAGE.parent, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,20 +78,21 @@ def record(
 
     exhibit: id; may differ from the notebook's own where one notebook serves several exhibits. rows: all seeds, one row per
     run and measured point. run: the `Runs` that made them, whose code, seconds and data are recorded; where nothing was mapped,
-    the notebook's `Params` or a profile's name. measured: what the rows say of the
-    registered claims and gates; None for an exhibit that claims nothing. tier: "paper's data", "public stand-in",
-    "synthetic" or "no data". scope: as in `judge`. data: name -> sha256 of every data set used. A run with overridden
-    parameters is kept apart and never shown as the profile's. Raises UnknownName for an unknown exhibit, claim or gate, and
-    MtlreproError for an unknown tier.
+    the notebook's `Params` or a profile's name. measured: what the rows say of the registered claims and gates; None for an
+    exhibit that claims nothing. tier: "paper's data", "public stand-in", "synthetic" or "no data". scope: as in `judge`. data:
+    name -> sha256 of every data set used. A run with overridden parameters is kept apart and never shown as the profile's.
+    Raises UnknownName for an unknown exhibit, claim or gate, and MtlreproError for an unknown tier.
     """
     exhibit = exhibits.get(exhibit).id
     measured = measured or Measured()
     if tier not in exhibits.TIERS:
         raise MtlreproError(f"{exhibit}: data tier must be one of {', '.join(exhibits.TIERS)}, not {tier!r}.")
-    p = run.params if isinstance(run, Runs) else run if isinstance(run, Params) else Params(exhibit, run)
-    code = run.code if isinstance(run, Runs) else None
+    code = None
     if isinstance(run, Runs):
+        p, code = run.params, run.code
         data, seconds = run.data | (data or {}), run.seconds if seconds is None else seconds
+    else:
+        p = run if isinstance(run, Params) else Params(exhibit, run)
     import pandas as pd
 
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
@@ -138,11 +138,7 @@ def provenance(data: dict[str, str], seconds: float | None, device: str, code: d
 
 
 def _git(*words: str) -> str:
-    try:
-        done = subprocess.run(["git", *words], cwd=paths.project(), capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return digest.git(paths.project(), *words).strip()
 
 
 def _places(exhibit: str, profile: str) -> list[tuple[Path, str]]:
