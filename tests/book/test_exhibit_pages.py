@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,7 +13,6 @@ from urllib.parse import unquote
 import pytest
 
 from mtlrepro import exhibits, paths, results
-from mtlrepro.book import runner
 
 pytestmark = pytest.mark.xdist_group("site")
 
@@ -91,20 +92,19 @@ def test_the_download_button_gives_the_source_notebook(site: Path, pages: dict[s
 
 
 @pytest.mark.slow
-def test_a_downloaded_notebook_runs(
-    site: Path, pages: dict[str, Blocks], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The three quickest, as a reader gets them."""
+def test_a_downloaded_notebook_runs(site: Path, pages: dict[str, Blocks], tmp_path: Path) -> None:
+    """The three quickest, by the command that a reader gives; in a process of its own, as the browser holds this one's loop."""
 
     def seconds(name: str) -> float:
         return float(json.loads((paths.project() / "runs" / "book" / f"{name}.status.json").read_text())["seconds"])
 
     if not (paths.project() / "runs" / "book").is_dir():
         pytest.skip("the site was not built from notebooks run here")
-    monkeypatch.setattr(paths, "notebooks", lambda: site / "_downloads" / "notebooks")
     for name in sorted(pages, key=seconds)[:3]:
-        status = runner.run(site / "_downloads" / "notebooks" / f"{name}.ipynb", tmp_path / "out.ipynb", "quick")
-        assert status.state == "ok", status
+        notebook = site / "_downloads" / "notebooks" / f"{name}.ipynb"
+        command = [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "out.ipynb"), "-p", "profile", "quick"]
+        done = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, (name, done.stderr[-2000:])
 
 
 def test_the_site_is_small_and_holds_no_sources_of_pages(site: Path) -> None:

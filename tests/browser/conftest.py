@@ -69,6 +69,8 @@ def visit(chromium: Browser, site: Path) -> Iterator[Callable[..., Visit]]:
         seen.page.on("console", lambda line: seen.errors.append(line.text) if line.type == "error" else None)
         seen.page.goto((site / f"{name}.html").as_uri() + query, wait_until="load")
         seen.page.evaluate("() => window.MathJax?.startup?.promise?.then(() => null)")
+        # Colours that fade in are looked at when they have arrived.
+        seen.page.evaluate("() => Promise.allSettled(document.getAnimations().map((moving) => moving.finished)).then(() => null)")
         return seen
 
     yield go
