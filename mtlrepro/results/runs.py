@@ -7,8 +7,10 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
@@ -76,7 +78,8 @@ class Runs:
         jobs = min(jobs or int(os.environ.get("MTLREPRO_JOBS", "1")), max(1, len(todo)))
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         finished = parallel(
-            joblib.delayed(_timed)(function, key, setting, digest.rows_in(code)) for key, (setting, code) in todo.items()
+            joblib.delayed(_timed)(function, key, setting, digest.rows_in(code), self._checkpoints(key))
+            for key, (setting, code) in todo.items()
         )
         for entry in progress(finished, total=len(todo), what=f"{self.exhibit} {what}", done=len(settings) - len(todo)):
             if digest.run_key(function, todo[entry["key"]][0], data) != entry["key"]:
@@ -84,15 +87,21 @@ class Runs:
                     f"{self.exhibit}: its code was edited during a run, which is not kept; give the same command again."
                 )
             self._append(entry)
+            shutil.rmtree(self._checkpoints(entry["key"]), ignore_errors=True)
             known[entry["key"]] = entry
         self.seconds += sum(known[key]["seconds"] for key in keys)
         scalars = [{k: v for k, v in setting.items() if isinstance(v, str | int | float | bool)} for setting in settings]
         return pd.DataFrame([scalar | row for key, scalar in zip(keys, scalars, strict=True) for row in known[key]["rows"]])
 
     def forget(self) -> None:
-        """Delete every finished run of this exhibit (``mtlrepro run --fresh``)."""
+        """Delete every finished run of this exhibit (``mtlrepro run --fresh``), and the state of unfinished ones."""
         with self.lock:
             self.file.unlink(missing_ok=True)
+        shutil.rmtree(self.file.with_suffix(""), ignore_errors=True)
+
+    def _checkpoints(self, key: str) -> Path:
+        """Where the trainings of one run keep their state until the run is finished."""
+        return self.file.with_suffix("") / key
 
     def _finished(self) -> dict[str, Any]:
         """Key -> entry. A last line torn by a kill is cut off; any other unreadable line is passed over and recomputed."""
@@ -132,10 +141,14 @@ class Runs:
             raise
 
 
-def _timed(function: Callable[..., Any], key: str, setting: Row, readable: frozenset[str]) -> Row:
+def _timed(function: Callable[..., Any], key: str, setting: Row, readable: frozenset[str], checkpoints: Path) -> Row:
     start = time.perf_counter()
-    with reading_only(readable):
-        rows = function(**setting)
+    os.environ["MTLREPRO_CHECKPOINTS"] = str(checkpoints)
+    try:
+        with reading_only(readable):
+            rows = function(**setting)
+    finally:
+        del os.environ["MTLREPRO_CHECKPOINTS"]
     # Through JSON once, so that a resumed table has exactly the types of an uninterrupted one.
     rows = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=plain))
     return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}
