@@ -51,7 +51,7 @@ def runs() -> Path:
 
 
 def checkpoints() -> Path | None:
-    """Where trainings of the run in progress keep their state (MTLREPRO_CHECKPOINTS, set by `results.Runs`); None outside runs."""
+    """Where trainings of the run in the making keep their state (MTLREPRO_CHECKPOINTS, set by `results.Runs`), or None."""
     named = os.environ.get("MTLREPRO_CHECKPOINTS")
     return Path(named) if named else None
 
