@@ -566,8 +566,8 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
-        "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits, "exhibit-header": ExhibitHeader,
-        "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
+        "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits,
+        "exhibit-header": ExhibitHeader, "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)

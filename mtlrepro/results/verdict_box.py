@@ -91,12 +91,9 @@ def found(judgement: Judgement, short: bool = False) -> str:
     if not claims:
         return ""
     others = Counter(marked(claim.outcome) for claim in claims[1:])
-    more = "; others: " + ", ".join(f"{count} {mark}" for mark, count in others.items()) if others else ""
+    more = "; " + ", ".join(f"{count} more {mark}" for mark, count in others.items()) if others else ""
     first = claims[0]
-    if isinstance(first, JudgedStatement):
-        measured = _broken(first)
-    else:
-        measured = _size(first) if short else _ours(first, level=False)
+    measured = _broken(first) if isinstance(first, JudgedStatement) else _size(first) if short else _ours(first, level=False)
     word = f'<span class="outcome {_class(first.outcome)}">{marked(first.outcome)}</span>'
     return f'{word} <span class="measured">{escape(measured + more)}</span> '
 
@@ -104,7 +101,7 @@ def found(judgement: Judgement, short: bool = False) -> str:
 def _conditions(judgement: Judgement, first: JudgedEffect | JudgedStatement) -> str:
     failed = sum(not gate.passed for gate in judgement.gates)
     if failed:
-        return f"not judged: {failed} of {len(judgement.gates)} gates failed, {_ground(judgement)}"
+        return f"not judged ({failed} gate{'s' if failed > 1 else ''} failed), {_ground(judgement)}"
     if isinstance(first, JudgedStatement):
         return _FORM[first.outcome]
     return _ground(judgement) + (f", all {len(judgement.gates)} gates passed" if judgement.gates else "")
@@ -146,7 +143,8 @@ def _effect(judged: JudgedEffect) -> str:
 
 def numbers(judged: JudgedEffect) -> str:
     """Ours with its interval, n, the paper's size and the unit, in one phrase; what is not known is left out."""
-    return f"{_ours(judged)}; {_printed(judged)}"
+    ours = "ours " if math.isfinite(judged.effect) else ""
+    return f"{ours}{_ours(judged)}; {_printed(judged)}"
 
 
 def _printed(judged: JudgedEffect) -> str:
@@ -157,7 +155,7 @@ def _printed(judged: JudgedEffect) -> str:
 def _size(judged: JudgedEffect) -> str:
     if not math.isfinite(judged.effect):
         return "no value" if judged.n else "not measured"
-    return f"ours {three_digits(judged.effect, sign=True)} {judged.claim.unit}"
+    return f"{three_digits(judged.effect, sign=True)} {judged.claim.unit}"
 
 
 def _ours(judged: JudgedEffect, level: bool = True) -> str:

@@ -133,7 +133,7 @@ def test_a_failed_gate_is_named_with_what_it_needs_and_costs():
     text = "".join(box(exhibit({}, gates=["control", "converged"]), measured).text)
     assert "too small to judge" in text
     assert text.startswith("too small to judge failed: control, converged")
-    assert "not judged: 2 of 2 gates failed, on the paper's data" in text
+    assert "not judged (2 gates failed), on the paper's data" in text
     assert "Gates passed: 0 of 2; failed: control, converged" in text
     assert "✗ control: 0.123; needs n < 1. Cost of passing it: 2 core hours." in text
     assert "✗ converged: not computed; needs n < 1. Cost of passing it: not estimated." in text
