@@ -20,8 +20,8 @@ def html_table(
     """The frame as HTML inside a box that scrolls on a narrow screen.
 
     An index with a name becomes the first columns, a plain one is left out; an underscore in a name is shown as a space. Numbers
-    have `digits` significant digits; what is missing is a dash. caption: plain text. run: recorded or live, kept as ``data-run``. bold: (row, column) of cells that the
-    paper prints bold.
+    have `digits` significant digits; what is missing is a dash. caption: plain text. run: recorded or live, kept as
+    ``data-run``. bold: (row, column) of cells that the paper prints bold.
     """
     named = [name for name in frame.index.names if name is not None]
     if named or not isinstance(frame.index, pd.RangeIndex):
