@@ -332,14 +332,13 @@ class ExhibitHeader(BookDirective):
 
     def run(self) -> list[nodes.Node]:
         served = [exhibit for exhibit in exhibits.everything() if exhibit.notebook == self.arguments[0]]
-        boxes = [self.box(exhibit) for exhibit in served]
-        if len(served) > 1:
-            boxes = [f"<details>{line(exhibit)}{box}</details>" for exhibit, box in zip(served, boxes, strict=True)]
-        return self.html(f'<div class="exhibit-box">{"".join(boxes)}</div>')
+        if len(served) == 1:
+            return self.html(f'<div class="exhibit-box">{self.box(served[0])}</div>')
+        folds = (f"<details>{line(exhibit)}{self.box(exhibit, escape(exhibit.title) + ', ')}</details>" for exhibit in served)
+        return self.html(f'<div class="exhibit-box">{"".join(folds)}</div>')
 
-    def box(self, exhibit: exhibits.Exhibit) -> str:
+    def box(self, exhibit: exhibits.Exhibit, name: str = "") -> str:
         paper = self.link(f"papers/{exhibit.paper}/index", escape(short_title(exhibits.papers()[exhibit.paper])))
-        name = "" if exhibit.label == exhibit.title else f"<b>{escape(exhibit.title)}</b>. "
         place = f'<p class="place">{name}{escape(exhibit.where)} of <cite>{paper}</cite> <code class="id">{exhibit.id}</code></p>'
         mistakes = [entry for entry in errata.entries(exhibit.paper) if entry.verified_by == exhibit.id]
         links = ", ".join(f'<a href="#{entry.evidence.anchor}">{subscripts(entry.place)}</a>' for entry in mistakes)

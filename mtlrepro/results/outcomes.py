@@ -159,7 +159,9 @@ def _least_seeds(spread: float, half: float, level: float) -> int | None:
 def _at_most(k: int, n: int, p: float) -> float:
     """Chance of at most `k` events in `n` at the rate `p`, above 0."""
     whole = math.lgamma(n + 1)
-    logs = (whole - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p) for i in range(k + 1))
+    logs = (
+        whole - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p) for i in range(k + 1)
+    )
     return math.fsum(map(math.exp, logs))
 
 

@@ -162,7 +162,7 @@ def _ours(judged: JudgedEffect, level: bool = True) -> str:
     """The effect with its interval and n. level: with the level of the interval."""
     ours, seeds = _size(judged), f"n = {judged.n}"
     if not math.isfinite(judged.effect):
-        return f"{ours}, {seeds}"
+        return f"{ours}, {seeds}" if judged.n else ours
     if judged.n >= FEWEST and judged.low == judged.high:
         return f"{ours} in every seed, {seeds}"
     if not (math.isfinite(judged.low) and math.isfinite(judged.high)):
