@@ -10,7 +10,9 @@ import sympy as sp
 
 def test_errata_eq7_differences():
     """One parameter, quadratic losses, two classes. After a plain step the main loss has the derivative
-    -eta <grad L_m, grad l_c> / L_a(0) in w_c. At rate 0 that is 0, while the ratio of differences between two batches is that of the batches' own losses."""
+    -eta <grad L_m, grad l_c> / L_a(0) in w_c. At rate 0 that is 0, while the ratio of differences between two batches is that
+    of the batches' own losses.
+    """
     theta, eta, start, w1, w2, x = sp.symbols("theta eta start w1 w2 x", real=True)
     main, batch_shift = (theta - x) ** 2, sp.Symbol("shift", real=True)
     classes = [(theta - 1) ** 2, (theta + 2) ** 2]
