@@ -54,16 +54,19 @@ class Runs:
     """
 
     def __init__(self, p: Params) -> None:
-        self.exhibit = exhibits.get(p.exhibit).id
+        self._open(exhibits.get(p.exhibit).id)
         self.params = p
-        self.file = paths.runs() / f"{self.exhibit}.jsonl"
-        self.folder = self.file.with_suffix("")
-        self.lock = filelock.FileLock(str(self.file) + ".lock")
         self.seconds = 0.0
         self.data: dict[str, str] = {}
         self.code: dict[str, Any] = digest.code_record([])
         self._mapped: list[tuple[Callable[..., Any], Row]] = []
         self._planned: dict[str, list[str]] = {}
+
+    def _open(self, exhibit: str) -> None:
+        self.exhibit = exhibit
+        self.file = paths.runs() / f"{exhibit}.jsonl"
+        self.folder = self.file.with_suffix("")
+        self.lock = filelock.FileLock(str(self.file) + ".lock")
         self._known: dict[str, Row] = {}
         self._read = self._lines = 0  # bytes and lines of the file that `_known` holds
 

@@ -1,0 +1,233 @@
+"""Runs on a machine with PyTorch and NumPy alone: the rows of one with everything, up to the limit, and on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn import cluster, metrics, model_selection
+from torchvision.models import resnet
+
+from mtlrepro import paths
+from mtlrepro.errors import MtlreproError
+from mtlrepro.gpu import stand_ins
+
+# Tiny settings on images of noise, in the place of the real list and of CIFAR.
+TINY = """
+import numpy as np
+from mtlrepro.data import cifar
+
+def noise_images(name, split, limit=None, mirror=None):
+    rng, n = np.random.default_rng([len(name), len(split)]), 500 if split == "train" else 200
+    fine = np.arange(n) % 100
+    labels = {"label": fine % 10} if name == "cifar10" else {"coarse": fine // 5, "fine": fine}
+    names = {key: [f"{key} {i}" for i in range(values.max() + 1)] for key, values in labels.items()}
+    if name == "cifar100":
+        from mtlrepro.papers.cotask.data.cifar_mtl import PAPER_NAMES
+        names["coarse"] = list(PAPER_NAMES)
+    images = rng.integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
+    arrays = {key: values[:limit] for key, values in labels.items()}
+    digest = cifar.arrays_sha256({"images": images[:limit]} | {k: v.astype(np.uint8) for k, v in arrays.items()})
+    arrays = {key: values.astype(np.int64) for key, values in arrays.items()}
+    return cifar.ImageSet(name, split, images[:limit], arrays, names, False, digest, "paper's data", "official")
+
+cifar.load_cifar = noise_images
+from mtlrepro.papers.cotask import tab3_cifar_mtl
+from mtlrepro.papers.hydalearn import fig4_toys
+from mtlrepro.papers.stgmtl import fig7_f1
+from mtlrepro.papers.stgmtl.training import image_runs
+from mtlrepro.parameters import Params, profile_values
+
+def tiny(exhibit, **values):
+    return Params(exhibit, "quick", profile_values(exhibit, "quick") | values, values)
+
+def planned():
+    p = tiny("stgmtl/fig7", seeds={"G1": 1}, images=100, tests=60, epochs=4, side=8, clusters={"G1": [2]})
+    settings = fig7_f1.settings(p)
+    yield p, fig7_f1.grouped_f1, settings, image_runs.digests(settings)
+    p = tiny("cotask/tab3", epochs=1, per_class=4, batch=8)
+    yield p, tab3_cifar_mtl.accuracies, [s for s in tab3_cifar_mtl.settings(p) if s["method"] == "cotask"][:2], \\
+        tab3_cifar_mtl.first_data(p).sha256
+    p = tiny("hydalearn/fig4", seeds=2, steps={"Exp1": 20, "Exp2": 20}, points=16)
+    toys = [s for s in fig4_toys.settings(p) if s["method"] == "hydalearn"]
+    yield p, fig4_toys.measure, toys[:1], {}
+"""
+PREPARE = f"""{TINY}
+from pathlib import Path
+from mtlrepro.gpu import preparing
+preparing.load_cifar = noise_images
+preparing.planned = lambda: [(p.exhibit, *rest) for p, *rest in planned()]
+preparing.prepare(Path("list"))
+"""
+# Python as on a machine where only PyTorch, NumPy and what PyTorch needs are installed.
+BARE = """
+import sys
+from importlib.machinery import PathFinder
+ALLOWED = {"mtlrepro", "numpy", "torch", "torchgen", "functorch", "triton", "nvidia", "cuda", "filelock", "typing_extensions",
+           "sympy", "mpmath", "networkx", "jinja2", "markupsafe", "fsspec"}
+
+class Installed(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        known = name.partition(".")[0] in ALLOWED | sys.stdlib_module_names
+        return super().find_spec(name, path, target) if known else None
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Installed
+"""
+COMMAND = """
+import runpy, sys
+sys.argv = ["gpu", "--minutes", "5", "--folder", "list"]
+runpy.run_module("mtlrepro.gpu", run_name="__main__")
+"""
+# The clock goes on by a second each time it is read, which a training does after every step.
+UNTIL = """
+import itertools, os
+from pathlib import Path
+os.environ["MTLREPRO_CACHE"] = "list"
+from mtlrepro.gpu import stand_ins
+stand_ins.install()
+from mtlrepro.gpu import computing
+clock = itertools.count().__next__
+print("left", computing.compute(Path("list"), computing.Limit({seconds} / 60, clock)), "read", clock())
+"""
+
+
+def run(folder: Path, code: str, runs: str, succeeds: bool = True) -> str:
+    environment = os.environ | {"MTLREPRO_RUNS": str(folder / runs), "PYTHONPATH": str(paths.PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=250)
+    assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def rows(folder: Path) -> dict[str, list[dict[str, object]]]:
+    lines = [json.loads(line) for file in sorted(folder.glob("*/*.jsonl")) for line in file.read_text().splitlines()]
+    return {line["key"]: [{k: v for k, v in row.items() if "seconds" not in k} for row in line["rows"]] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder with a list of four runs and its images, and what a machine with everything makes of them, in ``whole``."""
+    folder = tmp_path_factory.mktemp("gpu")
+    run(folder, PREPARE, "whole")
+    run(folder, COMMAND, "whole")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("gpu")
+def test_a_bare_machine_computes_the_same_rows_and_the_notebooks_take_them(prepared):
+    """Laws: with PyTorch and NumPy alone the rows are those of a machine with everything, and `Runs.map` computes none again."""
+    said = run(prepared, BARE + COMMAND, "bare")
+    assert "all runs of the list are finished" in said
+    assert len(rows(prepared / "bare")) == 4
+    assert rows(prepared / "bare") == rows(prepared / "whole")
+    take = f"""{TINY}
+from mtlrepro.results import Runs
+for p, function, settings, data in planned():
+    runs = Runs(p)
+    before = runs.file.read_bytes()
+    assert len(runs.map(function, settings, data=data)) > 0
+    assert runs.file.read_bytes() == before
+"""
+    run(prepared, take, "bare")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("gpu")
+def test_it_stops_at_the_limit_and_goes_on_with_the_same_rows(prepared):
+    """Laws: no row of a run cut short is kept; the same command again and again ends with the rows of an uninterrupted one."""
+    said = run(prepared, BARE + UNTIL.format(seconds=6), "stopped")
+    assert "left 4" in said
+    assert rows(prepared / "stopped") == {}
+    assert list((prepared / "stopped").rglob("*.pt")), "a training stopped in the middle keeps its state"
+    for _ in range(2):
+        said = run(prepared, BARE + UNTIL.format(seconds=40), "stopped")
+    run(prepared, BARE + COMMAND, "stopped")
+    assert rows(prepared / "stopped") == rows(prepared / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("gpu")
+def test_rows_of_other_code_or_other_images_are_not_computed(prepared):
+    """Laws: a list of other code is refused, and so are images that are not the prepared ones."""
+    before = (prepared / "list" / "settings.json").read_text()
+    try:
+        content = json.loads(before)
+        content["runs"] = [run | {"key": "0" * 24} for run in content["runs"]]
+        (prepared / "list" / "settings.json").write_text(json.dumps(content))
+        assert "made with other code" in run(prepared, COMMAND, "refused", succeeds=False)
+        content = json.loads(before)
+        content["sets"]["cifar10-train"]["sha256"] = "0" * 64
+        (prepared / "list" / "settings.json").write_text(json.dumps(content))
+        assert "not the expected data" in run(prepared, COMMAND, "refused", succeeds=False)
+        assert rows(prepared / "refused") == {}
+    finally:
+        (prepared / "list" / "settings.json").write_text(before)
+
+
+def test_k_means_is_scikit_learns():
+    """Law: the same labels, number for number, for as many tasks and clusters as a figure has."""
+    rng = np.random.default_rng(0)
+    for seed, (tasks, clusters) in enumerate([(10, 2), (10, 3), (15, 3), (15, 5), (100, 10), (100, 20)] * 3):
+        points = rng.normal(size=(tasks, tasks))
+        ours, theirs = (
+            package.KMeans(clusters, n_init=10, random_state=seed).fit(points.copy()).labels_ for package in (stand_ins, cluster)
+        )
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_splits_and_scores_are_scikit_learns():
+    """Law: the same rows in the same order, the same scores, also with ties and without a positive answer."""
+    rng = np.random.default_rng(1)
+    for seed in range(20):
+        each, classes = rng.permutation(300), rng.integers(0, 7, 300)
+        for size in ({"test_size": 0.2}, {"train_size": 77}):
+            pairs = zip(
+                stand_ins.train_test_split(each, stratify=classes, random_state=seed, **size),
+                model_selection.train_test_split(each, stratify=classes, random_state=seed, **size),
+                strict=True,
+            )
+            for ours, theirs in pairs:
+                np.testing.assert_array_equal(ours, theirs)
+        truth, scores = rng.integers(0, 2, (50, 4)), rng.normal(size=(50, 4)).round(1)
+        assert stand_ins.average_precision_score(truth, scores) == metrics.average_precision_score(truth, scores)
+        truth[:, 0] = 0
+        ours, theirs = (
+            package.f1_score(truth, scores > 3 * (np.arange(4) < 2), average=None, zero_division=0)
+            for package in (stand_ins, metrics)
+        )
+        np.testing.assert_array_equal(ours, theirs)
+        ours, theirs = (package.f1_score(truth[:, 1], scores[:, 1] > 0, zero_division=0) for package in (stand_ins, metrics))
+        assert ours == theirs
+
+
+def test_resnet_is_torchvisions():
+    """Law: the same initial weights under the same names, and the same features of the same images, from the same seed."""
+    nets = []
+    for package in (stand_ins, resnet):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            nets.append(package.resnet18(weights=None, norm_layer=torch.nn.BatchNorm2d))
+    ours, theirs = (net.state_dict() for net in nets)
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(nets[0](images), nets[1](images))
+
+
+def test_a_placeholder_is_never_computed_with():
+    """Law: what is not installed may be named in bodies of modules and classes; a function that calls it fails and says why."""
+    BaseModel = stand_ins.Placeholder("pydantic.BaseModel")
+
+    class Entry(BaseModel):
+        kept = BaseModel.Field(min_length=1)
+
+    assert Entry.kept is not None
+    with pytest.raises(MtlreproError, match="pydantic is not installed"):
+        BaseModel()
