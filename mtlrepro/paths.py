@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -21,7 +21,7 @@ def project() -> Path:
     return _checkout(PACKAGE.parent, Path.cwd())
 
 
-@cache
+@functools.cache
 def _checkout(package: Path, here: Path) -> Path:
     for folder in (package, here, *here.parents):
         if (folder / "notebooks").is_dir() and (folder / "data_manifests").is_dir():
