@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations, permutations, product
 
 import matplotlib.pyplot as plt
@@ -344,9 +345,11 @@ def measured_variants(rows: pd.DataFrame) -> results.Measured:
     between = [float(adjusted_rand_score(whole[seed - 1], whole[seed])) for seed in whole if seed - 1 in whole]
     sources = []
     for of in ("multi-task", "single-task"):
-        run = bool((rows.of == of).any())
-        own = [gate for gate in _gates_fig5(rows, of) if gate.name != "converged"] if run else []
-        sources.append(results.Gate.every(of, own) if own else results.Gate(of, False, "not run", cost=_SINGLE))
+        if (rows.of == of).any():
+            own = [gate for gate in _gates_fig5(rows, of) if gate.name != "converged"]
+            sources += [replace(gate, name=f"{of} {gate.name}") for gate in own]
+        else:
+            sources.append(results.Gate(of, False, "not run"))
     effects = _variants(rows)
     return results.Measured({name: values for name, values in effects.items() if values}, gates=[
         results.Gate.every("gates-of-fig5", sources, cost=_SINGLE),
