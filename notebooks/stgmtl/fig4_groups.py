@@ -64,7 +64,7 @@ fig2.figure(
 # %%
 fig4.figure(
     report.draw_fig4,
-    "Figure 4: memberships of the fifteen tasks of G2 in three clusters, F = 2, one training. Clusters are in no order.",
+    "Figure 4: memberships of the fifteen tasks of G2 in two to five clusters, F = 2, one training. Clusters are in no order.",
 )
 
 # %%

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations, permutations, product
 
 import matplotlib.pyplot as plt
@@ -76,11 +77,13 @@ def _point_maps(rows: pd.DataFrame) -> list[dict[str, NDArray[np.float64]]]:
 
 
 def draw_fig4(rows: pd.DataFrame) -> Figure:
-    """Figure 4: memberships of the tasks of G2 in three clusters, of the first seed, as stacked bars."""
+    """Figure 4: memberships of the tasks of G2 in two to five clusters, of the first seed, as stacked bars."""
     maps = next(task_maps(rows, "G2"))
-    fig, ax = plt.subplots(figsize=(plots.WIDTH, 4.2))
-    _stacked(ax, maps, 3)
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    fig, axes = plt.subplots(4, 1, figsize=(plots.WIDTH, 9), sharex=True, layout="constrained")
+    for ax, k in zip(axes, (2, 3, 4, 5), strict=True):
+        _stacked(ax, maps, k)
+        ax.set(ylabel=f"membership, k = {k}")
+    fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return fig
 
 
@@ -109,7 +112,8 @@ def draw_fig5(rows: pd.DataFrame) -> Figure:
 
 def _stacked(ax: Axes, maps: TaskMaps, k: int) -> None:
     u, at = maps.memberships(k), np.arange(len(maps.tasks))
-    for j, (color, hatch) in enumerate(zip(("blue", "orange", "green"), ("", "//", ".."), strict=True)):
+    looks = zip(("blue", "orange", "green", "purple", "sky"), ("", "//", "..", "xx", "++"), strict=True)
+    for j, (color, hatch) in enumerate(list(looks)[:k]):
         ax.bar(at, u[:, j], bottom=u[:, :j].sum(1), color=plots.COLORS[color], hatch=hatch, label=f"cluster {j + 1}")
     ax.set_xticks(at, maps.tasks, rotation=40, ha="right", fontsize=9)
     ax.set(ylabel="membership", ylim=(0, 1))
@@ -199,18 +203,24 @@ def findings(rows: pd.DataFrame) -> str:
 
 def findings_g2(rows: pd.DataFrame) -> str:
     """What the groups of G2 are, in sentences."""
-    effects = _fig4(rows)
-    alone = [
-        f"{k} clusters in {sum(each)} of {len(each)} seeds"
-        for k in (2, 3, 4, 5)
-        if (each := [maps.labels(k).count(maps.labels(k)[maps.tasks.index("random")]) == 1 for maps in task_maps(rows, "G2")])
-    ]
+    effects, seeds = _fig4(rows), list(task_maps(rows, "G2"))
+    with_random = {k: [_beside(maps, "random", k) for maps in seeds] for k in (2, 3, 4, 5)}
+    alone = ", ".join(f"{k} clusters in {sum(not each for each in own)} of {len(own)} seeds" for k, own in with_random.items())
+    always = [task for task in seeds[0].tasks if all(task in each for each in with_random[3])]
+    beside = f" In three clusters {' and '.join(always)} stands beside it in every seed." if always else ""
     return (
-        f"The task with random labels is alone in its cluster in {', in '.join(alone)}; from three clusters on that is more "
-        f"often than the average task by {_mean(effects['random-apart'])}. The complementary tasks' memberships differ by "
-        f"{_mean(effects['complements-equal'])}, those of other pairs on average by {_contrast(rows):.2f} or more; the ten "
+        f"The task with random labels is alone in its cluster, of {alone}; from three clusters on its share exceeds that of the "
+        f"average task by {_mean(effects['random-apart'])}.{beside} The complementary tasks' memberships differ by "
+        f"{np.mean(effects['complements-equal']):.3f}, those of other pairs on average by {_contrast(rows):.2f} or more; the ten "
         f"classes alone agree with animals and vehicles with {_mean(effects['living-against-not'])}."
     )
+
+
+def _beside(maps: TaskMaps, task: str, k: int) -> list[str]:
+    """The other tasks in the cluster of `task`."""
+    labels = maps.labels(k)
+    own = labels[maps.tasks.index(task)]
+    return [name for name, label in zip(maps.tasks, labels, strict=True) if label == own and name != task]
 
 
 def _mean(values: Sequence[float]) -> str:
@@ -344,9 +354,11 @@ def measured_variants(rows: pd.DataFrame) -> results.Measured:
     between = [float(adjusted_rand_score(whole[seed - 1], whole[seed])) for seed in whole if seed - 1 in whole]
     sources = []
     for of in ("multi-task", "single-task"):
-        run = bool((rows.of == of).any())
-        own = [gate for gate in _gates_fig5(rows, of) if gate.name != "converged"] if run else []
-        sources.append(results.Gate.every(of, own) if own else results.Gate(of, False, "not run", cost=_SINGLE))
+        if (rows.of == of).any():
+            own = [gate for gate in _gates_fig5(rows, of) if gate.name != "converged"]
+            sources += [replace(gate, name=f"{of} {gate.name}") for gate in own]
+        else:
+            sources.append(results.Gate(of, False, "not run"))
     effects = _variants(rows)
     return results.Measured({name: values for name, values in effects.items() if values}, gates=[
         results.Gate.every("gates-of-fig5", sources, cost=_SINGLE),
