@@ -195,7 +195,10 @@ def findings(rows: pd.DataFrame) -> str:
         )
     if effects["stl-maps-same"]:
         text += f" Maps of single-task models give the groups of multi-task ones with {_mean(effects['stl-maps-same'])}."
-    for name, word in (("apart pixels", "mean images of the classes"), ("apart features", "the trained network's mean features")):
+    for name, word in (
+        ("apart pixels", "mean images of the classes"),
+        ("apart features", "mean features of the trained network"),
+    ):
         others = [adjusted_rand_score(maps.families, maps.labels(2)) for maps in task_maps(rows, "G1", column=name)]
         text += f" The {word}, grouped in the same way, agree with animals and vehicles with {_mean(others)}."
     return text
@@ -209,8 +212,8 @@ def findings_g2(rows: pd.DataFrame) -> str:
     always = [task for task in seeds[0].tasks if all(task in each for each in with_random[3])]
     beside = f" In three clusters {' and '.join(always)} stands beside it in every seed." if always else ""
     return (
-        f"The task with random labels is alone in its cluster, of {alone}; from three clusters on its share exceeds that of the "
-        f"average task by {_mean(effects['random-apart'])}.{beside} The complementary tasks' memberships differ by "
+        f"The task with random labels is alone in its cluster, of {alone}; from three clusters on it is alone more often than "
+        f"the average task by {_mean(effects['random-apart'])}.{beside} The complementary tasks' memberships differ by "
         f"{np.mean(effects['complements-equal']):.3f}, those of other pairs on average by {_contrast(rows):.2f} or more; the ten "
         f"classes alone agree with animals and vehicles with {_mean(effects['living-against-not'])}."
     )

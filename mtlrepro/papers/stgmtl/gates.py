@@ -89,7 +89,7 @@ def settled_groups(
 
 def same_signs(names: Sequence[str], half: _Effects, whole: _Effects, cost: str) -> results.Gate:
     """Whether the means of the effects called `names` have the same sign at half of the epochs as at all."""
-    means = [(float(np.mean(half[name])), float(np.mean(whole[name]))) for name in names if name in half and name in whole]
+    means = [(float(np.mean(half[name])), float(np.mean(whole[name]))) for name in names if half.get(name) and whole.get(name)]
     value = ", ".join(f"{early:+.3g} then {late:+.3g}" for early, late in means)
     passed = len(means) == len(names) and all(np.sign(early) == np.sign(late) for early, late in means)
     return results.Gate("converged", passed, value or NOT_RECORDED, cost=cost)
