@@ -24,6 +24,7 @@ profile: str = "quick"  # quick, full or paper
 show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None  # None: the profile's value
 first_seed: int = None
+states: list[str] = None  # of the networks
 epochs: int = None
 per_class: int = None  # training images of a class, at most 400
 blocks: list[int] = None  # of each stage
@@ -44,11 +45,12 @@ import torch
 
 from mtlrepro import plots, results
 from mtlrepro.papers.cotask import fig2_representations, fig2_representations_report as report
+from mtlrepro.papers.cotask.training.cifar_training import first_data
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-data = fig2_representations.first_data(p)
+data = first_data(p)
 rows = runs.map(fig2_representations.representations, fig2_representations.settings(p), "seeds", data=data.sha256)
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier=data.tier, device=p.device)
 page = results.shown(p)

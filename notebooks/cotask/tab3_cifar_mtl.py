@@ -24,35 +24,38 @@
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
 show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
-seeds: int = None  # None: the profile's value
-first_seed: int = None
+first_seed: int = None  # None: the profile's value
+parts: dict[str, int] = None  # part of the trainings -> its number of seeds
 epochs: int = None
+single_epochs: int = None  # of single-task learning
 per_class: int = None  # training images of a class, at most 400
 blocks: list[int] = None  # of each stage
 widths: list[int] = None  # channels of each stage
 side: int = None  # pixels a side
 batch: int = None
-auxiliary: int = None  # auxiliary tasks of Tables 3 to 6
-counts: list[int] = None  # auxiliary tasks of Figure 5
+auxiliary: int = None  # auxiliary tasks of Tables 3 and 4
+combined: int = None  # auxiliary tasks of Tables 5 and 6
+counts: list[int] = None  # further ones of Figure 5
 noises: list[float] = None  # of Table 6, the first is 0
-baselines: list[str] = None  # of Table 5
+baselines: list[str] = None  # of Table 5, beside multi-task learning
 device: str = None
 
 # %%
 from mtlrepro.parameters import params
 
-p = params("cotask/tab3", globals(), positive=("seeds", "epochs", "per_class", "side", "batch", "auxiliary"))
+p = params("cotask/tab3", globals(), positive=("epochs", "single_epochs", "per_class", "side", "batch", "auxiliary", "combined"))
 
 # %%
 import torch
 
 from mtlrepro import plots, results
 from mtlrepro.papers.cotask import tab3_cifar_mtl, tab3_cifar_mtl_report as report
+from mtlrepro.papers.cotask.training.cifar_training import first_data
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-data = tab3_cifar_mtl.first_data(p)
+data = first_data(p)
 rows = runs.map(tab3_cifar_mtl.accuracies, tab3_cifar_mtl.settings(p), "trainings", data=data.sha256)
 for exhibit, measured in report.measured(rows).items():
     results.record(exhibit, rows, runs, measured=measured, tier=data.tier, device=p.device)
