@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mtlrepro import __version__, exhibits
-from mtlrepro.book import runner
+from mtlrepro.book import campaign, runner
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 from mtlrepro.parameters import PROFILES
 
@@ -122,6 +124,31 @@ def publish(
     for exhibit in ids:
         for file in results.publish(exhibit, profile):
             print(file)
+
+
+@app.command("campaign")
+def run_campaign(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="exhibits (default: all)")] = None,
+    hours: Annotated[float, typer.Option(help="stop after so many")] = 8.0,
+    profile: Annotated[str, typer.Option(help="quick, full or paper")] = "full",
+    processes: Annotated[int | None, typer.Option(min=1, help="of one thread each (default: the machine's cores)")] = None,
+    status: Annotated[bool, typer.Option("--status", help="only say what is done, running and left")] = False,
+    engine: Annotated[str, typer.Option(help='options for Snakemake, such as "--executor slurm --jobs 20"')] = "",
+) -> None:
+    """Make all stale or unrecorded runs, those worth most an hour first; publish nothing.
+
+    Any interruption, kill -9 too, loses what came after the last finished run or checkpoint alone: the same command goes on.
+    """
+    if profile not in PROFILES:
+        raise UnknownName("profile", profile, PROFILES)
+    count = processes or os.cpu_count() or 1
+    lines = (
+        campaign.standing(ids or None, profile, count)
+        if status
+        else campaign.run(ids or None, hours, profile, count, campaign.workflow(shlex.split(engine)))
+    )
+    for line in lines:
+        print(line)
 
 
 @app.command("doctor")

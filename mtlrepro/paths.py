@@ -50,6 +50,12 @@ def runs() -> Path:
     return Path(os.environ.get("MTLREPRO_RUNS") or project() / "runs").expanduser()
 
 
+def checkpoints() -> Path | None:
+    """Where trainings of the run in the making keep their state (MTLREPRO_CHECKPOINTS, set by `results.Runs`), or None."""
+    named = os.environ.get("MTLREPRO_CHECKPOINTS")
+    return Path(named) if named else None
+
+
 def cache() -> Path:
     """Downloaded data and derived arrays (MTLREPRO_CACHE, default: the platform's cache folder)."""
     return Path(os.environ.get("MTLREPRO_CACHE") or platformdirs.user_cache_dir("mtlrepro", appauthor=False)).expanduser()

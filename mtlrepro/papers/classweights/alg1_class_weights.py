@@ -32,7 +32,7 @@ from mtlrepro.papers.classweights.training.scene_tasks import (
     training_of,
 )
 from mtlrepro.parameters import Params
-from mtlrepro.training.weighting import LossFunction, Step, Weighting
+from mtlrepro.training.weighting import LossFunction, Step, Weighting, WeightingWrapper
 
 
 class Compared(ClassWeights):
@@ -181,15 +181,16 @@ def planted(
     return [{"kind": "test"} | scored(trained, options, DEPTH, seed)[0], *rows] if trained.states else rows
 
 
-class _Kept(Weighting):
+class _Kept(WeightingWrapper):
     """A class-wise weighting that leaves its weights after each step in `history`."""
 
     def __init__(self, weighting: Weighting, history: list[Tensor]) -> None:
-        assert isinstance(weighting, ClassWeights)
-        self.weighting, self.history = weighting, history
+        super().__init__(weighting)
+        self.history = history
 
     def __call__(self, step: Step) -> Tensor:
-        weights = self.weighting(step)
-        assert self.weighting.state is not None
-        self.history.append(self.weighting.state.weights.clone())
+        weights = self.inner(step)
+        assert isinstance(self.inner, ClassWeights)
+        assert self.inner.state is not None
+        self.history.append(self.inner.state.weights.clone())
         return weights
