@@ -20,27 +20,29 @@ Arm = tuple[str, str, int, Rule, float, Variant]
 
 
 def arms(p: Params) -> dict[str, list[Arm]]:
-    """Part -> its arms: Table 3, other budgets, the gates', Figure 5, Tables 5 and 6, and two answers to batch statistics."""
+    """Part -> its arms: Table 3, other budgets, the gates', two answers to batch statistics, Figure 5, Tables 5 and 6."""
     many, few, counts = p.auxiliary, p.combined, p.counts
     if first_data(p).stand_in:
         many, few, counts = 1, 1, []
 
-    def three(rule: Rule, variant: Variant) -> list[Arm]:
-        single: list[Arm] = [] if variant == "mixed batches" else [("single", "multi", 0, "equal", 0.0, variant)]
-        return [*single, ("multi", "multi", 0, "equal", 0.0, variant), ("cotask", "multi", many, rule, 0.0, variant)]
+    def three(variant: Variant) -> list[Arm]:
+        return [
+            ("single", "multi", 0, "equal", 0.0, variant), ("multi", "multi", 0, "equal", 0.0, variant),
+            ("cotask", "multi", many, "paper", 0.0, variant),
+        ]  # fmt: skip
 
     def pair(baseline: str, noise: float) -> list[Arm]:
         multi: Arm = ("multi", baseline, 0, "equal", noise, "standard")
         return [multi, ("cotask", baseline, few, "paper", noise, "standard")]
 
     return {
-        "methods": three("paper", "standard"),
+        **{method: [arm] for arm in three("standard") for method in arm[:1]},
         "equal": [("cotask", "multi", many, "equal", 0.0, "standard")],
         "as long": [("multi", "multi", many, "as long", 0.0, "standard")],
         "half": [("multi", "multi", 0, "equal", 0.0, "half")],
-        "double": three("paper", "double"),
-        "mixed batches": three("paper", "mixed batches"),
-        "group norm": three("paper", "group norm"),
+        "double": three("double"),
+        "mixed batches": three("mixed batches")[1:],
+        "group norm": three("group norm"),
         "counts": [("cotask", "multi", count, "paper", 0.0, "standard") for count in counts],
         "baselines": [arm for baseline in ("multi", *p.baselines) for arm in pair(baseline, 0.0)],
         "noises": [
