@@ -97,8 +97,8 @@ def findings(rows: pd.DataFrame) -> str:
         f"A linear probe tells the classes of a task apart with accuracy {probe['before training']:.2f} before training, "
         f"{probe[MULTI]:.2f} after multi-task training and {probe[state]:.2f} after CO-TASK with {steps} ({change('probe')}). "
         f"Merging changes the share of variance between tasks by {change('between tasks')} and how much closer merged classes "
-        f"lie by {change('togetherness')}. The networks separate {triples.min():.0f} to {triples.max():.0f} triples of classes as "
-        "well as the paper's sentence on unions supposes."
+        f"lie by {change('togetherness')}. The networks separate {triples.min():.0f} to {triples.max():.0f} triples of classes "
+        "as well as the paper's sentence on unions supposes."
     )
 
 
