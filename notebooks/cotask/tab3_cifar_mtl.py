@@ -64,8 +64,8 @@ page = results.shown(p)
 # %%
 page.figure(
     report.draw_budgets,
-    "Mean accuracy over the twenty tasks against the images trained on, with repeats, and 95% intervals over seeds: left those of "
-    "all tasks, right those of the twenty alone. An epoch of CO-TASK by the paper holds the auxiliary tasks' images on top. "
+    "Mean accuracy over the twenty tasks against the images trained on, with repeats, and 95% intervals over seeds: left those "
+    "of all tasks, right those of the twenty alone. An epoch of CO-TASK by the paper holds the auxiliary tasks' images on top. "
     "Hollow: the paper's three methods, each after its own number of epochs.",
 )
 

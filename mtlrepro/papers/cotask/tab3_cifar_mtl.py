@@ -80,7 +80,9 @@ def accuracies(
     rows = []
     for number, each in enumerate(networks):
         own = data.tasks[number : number + 1] if method == "single" else data.tasks
-        kinds: dict[str, Statistics] = {"accuracy": "running", "own": "own", "mixed": "mixed"}
+        kinds: dict[str, Statistics] = {"accuracy": "running", "own": "own"}
+        if baseline != "trl":  # task routing masks by one task a batch
+            kinds["mixed"] = "mixed"
         columns = {name: accuracy_by_task(each, data, own, statistics) for name, statistics in kinds.items()}
         for i, task in enumerate(own):
             row = {name: round(values[i], 4) for name, values in columns.items()}
