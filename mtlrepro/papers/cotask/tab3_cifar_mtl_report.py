@@ -37,8 +37,8 @@ _GRID = "each of the recorded trainings once more for every point of a common gr
 
 def _learned(trainings: float, seeds: int = 3) -> str:
     """What trainings long enough for the gates cost. trainings: for each seed, in units of a multi-task training's images."""
-    hours = trainings * seeds * 1_500_000 / 1_400 / 3600
-    return f"about {hours:.1f} core hours: 1.5 million images of major tasks, 32 x 32 pixels, {seeds} seeds, 1,400 images/s"
+    hours, many = trainings * seeds * 1_500_000 / 1_400 / 3600, "one seed" if seeds == 1 else f"{seeds} seeds"
+    return f"about {hours:.1f} core hours: 1.5 million images of major tasks, 32 x 32 pixels, {many}, 1,400 images/s"
 
 
 _SINGLE, _COTASK = 2.25, 3.5  # images of the other two arms of Table 3 in that unit
