@@ -96,8 +96,7 @@ page.table(report.our_table, "Features of all tasks, means over seeds, and what 
 # - **Two tasks apart**: the same classifier on the images of both parents of an auxiliary task. The claim is that CO-TASK lowers
 #   it.
 # - **Merged classes come closer**: cosine of the means of two merged classes (about the mean of all images), minus that of two
-#   classes of the same two tasks that are not merged, mean over auxiliary tasks. *Togetherness* is the same with distances: 1 -
-#   (distance of merged means) / (distance of others).
+#   classes of the same two tasks that are not merged, mean over auxiliary tasks.
 # - **Probe**: logistic regression on the features of validation images, one for each task. **Silhouette** of a task's classes:
 #   from -1 to 1. **Variance between tasks**: the share of the features' variance that lies between the tasks' means.
 # - **Budget and cuts**: the very networks of [the page of Tables 3 to 6](tab3_cifar_mtl): small, on small images, and few epochs.

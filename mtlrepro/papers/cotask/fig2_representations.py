@@ -16,7 +16,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mtlrepro.data.tasks import Ints
-from mtlrepro.errors import BadValue
 from mtlrepro.methods.cotask import AuxiliaryTask, combine_tasks
 from mtlrepro.models.task_heads import MultiTaskNet
 from mtlrepro.papers.cotask.linear_classifiers import ClassMoments
@@ -82,9 +81,8 @@ def measures(model: MultiTaskNet, data: PreparedImages, auxiliary: Sequence[Auxi
     rng = np.random.default_rng([seed, 2])
     union, triples = union_accuracy(fitted, unseen)
     told_apart, by_chance = zip(*(task_classifier(fitted, unseen, i, j, rng) for i, j in pairs), strict=True)
-    joined, cosines, random_cosines = [], [], []
+    cosines, random_cosines = [], []
     for (i, j), task in zip(pairs, auxiliary, strict=True):
-        joined.append(togetherness(unseen[i], unseen[j], task.mapping))
         means = class_means(unseen, i), class_means(unseen, j)
         cosines.append(merged_cosine(*means, task.mapping))
         random_cosines.append(merged_cosine(*means, np.stack([rng.permutation(len(task.mapping)) for _ in range(2)], 1)))
@@ -92,7 +90,6 @@ def measures(model: MultiTaskNet, data: PreparedImages, auxiliary: Sequence[Auxi
         "silhouette": separation(unseen),
         "probe": probe(known, unseen),
         "between tasks": between_tasks(unseen),
-        "togetherness": float(np.mean(joined)),
         "union": union,
         "triples": triples,
         "task classifier": float(np.mean(told_apart)),
@@ -178,20 +175,6 @@ def between_tasks(tasks: Sequence[Features]) -> float:
     middle = pooled.mean(0)
     spread = sum(len(features) * ((features.mean(0) - middle) ** 2).sum() for features, _ in tasks)
     return float(spread / ((pooled - middle) ** 2).sum())
-
-
-def togetherness(first: Features, second: Features, mapping: Ints) -> float:
-    """1 - (mean distance of the means of two merged classes) / (that of two classes of both tasks that are not merged).
-
-    mapping: (k, 2) as in `AuxiliaryTask`. 0 where merging left no trace, 1 where merged classes have equal means. Raises BadValue
-    for fewer than two classes.
-    """
-    if len(mapping) < 2:
-        raise BadValue("with one class there is no pair of classes that is not merged.")
-    means = [np.stack([f[labels == c].mean(0) for c in mapping[:, t]]) for t, (f, labels) in enumerate((first, second))]
-    apart = np.linalg.norm(means[0][:, None] - means[1][None], axis=-1)
-    merged = np.eye(len(mapping), dtype=bool)
-    return float(1 - apart[merged].mean() / apart[~merged].mean())
 
 
 def plane(model: MultiTaskNet, data: PreparedImages, auxiliary: AuxiliaryTask, shown: int) -> list[dict[str, Any]]:

@@ -120,16 +120,13 @@ def noises(rows: pd.DataFrame) -> list[float]:
 def arms(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """What a reader calls the trainings without noise and other methods -> how `of_arm` finds them; those that the run has."""
     many = f"CO-TASK ({paper_count(rows)})"
+    three: dict[str, dict[str, Any]]
     three = {"single-task": {"method": "single"}, "multi-task": {"method": "multi"}, many: {"method": "cotask"}}
     listed = three | {
         f"{many}, equal steps": {"method": "cotask", "rule": "equal"},
         "multi-task, as many steps as CO-TASK": {"method": "multi", "rule": "as long"},
     }
-    for variant, text in {
-        "mixed batches": "mixed batches",
-        "group norm": "group normalisation",
-        "double": "twice the epochs",
-    }.items():
+    for variant, text in VARIANTS.items():
         listed |= {f"{title}, {text}": arm | {"variant": variant} for title, arm in three.items()}
     return {title: arm for title, arm in listed.items() if len(of_arm(rows, **arm))}
 

@@ -7,28 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from mtlrepro.errors import BadValue
 from mtlrepro.methods.cotask import combine_tasks
 from mtlrepro.papers.cotask import fig2_representations as representation
 from mtlrepro.papers.cotask.data.cifar_mtl import digits_mtl
 from mtlrepro.papers.cotask.linear_classifiers import ClassMoments
 from mtlrepro.papers.cotask.training.cifar_training import PreparedImages
 from mtlrepro.training.augmentation import image_data
-
-
-def test_classes_that_merge_perfectly_have_togetherness_one_and_unrelated_ones_none():
-    """1 where merged classes have equal means; 0 where every pair of classes is as far apart; an offset of a task lowers it."""
-    means, labels = 5 * np.eye(4), np.repeat(np.arange(4), 3)
-    mapping = np.stack([np.arange(4), [2, 0, 3, 1]], 1)
-    other = np.empty((12, 4))
-    for z in range(4):
-        other[labels == mapping[z, 1]] = means[mapping[z, 0]]
-    alike = representation.togetherness((means[labels], labels), (other, labels), mapping)
-    apart = representation.togetherness((means[labels], labels), (other + 100.0, labels), mapping)
-    assert alike == pytest.approx(1)
-    assert 0 < apart < 0.01
-    with pytest.raises(BadValue):
-        representation.togetherness((means[labels], labels), (other, labels), mapping[:1])
 
 
 def test_variance_between_tasks_is_none_for_one_cloud_and_all_for_points():
