@@ -273,7 +273,7 @@ def draw_budgets(rows: pd.DataFrame) -> Figure:
             own = [arm for arm in usual.values() if arm["method"] == method]
             x = np.array([of_arm(rows, **arm)[column].median() for arm in own])
             mean, low, high = (np.array(part) for part in _bounds([means(rows, **arm) for arm in own]))
-            ax.errorbar(x, mean, [mean - low, high - mean], fmt=marker, capsize=3, color=plots.COLORS[color], label=label)
+            ax.errorbar(x, mean, [mean - low, high - mean], fmt=marker, ms=7, capsize=3, color=plots.COLORS[color], label=label)
             ax.plot(_PAPER_IMAGES[method][place], printed[method], marker, ms=9, mfc="none", mew=1.6, color=plots.COLORS[color])
         ax.set(xscale="log", xlabel=f"{'images of all tasks' if place == 0 else 'images of major tasks'}, with repeats")
     axes[0].set(ylabel="mean accuracy")
