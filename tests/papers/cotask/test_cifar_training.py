@@ -60,16 +60,16 @@ def test_multi_task_training_as_long_has_no_head_of_an_auxiliary_task(trained):
 @pytest.mark.parametrize(("variant", "rule"), [("mixed batches", "paper"), ("group norm", "equal")])
 def test_variants_train(digits, variant, rule):
     """Laws: without batch statistics it does not matter which are taken; mixed batches are of all images."""
-    arm = cifar_training.train(digits, replace(HOW, epochs=12), 3, 1, rule, variant=variant)
+    arm = cifar_training.train(digits, replace(HOW, epochs=6), 3, 1, rule, variant=variant)
     own, running = (cifar_training.accuracy_by_task(arm, digits, digits.tasks, s) for s in ("own", "running"))
-    assert np.mean(running) > 0.4
+    assert np.mean(running) > 0.3
     assert (own == running) == (variant == "group norm")
 
 
 @pytest.mark.parametrize("baseline", ["dwa", "dtp", "trl"])
 def test_baselines_train(digits, baseline):
     """Law: the two weightings move the tasks' weights at least once in their schedule, another network does not."""
-    arm = cifar_training.train(digits, replace(HOW, epochs=6), 3, 1, "paper", baseline)
+    arm = cifar_training.train(digits, replace(HOW, epochs=4), 3, 1, "paper", baseline)
     assert (arm.moved > 0.5) == (arm.spread > 1.001) == (baseline != "trl")
 
 
