@@ -12,6 +12,7 @@ import numpy as np
 from mtlrepro.data.cifar import load_cifar
 from mtlrepro.files import replacing, write_text
 from mtlrepro.papers.cotask import tab3_cifar_mtl
+from mtlrepro.papers.cotask.training import cifar_training
 from mtlrepro.papers.hydalearn import fig4_toys
 from mtlrepro.papers.stgmtl import fig7_f1
 from mtlrepro.papers.stgmtl.training import image_runs
@@ -34,7 +35,7 @@ def planned() -> Iterator[Planned]:
         settings = fig7_f1.settings(_params("stgmtl/fig7", profile))
         yield "stgmtl/fig7", fig7_f1.grouped_f1, settings, image_runs.digests(settings)
     p = _params("cotask/tab3", "paper")
-    yield "cotask/tab3", tab3_cifar_mtl.accuracies, tab3_cifar_mtl.settings(p), tab3_cifar_mtl.first_data(p).sha256
+    yield "cotask/tab3", tab3_cifar_mtl.accuracies, tab3_cifar_mtl.settings(p), cifar_training.first_data(p).sha256
     toys = fig4_toys.settings(_params("hydalearn/fig4", "full"))
     # Ridge regression is scikit-learn's and takes no time: the notebook computes it.
     yield "hydalearn/fig4", fig4_toys.measure, [setting for setting in toys if setting["method"] != "ridge"], {}
@@ -51,7 +52,7 @@ def prepare(folder: Path) -> None:
             loaded = load_cifar(name, split)
             labels = {key: values.astype(np.uint8) for key, values in loaded.labels.items()}
             with replacing(folder / f"{name}-{split}.npz") as part, part.open("wb") as file:
-                np.savez(file, images=loaded.images, **labels)
+                np.savez(file, images=loaded.images, **labels)  # type: ignore[arg-type]
             said = {"classes": loaded.classes, "partial": loaded.partial, "tier": loaded.tier, "source": loaded.source}
             sets[f"{name}-{split}"] = said | {"sha256": loaded.sha256}
     graph = digest.graph()

@@ -105,7 +105,8 @@ def _shares(counts: NDArray[np.int64], draws: int, random: np.random.RandomState
         missing -= len(chosen)
         if missing == 0:
             break
-    return dealt.astype(np.int64)
+    whole: NDArray[np.int64] = dealt.astype(np.int64)
+    return whole
 
 
 def f1_score(truth: ArrayLike, predicted: ArrayLike, *, zero_division: int, average: str | None = "binary") -> Any:
