@@ -9,13 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mtlrepro import exhibits
 from mtlrepro.data.cifar import load_cifar
 from mtlrepro.files import replacing, write_text
-from mtlrepro.papers.cotask import tab3_cifar_mtl
-from mtlrepro.papers.cotask.training import cifar_training
-from mtlrepro.papers.hydalearn import fig4_toys
-from mtlrepro.papers.stgmtl import fig7_f1
-from mtlrepro.papers.stgmtl.training import image_runs
 from mtlrepro.parameters import Params, profile_values
 from mtlrepro.results import digest
 
@@ -26,19 +22,32 @@ _SETS: tuple[Literal["cifar10", "cifar100"], ...] = ("cifar10", "cifar100")
 
 
 def planned() -> Iterator[Planned]:
-    """The runs in the order in which an hour of a GPU is worth most; of whole profiles, which alone are published.
+    """The runs in the order in which an hour of a GPU is worth most; of whole profiles, which alone are published. A paper that was
+    deleted has none.
 
     First what a processor cannot finish: STG-MTL's ResNet-18, then CO-TASK's ResNet-34. HydaLearn's toy problems are last: their
     networks are too small for a GPU, and the machine's processors train them.
     """
-    for profile in ("full", "paper"):
-        settings = fig7_f1.settings(_params("stgmtl/fig7", profile))
-        yield "stgmtl/fig7", fig7_f1.grouped_f1, settings, image_runs.digests(settings)
-    p = _params("cotask/tab3", "paper")
-    yield "cotask/tab3", tab3_cifar_mtl.accuracies, tab3_cifar_mtl.settings(p), cifar_training.first_data(p).sha256
-    toys = fig4_toys.settings(_params("hydalearn/fig4", "full"))
-    # Ridge regression is scikit-learn's and takes no time: the notebook computes it.
-    yield "hydalearn/fig4", fig4_toys.measure, [setting for setting in toys if setting["method"] != "ridge"], {}
+    papers = exhibits.papers()
+    if "stgmtl" in papers:
+        from mtlrepro.papers.stgmtl import fig7_f1
+        from mtlrepro.papers.stgmtl.training import image_runs
+
+        for profile in ("full", "paper"):
+            settings = fig7_f1.settings(_params("stgmtl/fig7", profile))
+            yield "stgmtl/fig7", fig7_f1.grouped_f1, settings, image_runs.digests(settings)
+    if "cotask" in papers:
+        from mtlrepro.papers.cotask import tab3_cifar_mtl
+        from mtlrepro.papers.cotask.training import cifar_training
+
+        p = _params("cotask/tab3", "paper")
+        yield "cotask/tab3", tab3_cifar_mtl.accuracies, tab3_cifar_mtl.settings(p), cifar_training.first_data(p).sha256
+    if "hydalearn" in papers:
+        from mtlrepro.papers.hydalearn import fig4_toys
+
+        toys = fig4_toys.settings(_params("hydalearn/fig4", "full"))
+        # Ridge regression is scikit-learn's and takes no time: the notebook computes it.
+        yield "hydalearn/fig4", fig4_toys.measure, [setting for setting in toys if setting["method"] != "ridge"], {}
 
 
 def prepare(folder: Path) -> None:
