@@ -22,11 +22,10 @@ _SETS: tuple[Literal["cifar10", "cifar100"], ...] = ("cifar10", "cifar100")
 
 
 def planned() -> Iterator[Planned]:
-    """The runs in the order in which an hour of a GPU is worth most; of whole profiles, which alone are published. A paper that was
-    deleted has none.
+    """The runs in the order in which an hour of a GPU is worth most; of whole profiles, which alone are published.
 
-    First what a processor cannot finish: STG-MTL's ResNet-18, then CO-TASK's ResNet-34. HydaLearn's toy problems are last: their
-    networks are too small for a GPU, and the machine's processors train them.
+    A deleted paper has none. First what a processor cannot finish: STG-MTL's ResNet-18, then CO-TASK's ResNet-34. HydaLearn's toy
+    problems are last: their networks are too small for a GPU, and the machine's processors train them.
     """
     papers = exhibits.papers()
     if "stgmtl" in papers:
