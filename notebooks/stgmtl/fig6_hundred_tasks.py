@@ -59,7 +59,7 @@ try:
     rows, shown = pd.concat([maps, seconds]), p
 except DataMissing as error:
     print(error, "What follows is the recorded run.")
-    rows, shown = pd.DataFrame({"kind": []}), replace(p, values=p.values | {"show": "recorded"})
+    rows, shown = pd.DataFrame({"kind": []}), replace(p, show="recorded")
 device = str(image_runs.choose(p.device))
 for exhibit, own in report.rows_of(rows).items():
     measured = report.measured(exhibit, own) if len(own) else None

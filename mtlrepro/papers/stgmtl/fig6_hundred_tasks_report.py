@@ -30,7 +30,7 @@ _SETS = 999
 
 def rows_of(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Exhibit -> the rows that it is computed from."""
-    tasks = rows[rows.kind == "task"].drop(columns="apart pixels").dropna(axis=1, how="all")
+    tasks = rows[rows.kind == "task"].drop(columns="apart pixels", errors="ignore").dropna(axis=1, how="all")
     return {"stgmtl/fig6": rows, "stgmtl/fig8": tasks, "stgmtl/fig9": tasks}
 
 

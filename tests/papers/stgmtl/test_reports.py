@@ -274,3 +274,7 @@ def test_measurements_name_registered_claims_and_every_gate():
         assert not isinstance(exhibit.entry, NoClaim)
         assert set(found.effects) <= {claim.id for claim in exhibit.entry.claims}
         assert [gate.name for gate in found.gates] == [gate.name for gate in exhibit.entry.gates]
+
+
+def test_without_images_there_are_no_rows_and_no_error():
+    assert all(own.empty for own in fig6_hundred_tasks_report.rows_of(pd.DataFrame({"kind": []})).values())
