@@ -82,11 +82,7 @@ def fit_tasks(
         mixture = mixed([part.batches(batch, order) for part in train], order)
         return each_turn((train[task].batch(rows, task, place) for task, rows in mixture), len(turns) if turns else 1)
 
-    optimizer: torch.optim.Optimizer
-    if turns:
-        optimizer = AlternatingAdam(turns, rate)
-    else:
-        optimizer = RowAdam(model, rate)
+    optimizer = AlternatingAdam(turns, rate) if turns else RowAdam(model, rate)
     return fit(
         model,
         batches,
