@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh machine: `make book` and `make test`. `make full HOURS=8` makes the long runs.
 PROFILE ?= quick
 HOURS ?= 8
+# What `make bench` runs: files of benchmarks; empty for all.
+BENCH ?=
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +22,13 @@ book: $(VENV)/installed
 
 full: $(VENV)/installed
 	$(BIN)/mtlrepro campaign --hours $(HOURS)
+
+# Ratios, each within one run and beside its reach; the book's page on speed shows them. One process: a busy core enters none.
+bench: $(VENV)/installed
+	mkdir -p runs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o addopts="--import-mode=importlib --timeout=3600" -p no:xdist -q -s \
+		--benchmark-only --benchmark-disable-gc --benchmark-json=runs/bench.json $(BENCH)
+	$(BIN)/python -m mtlrepro.book.speed runs/bench.json
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadgroup

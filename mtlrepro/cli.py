@@ -33,9 +33,11 @@ Mirror = Annotated[Path | None, typer.Option(help="a folder that holds data sets
 def list_exhibits(
     paper: Annotated[str | None, typer.Option(help="only this paper's exhibits")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+    long: Annotated[bool, typer.Option("--long", help="also what the paper profile takes")] = False,
 ) -> None:
     """Every exhibit: id, title, kind, notebook, data tier, verdict by recorded profile."""
     from mtlrepro import results
+    from mtlrepro.results.cost import paper_cost
 
     entries: list[dict[str, Any]] = []
     for exhibit in exhibits.everything(paper):
@@ -43,15 +45,19 @@ def list_exhibits(
         notebook = f"notebooks/{exhibit.notebook}.ipynb" if exhibit.notebook else "planned"
         shown = {"id": exhibit.id, "title": exhibit.title, "kind": exhibit.kind, "tier": exhibit.tier}
         entries.append(shown | {"notebook": notebook, "verdicts": verdicts})
+        if long:
+            cost = paper_cost(exhibit.id)
+            entries[-1]["paper profile"] = str(cost) if cost else ""
     if as_json:
         print(json.dumps(entries, indent=1, ensure_ascii=False))
         return
-    table = Table("id", "title", "kind", "tier", "verdict", box=None, pad_edge=False)
+    more = ["paper profile"] if long else []
+    table = Table("id", "title", "kind", "tier", "verdict", *more, box=None, pad_edge=False)
     for entry in entries:
         status = "; ".join(f"{profile}: {word}" for profile, word in entry["verdicts"].items())
         table.add_row(
             entry["id"], entry["title"], entry["kind"], entry["tier"],
-            status or ("planned" if entry["notebook"] == "planned" else "not run yet"),
+            status or ("planned" if entry["notebook"] == "planned" else "not run yet"), *(entry[name] for name in more),
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 

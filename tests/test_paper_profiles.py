@@ -8,15 +8,18 @@ setting.
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
 import pandas as pd
 import pytest
+from registered import EXHIBIT
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from mtlrepro import exhibits, parameters, results
-from mtlrepro.errors import DataMissing
+from mtlrepro.errors import BadValue, DataMissing
+from mtlrepro.results.cost import Cost, paper_cost
 
 # The parameters of size among all profiles, and how much is enough for a step. Of a list or dictionary, each number.
 REDUCED = {
@@ -48,6 +51,33 @@ def reduced(name: str, value: Any) -> Any:
 PROFILES = [
     exhibit for exhibit in exhibits.everything() if exhibit.kind != "diagram" and parameters.profile_values(exhibit.id, "paper")
 ]
+
+
+@pytest.mark.parametrize("exhibit", [exhibit.id for exhibit in PROFILES])
+def test_the_paper_profile_states_its_cost(exhibit):
+    """Law: in hours of a core, by factors that are numbers or the profile's own parameters."""
+    cost = paper_cost(exhibit)
+    assert cost is not None
+    assert cost.hours > 0
+    assert cost.samples is None or cost.samples > 0
+
+
+def test_costs_follow_their_factors(monkeypatch):
+    values = {"paper": {"epochs": 400, "images": 1000}, "full": {"epochs": 8, "images": 1000}}
+    monkeypatch.setattr("mtlrepro.results.cost.profile_values", lambda exhibit, profile: values[profile])
+    name = EXHIBIT.id.partition("/")[2]
+
+    def stated(**entry):
+        monkeypatch.setattr("mtlrepro.results.cost.costs", lambda paper: {name: entry})
+        return paper_cost(EXHIBIT.id)
+
+    assert stated(a_second=50, times=["epochs", "images", "9/2"]) == Cost(1.8e6, 10.0)
+    monkeypatch.setattr("mtlrepro.results.cost.store.load", lambda *_: SimpleNamespace(provenance={"seconds": 1800.0}))
+    assert stated(full=name, times=["epochs", "images", 3]) == Cost(None, 75.0)
+    with pytest.raises(BadValue, match="'sedes' is no number"):
+        stated(full=name, times=["sedes"])
+    monkeypatch.setattr("mtlrepro.results.cost.costs", lambda paper: {})
+    assert paper_cost(EXHIBIT.id) is None
 
 
 @pytest.fixture

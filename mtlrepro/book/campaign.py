@@ -150,11 +150,11 @@ def standing(ids: Sequence[str] | None, profile: str, processes: int) -> list[st
     ids = [exhibit.id for exhibit in exhibits.everything()] if ids is None else ids
     left = waiting(ids, profile)
     known = [work.seconds for work in left if not math.isnan(work.seconds)]
-    unknown = f", and {len(left) - len(known)} notebooks of unknown cost" if len(known) < len(left) else ""
+    unknown = f", and {len(left) - len(known)} of unknown cost" if len(known) < len(left) else ""
     return [
         f"ready to publish: {', '.join(ready(ids, profile)) or 'none'}",
         *(f"{work.notebook}: {_figures(work)}" for work in left),
-        f"in all: {len(left)} notebooks left, about {sum(known) / 3600 / processes:.1f} hours on {processes} cores{unknown}",
+        f"left in all: {len(left)}, about {sum(known) / 3600 / processes:.1f} hours on {processes} cores{unknown}",
     ]
 
 

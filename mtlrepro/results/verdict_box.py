@@ -56,8 +56,7 @@ def verdict_box(judgement: Judgement, run: Literal["recorded", "live"] = "record
         "<p>The largest recorded run is the quick one.</p>" if run == "recorded" and judgement.profile == "quick" else "",
         _folded(
             "Every claim and gate",
-            (f'<p class="reason">{escape(judgement.reason)}</p>' if judgement.reason and claims else "")
-            + _claims(claims)
+            _claims(claims)
             + _gates(judgement.gates)
             + _folded("Claims shown, not counted", _claims([claim for claim in judgement.claims if not claim.claim.primary])),
         )
@@ -240,7 +239,7 @@ def _gates(gates: tuple[Gate, ...]) -> str:
     passed = sum(gate.passed for gate in gates)
     failed = [gate for gate in gates if not gate.passed]
     line = f"Gates passed: {passed} of {len(gates)}" + (f"; failed: {', '.join(gate.name for gate in failed)}" if failed else "")
-    return f'<div class="gates"><p>{escape(line)}</p>{_folded("What each gate needs", _gate_lines(gates))}</div>'
+    return f'<div class="gates"><p>{escape(line)}</p>{_gate_lines(gates)}</div>'
 
 
 def _gate_lines(gates: tuple[Gate, ...]) -> str:

