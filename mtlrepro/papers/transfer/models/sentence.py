@@ -92,6 +92,7 @@ class CNNEncoder(_WordEncoder):
     """
 
     WIDTHS = (3, 4, 5)
+    widths: Tensor
 
     def __init__(self, vectors: Tensor, capacity: int, tune: bool = True, dropout: float = 0.0) -> None:
         super().__init__(vectors, tune, dropout)
@@ -104,12 +105,12 @@ class CNNEncoder(_WordEncoder):
     def read(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Word vectors x (n, longest, dim), lengths (n,) >= 1 -> (n, capacity). What stands past a length is ignored."""
         x = self.dropout(x) * _inside(x, lengths)[..., None]
-        # All filters in one matrix product, narrow ones with zeros behind them: several times as fast as Conv1d on a CPU.
+        # All filters in one matrix product, narrow ones with zeros behind them; a `Conv1d` for each width takes longer on a CPU.
         longest, widest = x.shape[1], self.WIDTHS[-1]
         x = nn.functional.pad(x, (0, 0, 0, widest - 1))
         windows = torch.cat([x[:, i : i + longest] for i in range(widest)], 2)
-        filters = [nn.functional.pad(one.weight, (0, widest - one.kernel_size[0])) for one in self.windows]
-        biases = torch.cat([one.bias for one in self.windows])
+        filters = [nn.functional.pad(one.weight, (0, widest - one.weight.shape[2])) for one in self.windows]  # type: ignore
+        biases = torch.cat([one.bias for one in self.windows])  # type: ignore[misc]
         responses = nn.functional.linear(windows, torch.cat(filters).transpose(1, 2).flatten(1), biases)
         # A sentence shorter than a window is read once, with zeros behind it.
         starts = (lengths[:, None] - self.widths + 1).clamp(min=1)

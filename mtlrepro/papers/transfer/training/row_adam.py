@@ -15,9 +15,9 @@ class RowAdam(torch.optim.Adam):
     """Adam at one learning rate (Kingma and Ba 2015, Algorithm 1) on all trained parameters of `model`.
 
     Where an embedding of the model is `sparse`, a step touches only its rows in the batch. The steps that Adam takes on any other
-    row, by its momentum alone, are made up for in one sum when the row is next read: in a forward pass in training, or
-    in eval mode with all others. So a model computes what it would with `torch.optim.Adam` on every row, up to rounding and, for entries whose
-    gradients are as small as epsilon (1e-8), a part of a step; its `state_dict` is it after a forward pass in eval mode.
+    row, by its momentum alone, are made up for in one sum when the row is next read: in training where a batch holds it, in eval
+    mode in any case. So a model computes what it would with `torch.optim.Adam` on every row, up to rounding and, for entries
+    whose gradients are as small as epsilon (1e-8), a part of a step. Its `state_dict` is right after a forward pass in eval mode.
     """
 
     def __init__(self, model: nn.Module, rate: float) -> None:
