@@ -66,7 +66,7 @@ class _WordEncoder(nn.Module, ABC):
 class LSTMEncoder(_WordEncoder):
     """Sentences to the LSTM's state after their last word.
 
-    capacity: hidden size. precision: of the LSTM; the other encoders take longer in bf16 and know float32 alone.
+    capacity: hidden size. precision: of the LSTM; the other encoders know float32 alone.
     """
 
     def __init__(
