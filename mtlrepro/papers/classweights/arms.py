@@ -32,9 +32,3 @@ METHODS: dict[str, Method] = {
 PARETO = tuple(name for name in METHODS if name.startswith("pareto"))
 # All vectors of Pareto MTL as one method: the one that validation prefers.
 BEST_PARETO = "pareto"
-
-# How the derivative by a class's weight is taken.
-RULES = ("ratio", "scalar", "exact", "reference")
-# Trainings with classes planted as harmful: fixed weights, no auxiliary task, and weights by either rule.
-PLANTED = ("all weights 1", "harmful 0", "others 0", "single", "classes", "exact")
-PLANTS = ("misleading", "scrambled")
