@@ -106,8 +106,8 @@ class PlantedTraining:
     def _auxiliary(self, values: Tensor, batch: Batch) -> Tensor:
         """(runs, C): each class's loss, over the number of places. values: (runs, places, C)."""
         member, auxiliary = batch.targets[4:]
-        sums: Tensor = (values * member - auxiliary).square().sum(1)
-        return sums / member.shape[1]
+        losses: Tensor = (values * member - auxiliary).square().sum(1) / member.shape[1]
+        return losses
 
     def classes_alone(self, call: Call, batch: Batch) -> Tensor:
         """As `as_tasks`, 0 in place of the main loss."""
