@@ -65,8 +65,8 @@ def rows_of(runs: Runs, p: Params) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _seeds(p: Params, count: int | None = None) -> list[int]:
-    return list(range(p.first_seed, p.first_seed + (count or p.seeds)))
+def _seeds(p: Params, count: int) -> list[int]:
+    return list(range(p.first_seed, p.first_seed + count))
 
 
 def alphas_of(p: Params, arm: str) -> list[float]:
