@@ -32,6 +32,7 @@ from typing import Any
 profile: str = "quick"  # quick, full or paper
 show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None  # None: the profile's value
+further: dict[str, int] = None  # seeds more on a kind of problem
 first_seed: int = None
 tuning: int = None  # seeds on which the rates are chosen
 compared: int = None  # seeds on which the rules' derivatives are compared

@@ -41,7 +41,8 @@ def rows_of(runs: Runs, p: Params) -> pd.DataFrame:
     for kind, settings in p.problems.items():
         points = chosen(runs, p, kind)
         given = {"kind": kind, "steps": settings["steps"] * (1 - settings["freeze"])}
-        arms = runs.map(trained, [_setting(p, settings, points, arm) for arm in points], f"{kind}, training")
+        count = p.seeds + p.further.get(kind, 0)
+        arms = runs.map(trained, [_setting(p, settings, points, arm, count) for arm in points], f"{kind}, training")
         inside = {
             arm: _inside(point["rate"], p.rates[kind]) and _inside(point["alpha"], alphas_of(p, arm))
             for arm, point in points.items()
@@ -56,11 +57,11 @@ def rows_of(runs: Runs, p: Params) -> pd.DataFrame:
     for name, values in p.map.items():
         for value in values:
             other = settings | ({name: value} if name == "width" else {"problem": settings["problem"] | {name: value}})
-            rows = runs.map(trained, [_setting(p, other, points, arm) for arm in MAPPED], f"{kind}, {name} {value}")
+            rows = runs.map(trained, [_setting(p, other, points, arm, p.seeds) for arm in MAPPED], f"{kind}, {name} {value}")
             parts.append(rows.assign(part="map", kind=kind, varied=name, value=float(value)))
     alike = {"harmful": 0, "shares": [0.5] * len(p.frequencies), "frequencies": p.frequencies}
     uneven = settings | {"problem": settings["problem"] | alike}
-    rows = runs.map(trained, [_setting(p, uneven, points, arm) for arm in LEARNT], f"{kind}, uneven frequencies")
+    rows = runs.map(trained, [_setting(p, uneven, points, arm, p.seeds) for arm in LEARNT], f"{kind}, uneven frequencies")
     parts.append(rows.assign(part="frequency", kind=kind))
     return pd.concat(parts, ignore_index=True)
 
@@ -104,9 +105,11 @@ def _inside(value: float, grid: Sequence[float]) -> bool:
     return len(grid) == 1 or min(grid) < value < max(grid)
 
 
-def _setting(p: Params, settings: Mapping[str, Any], points: Mapping[str, Mapping[str, float]], arm: str) -> dict[str, Any]:
-    """Of `trained`, at the chosen rates."""
-    seeds = _seeds(p, RANDOM * p.seeds if arm == "random" else None)
+def _setting(
+    p: Params, settings: Mapping[str, Any], points: Mapping[str, Mapping[str, float]], arm: str, count: int
+) -> dict[str, Any]:
+    """Of `trained`, at the chosen rates, with so many seeds."""
+    seeds = _seeds(p, RANDOM * count if arm == "random" else count)
     rate, alpha = points[arm]["rate"], points[arm]["alpha"]
     return {"settings": settings, "arm": arm, "rates": [rate], "alphas": [alpha], "seeds": seeds, "tested": True}
 

@@ -32,9 +32,9 @@ def kinds(rows: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(rows["kind"]))
 
 
-def change(table: pd.DataFrame, arm: str) -> list[float]:
-    """Relative difference of an arm's loss from that of all weights 1, paired by seed."""
-    return _values(table[arm] / table["equal"] - 1)
+def change(table: pd.DataFrame, arm: str) -> pd.Series[float]:
+    """Relative difference of an arm's loss from that of all weights 1, by seed."""
+    return (table[arm] / table["equal"] - 1).dropna()
 
 
 def draw_room(rows: pd.DataFrame) -> Figure:
@@ -214,13 +214,13 @@ def measured(rows: pd.DataFrame) -> results.Measured:
     tables = {kind: arms(rows, kind) for kind in kinds(rows)}
     final = {kind: _final(rows, kind)["ratio"] for kind in tables}
     sizes = rows[(rows.part == "size") & (rows["rule"] == "ratio") & ~rows["still"].astype(bool)]
-    rough = [_values(1 - own["roughness"] / own["plain roughness"]) for _, own in sizes.groupby("kind")]
+    rough = [1 - own["roughness"] / own["plain roughness"] for _, own in sizes.set_index("seed").groupby("kind")]
     own = rows[rows.part == "arm"]
     return results.Measured(
         {
-            "harmful-near-zero": _mean([_values(1 - harmful) for _, harmful in final.values()]),
-            "helpful-above-harmful": _mean([_values(helpful - harmful) for helpful, harmful in final.values()]),
-            "main-loss-falls": _mean([[-value for value in change(table, "ratio")] for table in tables.values()]),
+            "harmful-near-zero": _mean([1 - harmful for _, harmful in final.values()]),
+            "helpful-above-harmful": _mean([helpful - harmful for helpful, harmful in final.values()]),
+            "main-loss-falls": _mean([-change(table, "ratio") for table in tables.values()]),
             "importance-ranked": _mean([_ranked(rows, kind) for kind in tables]),
             "stable-with-adam": _mean(rough),
         },
@@ -242,12 +242,9 @@ def measured(rows: pd.DataFrame) -> results.Measured:
 _COST = "the full profile: under an hour on one core"
 
 
-def _values(effect: pd.Series[float]) -> list[float]:
-    return [float(value) for value in effect.dropna()]
-
-
-def _mean(effects: list[list[float]]) -> list[float]:
-    return [float(value) for value in np.mean(effects, axis=0)]
+def _mean(effects: list[pd.Series[float]]) -> list[float]:
+    """Mean over problems of each seed that all of them have."""
+    return [float(value) for value in pd.concat(effects, axis=1, join="inner").mean(axis=1)]
 
 
 def _interval(values: pd.Series[float] | list[float], sign: str = "+") -> str:
@@ -277,17 +274,18 @@ def _final(rows: pd.DataFrame, kind: str, name: str = "w") -> dict[str, tuple[pd
     }
 
 
-def _ranked(rows: pd.DataFrame, kind: str) -> list[float]:
+def _ranked(rows: pd.DataFrame, kind: str) -> pd.Series[float]:
     """Rank correlation over helpful classes of the final weight and of what the main loss gains by the class, by seed."""
     table, count = arms(rows, kind), _helpful(rows, kind)
     own = rows[(rows.part == "arm") & (rows.kind == kind) & (rows.arm == "ratio")].set_index("seed")
     weights = own[[f"w{c}" for c in range(count)]].astype(float)
     helps = pd.DataFrame({f"w{c}": table[f"without {c}"] - table["equal"] for c in range(count)}).loc[weights.index]
     # Weights that all stopped at 0 rank nothing.
-    return [
+    ranks = [
         0.0 if np.ptp(w) == 0 else float(stats.spearmanr(w, h).statistic)
         for w, h in zip(weights.to_numpy(), helps.to_numpy(), strict=True)
     ]
+    return pd.Series(ranks, weights.index)
 
 
 def _plants(kind: str, table: pd.DataFrame) -> list[results.Gate]:
