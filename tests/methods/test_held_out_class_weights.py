@@ -1,4 +1,4 @@
-"""Laws of the held-out class weights: the derivative is that of a real step, and it sorts losses by what they do to the main one."""
+"""Laws of the held-out class weights: the derivative is that of a real step; losses are sorted by what they do to the main one."""
 
 import pytest
 import torch
@@ -69,7 +69,7 @@ def test_the_derivative_is_the_central_difference_through_a_real_step(metric, au
         model, _, _ = stepped(weights)
         if metric is None:
             return losses(model, batch_of(1))[0].detach()
-        buffers = {name: value for name, value in reference.named_buffers()}
+        buffers = dict(reference.named_buffers())
         model.eval()
         return metric(lambda *inputs: functional_call(model, buffers, inputs)).detach()
 

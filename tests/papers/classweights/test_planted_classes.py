@@ -85,7 +85,7 @@ def test_more_labels_keep_the_weight_of_the_auxiliary_loss():
 
 
 def test_rules_are_measured_without_changing_the_training():
-    """Law: the ratio's weights end as without measuring; the reference agrees with itself, and a still network has no derivative."""
+    """Law: the ratio's weights end as without measuring; a network that stands still has no derivative."""
     own = settings("linear")
     training = PlantedTraining(own, [1, 2], [0.1, 0.1])
     weighting, losses = weighting_of("ratio", training, torch.tensor([0.02, 0.02]))
