@@ -57,9 +57,9 @@ def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:
 class ClassWeightState(NamedTuple):
     """What `class_weight_step` carries from batch to batch, all tensors on one device; (C,), or (runs, C), unless stated.
 
-    weights: w_c. main_start, auxiliary_start: () or (runs,), L_m(0) and L_a(0). main, auxiliary: mean L^m_c and l_c of the last whole window
-    of batches; main_sum, auxiliary_sum: summed over the window now running. first, second: Adam's moments. batches: (), seen.
-    updates: (), their number so far.
+    weights: w_c. main_start, auxiliary_start: () or (runs,), L_m(0) and L_a(0). main, auxiliary: mean L^m_c and l_c of the last
+    whole window of batches; main_sum, auxiliary_sum: summed over the window now running. first, second: Adam's moments.
+    batches: (), seen. updates: (), their number so far.
     """
 
     weights: Tensor
@@ -76,7 +76,7 @@ class ClassWeightState(NamedTuple):
 
 
 def class_weight_start(classes: int, main_start: Tensor, auxiliary_start: Tensor) -> ClassWeightState:
-    """The state before the first batch: every weight 1. main_start, auxiliary_start: () or (runs,), the first batch's L_m, L_a."""
+    """The state before the first batch: every weight 1. main_start, auxiliary_start: () or (runs,), the first L_m and L_a."""
     zeros = main_start.detach().new_zeros(*main_start.shape, classes)
     none = torch.zeros((), dtype=torch.int64, device=zeros.device)
     ones = torch.ones_like(zeros)

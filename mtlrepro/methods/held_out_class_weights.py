@@ -9,8 +9,8 @@ which is one gradient of V and one forward-mode product of all l_c along it, wha
 each w_c follows. A class whose gradient agrees with that of the held-out main loss gains weight, one that opposes it loses it.
 
 One-step look-ahead weights are known for samples (Ren et al. 2018, learning to reweight; Shu et al. 2019, meta-weight-net) and
-for tasks (Lin et al. 2019, OL-AUX, with gradients of one batch; Navon et al. 2021, by implicit differentiation). Ours is their use
-for the classes of Yim and Kim (2020), whose ratio of differences is no derivative of the main loss.
+for tasks (Lin et al. 2019, OL-AUX, with gradients of one batch; Navon et al. 2021, by implicit differentiation). Ours is their
+use for the classes of Yim and Kim (2020), whose ratio of differences is no derivative of the main loss.
 """
 
 from __future__ import annotations

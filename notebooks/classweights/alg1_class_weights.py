@@ -66,15 +66,15 @@ page = results.shown(p)
 # %%
 page.figure(
     report.draw_room,
-    "Test loss of the main task against that with all weights 1, by problem; means over seeds with 95% intervals. The band is the "
-    "oracle's room. Red: rules that set the weights; blue: ours.",
+    "Test loss of the main task against that with all weights 1, by problem; means over seeds with 95% intervals. The band is "
+    "the oracle's room. Red: rules that set the weights; blue: ours.",
 )
 
 # %%
 page.table(
     report.arm_table,
-    "The same in numbers, with the share of the oracle's gain, final weights of both kinds of classes, and the rates, which every "
-    "arm chose on held-out labels and other seeds.",
+    "The same in numbers, with the share of the oracle's gain, final weights of both kinds of classes, and the rates, which "
+    "every arm chose on held-out labels and other seeds.",
 )
 
 # %%
@@ -97,7 +97,8 @@ page.text(report.findings)
 # $\theta_{t+1} = \theta_t - \eta\, \nabla \big(L_m + \sum_c w_c l_c\big)(\theta_t)$. So the main loss $V$ on *held-out* data is a
 # function of the weights, with the derivative
 #
-# $$ \frac{\partial V(\theta_{t+1})}{\partial w_c} = -\eta\, \big\langle \nabla V(\theta_{t+1}),\, \nabla l_c(\theta_t) \big\rangle . $$
+# $$ \frac{\partial V(\theta_{t+1})}{\partial w_c}
+#    = -\eta\, \big\langle \nabla V(\theta_{t+1}),\, \nabla l_c(\theta_t) \big\rangle . $$
 #
 # It needs no gradient per class: with $v = \nabla V(\theta_{t+1})$, all products $\langle v, \nabla l_c \rangle$ are one
 # forward-mode product of the losses along $v$, so a step costs the same for 10 classes and for 100
@@ -107,8 +108,8 @@ page.text(report.findings)
 # One step of look-ahead weights *samples* in learning to reweight {cite}`ren2018reweight` and meta-weight-net
 # {cite}`shu2019metaweight`, and *tasks* in {cite}`lin2019olaux`; auxiliary learning by implicit differentiation
 # {cite}`navon2021auxilearn` looks further than one step. That the main loss must be a held-out one can be seen above: on the
-# training batch the same derivative (*exact, training batch*) also rewards what only fits the batch's labels. The held-out labels are
-# not free. *All weights 1, held-out labels trained on* is the arm that uses them for training instead.
+# training batch the same derivative (*exact, training batch*) also rewards what only fits the batch's labels. The held-out labels
+# are not free. *All weights 1, held-out labels trained on* is the arm that uses them for training instead.
 
 # %% [markdown]
 # ## What we asked besides
@@ -142,8 +143,8 @@ page.table(report.still_table, "The ratio while the network learns, and while it
 # %%
 page.table(
     report.size_table,
-    "Share of positive values, and quantiles of the size over its class's median. Where the denominator happens to be near 0, the "
-    "ratio is huge, and Adam's second moment remembers it.",
+    "Share of positive values, and quantiles of the size over its class's median. Where the denominator happens to be near 0, "
+    "the ratio is huge, and Adam's second moment remembers it.",
 )
 
 # %% [markdown]
@@ -152,8 +153,8 @@ page.table(
 # %%
 page.table(
     report.map_table,
-    "The linear problem with a wider bottleneck, or with other shares of labelled places (of 1, all have a main label): test loss "
-    "against that with all weights 1, with 95% intervals. Rates as chosen for the first setting.",
+    "The linear problem with a wider bottleneck, or with other shares of labelled places (of 1, all have a main label): test "
+    "loss against that with all weights 1, with 95% intervals. Rates as chosen for the first setting.",
 )
 
 # %% [markdown]
@@ -181,15 +182,16 @@ page.table(pd.DataFrame({"class": ["first", "second"], "ratio": ratio.tolist(), 
 # :::{dropdown} How we read the paper
 # - **Form**: the paper's code takes each class's own difference as the denominator; eq. 7 prints one for the whole auxiliary loss
 #   (*scalar form*). "A set of batches" are means over 10 or 50 batches in a row.
-# - **Problems**: a *linear* bottleneck; a *dense* network with one hidden layer, where the main task asks for the size of a value; a
-#   *convolutional* one on small images, where it asks at some pixels for the strength of a texture, and harmful classes for a colour.
-#   Helpful classes carry the main task's signal in five degrees, harmful ones another signal; variances and frequencies are equal.
-# - **Protocol**: plain SGD, so that the exact derivative is exact; weights 1 for the first fifth of the steps, then moved each step;
-#   both losses divided by their start values; the state at the end is tested, once, against labels without noise.
-# - **Rates**: every arm chooses its learning rate and its rate of the weights from one grid on held-out labels, on other seeds. With
-#   windows of n batches the grid of the weights is n times larger, so that they can move as far.
-# - **Claims** are judged on the mean over the three problems, paired by seed. For *stable with Adam* the plain rule's updates are the
-#   ratios of the same training. A batch is 64 samples or 4 images of 64 pixels, in place of 16 images.
+# - **Problems**: a *linear* bottleneck; a *dense* network with one hidden layer, where the main task asks for the size of a
+#   value; a *convolutional* one on small images, where it asks at some pixels for the strength of a texture, and harmful classes
+#   for a colour. Helpful classes carry the main task's signal in five degrees, harmful ones another signal; variances and
+#   frequencies are equal.
+# - **Protocol**: plain SGD, so that the exact derivative is exact; weights 1 for the first fifth of the steps, then moved each
+#   step; both losses divided by their start values; the state at the end is tested, once, against labels without noise.
+# - **Rates**: every arm chooses its learning rate and its rate of the weights from one grid on held-out labels, on other seeds.
+#   With windows of n batches the grid of the weights is n times larger, so that they can move as far.
+# - **Claims** are judged on the mean over the three problems, paired by seed. For *stable with Adam* the plain rule's updates are
+#   the ratios of the same training. A batch is 64 samples or 4 images of 64 pixels, in place of 16 images.
 # :::
 
 # %%
@@ -198,8 +200,8 @@ page.this_run()
 # %% [markdown]
 # ## Your own data
 #
-# A model with two outputs, a loader of inputs, main targets and class labels, and some held-out data are enough. `model`, `loader`,
-# `held_x`, `held_y` and `classes`, the number of classes, are yours; everything else stands here.
+# A model with two outputs, a loader of inputs, main targets and class labels, and some held-out data are enough. `model`,
+# `loader`, `held_x`, `held_y` and `classes`, the number of classes, are yours; everything else stands here.
 
 # %%
 snippet = (paths.book() / "snippets" / "classweights_own_data.py").read_text()

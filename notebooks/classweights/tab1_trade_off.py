@@ -107,8 +107,9 @@ for kind, exhibit in report.EXHIBITS.items():
 # %% [markdown]
 # ## What we asked besides
 #
-# *Class-wise, held-out* replaces the finite differences by the exact derivative of the held-out main loss, see
-# [Algorithm 1](alg1_class_weights); *equal* is what the paper's tables leave out. A method whose rate lies at an end of the grid might gain from a wider one.
+# *Class-wise, held-out* replaces the finite differences by the exact derivative of the held-out main loss, see [Algorithm
+# 1](alg1_class_weights); *equal* is what the paper's tables leave out. A method whose rate lies at an end of the grid might gain
+# from a wider one.
 
 # %%
 first = next(iter(pages.values()))
@@ -122,12 +123,12 @@ first.figure(
 # %% [markdown]
 # :::{dropdown} How we read the paper
 # - **Data**: Virtual KITTI, NYU-v2 and Cityscapes may not be passed on. The quick runs are on *synthetic* scenes of three kinds
-#   (driving-like, indoor, street) and say nothing about numbers on the real sets. The full profile is for NYU-v2 with its official
-#   split at 96 x 128 (Figure 3); with `-p source=vkitti` or `cityscapes` the same runs on those, where a person has them. The manifests
-#   say how to get each.
+#   (driving-like, indoor, street) and say nothing about numbers on the real sets. The full profile is for NYU-v2 with its
+#   official split at 96 x 128 (Figure 3); with `-p source=vkitti` or `cityscapes` the same runs on those, where a person has
+#   them. The manifests say how to get each.
 # - **The loss tables** lost their symbols: the first column is segmentation (cross-entropy), the second depth (L1).
-# - **Losses** are divided by their values on the first batch, for every method, so that class-wise weights held at 1 *are*
-#   equal weights. As in the paper, weights start to move when the learning rate falls to a tenth. Segmentation as the main task: the
+# - **Losses** are divided by their values on the first batch, for every method, so that class-wise weights held at 1 *are* equal
+#   weights. As in the paper, weights start to move when the learning rate falls to a tenth. Segmentation as the main task: the
 #   auxiliary classes are 15 ranges of depth. The rate of the weights, 0.0002 in the paper, is larger where trainings are shorter.
 # - **Choice and test**: every method tries the same learning rates on a seed of its own; the rate with the lowest validation
 #   loss of the main task is then used on fresh seeds, where the state with the lowest validation loss is kept and tested once.

@@ -68,11 +68,11 @@ page.table(report.growth, "Growth with the number of classes")
 # :::{dropdown} How we read the paper
 # - Random images and labels: the time of a step does not depend on what they show. Adam, one thread, this process's own time.
 # - Image size, batch and width are smaller here than the paper's, for every method alike: see the parameters.
-# - *Held-out* is ours: the exact derivative in place of the finite difference, one gradient on a held-out batch and one forward-mode
-#   product more. Its cost should not grow with the number of classes, so it is measured with few and with many.
-# - Pareto MTL costs what its implementation makes of it: the same update comes from one forward pass and a backward pass a task, or
-#   from a forward and a backward pass a task and again both for the weighted sum, as in its published code. The claim is judged
-#   against the first, which the method needs.
+# - *Held-out* is ours: the exact derivative in place of the finite difference, one gradient on a held-out batch and one
+#   forward-mode product more. Its cost should not grow with the number of classes, so it is measured with few and with many.
+# - Pareto MTL costs what its implementation makes of it: the same update comes from one forward pass and a backward pass a task,
+#   or from a forward and a backward pass a task and again both for the weighted sum, as in its published code. The claim is
+#   judged against the first, which the method needs.
 # :::
 
 # %%

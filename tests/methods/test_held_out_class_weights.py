@@ -1,4 +1,4 @@
-"""Laws of the held-out class weights: the derivative is that of a real step; losses are sorted by what they do to the main one."""
+"""Laws of held-out class weights: the derivative is that of a real step; losses are sorted by what they do to the main one."""
 
 import pytest
 import torch

@@ -42,7 +42,7 @@ class _BackwardTwice(Equal):
 
 
 class _SeparatePasses(WeightingWrapper):
-    """The same weights from passes as in Pareto MTL's published code: forward and backward once a task, then again for the sum."""
+    """The same weights from passes as in Pareto MTL's published code: forward and backward once a task, then for the sum."""
 
     def __call__(self, step: Step) -> Tensor:
         wanted, tasks = step.shared | step.heads, range(step.losses.shape[-1])

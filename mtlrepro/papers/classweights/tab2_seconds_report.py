@@ -7,8 +7,8 @@ import pandas as pd
 from mtlrepro import results
 
 TITLES = {
-    "linear": "equal", "classes": "class-wise", "held-out": "class-wise, held-out (ours)", "pareto": "Pareto MTL, one forward pass",
-    "pareto, separate passes": "Pareto MTL, separate passes",
+    "linear": "equal", "classes": "class-wise", "held-out": "class-wise, held-out (ours)",
+    "pareto": "Pareto MTL, one forward pass", "pareto, separate passes": "Pareto MTL, separate passes",
 }  # fmt: skip
 _PRINTED = {"linear": "linear_sum", "classes": "ours", "pareto, separate passes": "pareto_mtl"}
 

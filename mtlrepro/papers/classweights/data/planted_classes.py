@@ -1,15 +1,15 @@
 """An auxiliary task whose classes are known to help or to harm, for networks whose tasks share a narrow bottleneck.
 
-Two latent values matter at every place: `signal`, which the main task asks for, and `distraction`, which it does not. A place belongs
-to one of C auxiliary classes; helpful class k asks for the signal, sqrt(q_k) signal + sqrt(1 - q_k) noise, harmful ones for the
+Two latent values matter at every place: `signal`, which the main task asks for, and `distraction`, which it does not. A place
+belongs to one of C auxiliary classes; helpful class k asks for sqrt(q_k) signal + sqrt(1 - q_k) noise, harmful ones for the
 distraction. All targets have mean 0 and variance 1 and classes are as frequent as `frequencies` says, so at the start all classes
 have one loss. Harm comes from room: with few channels and few main labels, the shared part goes to what most labels ask for.
 
 - linear: a place is a sample of `inputs` values, a random rotation of signal, distraction and values that no task asks for.
 - dense: the same, but the signal is the size of a rotated value, |v|, so that the shared part needs a hidden layer.
 - convolutional: places are the pixels of images of three channels. The signal is the strength of a checkerboard of random phase,
-  the distraction a colour; both are constant on 4 x 4 pixels. `x` holds the 3 x 3 patch round each pixel, so that a linear layer on it
-  is a 3 x 3 convolution.
+  the distraction a colour; both are constant on 4 x 4 pixels. `x` holds the 3 x 3 patch round each pixel, so that a linear layer
+  on it is a 3 x 3 convolution.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _SIDE, _BLOCK = 8, 4  # pixels of an image's side, and of a block's
 
 @dataclass(frozen=True)
 class PlantedClasses:
-    """kind: of KINDS. samples: to train on, held out, and to test on (images, where convolutional). labelled: share of places with
-    a main label. noise: standard deviation of the main labels' noise. shares: q_k of each helpful class. harmful: number of
-    harmful classes. frequencies: of all classes, helpful ones first, up to a factor; none: all alike. inputs: where a place is a
-    sample. blur: standard deviation of a pixel's noise."""
+    """kind: of KINDS. samples: to train on, held out, and to test on (images, where convolutional). labelled: share of places
+    with a main label. noise: standard deviation of the main labels' noise. shares: q_k of each helpful class. harmful: number
+    of harmful classes. frequencies: of all classes, helpful ones first, up to a factor; none: all alike. inputs: of a sample.
+    blur: standard deviation of a pixel's noise."""
 
     kind: str = "linear"
     samples: tuple[int, int, int] = (300, 300, 1000)
@@ -62,8 +62,8 @@ class PlantedClasses:
 
 
 class Places(NamedTuple):
-    """x: (runs, n, places, inputs); the others (runs, n, places). main: labels with noise, known where `labelled`; signal: without
-    noise; classes: int64; auxiliary: targets."""
+    """x: (runs, n, places, inputs); the others (runs, n, places). main: labels with noise, known where `labelled`; signal: these
+    without noise; classes: int64; auxiliary: targets."""
 
     x: Tensor
     main: Tensor

@@ -62,8 +62,8 @@ class Decoder(nn.Module):
 class UNet(nn.Module):
     """One encoder, two decoders. classes: of the segmentation. width: channels of the finest stage. depth: number of halvings.
 
-    seed: of the initial weights. precision: of the forward pass; outputs are float32. Works in channels_last as in the usual memory
-    format. Raises BadValue for widths, classes or depths below 1.
+    seed: of the initial weights. precision: of the forward pass; outputs are float32. Works in channels_last as in the usual
+    memory format. Raises BadValue for widths, classes or depths below 1.
     """
 
     def __init__(

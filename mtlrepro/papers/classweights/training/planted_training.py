@@ -1,8 +1,9 @@
 """Trainings on planted classes: one arm, a grid of learning rates and of weight rates, and all seeds, as one batch of runs.
 
-Every arm minimises L_m / L_m(0) + sum_c w_c l_c / L_a(0), the start values being those of the whole training part, by plain SGD with
-equal steps; arms differ in how w is set. Held-out places choose the rates of every arm; `held_out` and `one weight` also take
-their weights' derivative there. `more labels` is the control of that use: all weights 1, and the held-out main labels trained on.
+Every arm minimises L_m / L_m(0) + sum_c w_c l_c / L_a(0), the start values being those of the whole training part, by plain SGD
+with equal steps; arms differ in how w is set. Held-out places choose the rates of every arm; "held-out" and "one weight" also
+take their weights' derivative there. "more labels" is the control of that use: all weights 1, and the held-out main labels
+trained on.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class RandomGradients(Weighting):
 
 
 class PlantedTraining:
-    """What the arms share: data, network, losses. settings: see `settings` of `alg1_class_weights`; seeds, rates: one per run."""
+    """What the arms share: data, network, losses. settings: one of a profile's `problems`; seeds, rates: one per run."""
 
     def __init__(
         self, settings: Mapping[str, Any], seeds: Sequence[int], rates: Sequence[float], more_labels: bool = False
@@ -85,8 +86,8 @@ class PlantedTraining:
     def _batch(self, part: Places, rows: Tensor) -> Batch:
         """rows: (runs, size) of the samples; places are joined.
 
-        Targets: main, signal, labelled (runs, places); then, with one column per class: its places, those of known auxiliary label,
-        and these labels.
+        Targets: main, signal, labelled (runs, places); then, with one column per class: its places, those of known auxiliary
+        label, and these labels.
         """
         own = torch.arange(len(rows))[:, None]
         x, main, signal, labelled, classes, auxiliary = (values[own, rows].flatten(1, 2) for values in part)

@@ -355,8 +355,8 @@ def scored(trained: Trained, training: SceneTraining, main: int, seed: int) -> l
 
 
 def constants(training: SceneTraining, seed: int) -> dict[str, float]:
-    """Test losses of constants: the class frequencies of the training part (cross-entropy) and its median depth (L1); and how many
-    metres a unit of indoor depth has."""
+    """Test losses of constants: the class frequencies of the training part (cross-entropy) and its median depth (L1); and how
+    many metres a unit of indoor depth has."""
     learned, _, test = scene_parts(training, seed)
     counts = torch.bincount(learned.labels[learned.labels >= 0], minlength=len(training.classes)).double() + 1
     labels = test.labels[test.labels >= 0]
