@@ -27,8 +27,6 @@
 # knows them, and its opposite, show how much class weights can matter at all.
 
 # %% tags=["parameters"]
-from typing import Any
-
 profile: str = "quick"  # quick, full or paper
 show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None  # None: the profile's value
@@ -40,7 +38,7 @@ alphas: list[float] = None  # rates of the class weights
 rates: dict[str, list[float]] = None  # learning rates by kind of problem
 map: dict[str, list[float]] = None  # what else is varied on the first problem: width, labelled, noise
 frequencies: list[float] = None  # of classes that help alike
-problems: dict[str, dict[str, Any]] = None  # kind of problem -> its network, steps and data
+problems: dict[str, dict[str, object]] = None  # kind of problem -> its network, steps and data
 
 # %%
 from mtlrepro.parameters import params
