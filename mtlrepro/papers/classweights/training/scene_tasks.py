@@ -54,7 +54,7 @@ class SceneTraining:
 
     width, halvings: of the U-Net. steps: updates, `check` of them between two validations. freeze: share of the steps after which
     the learning rate falls to a tenth; class weights stay 1 until then. explained, misleading: see `data.scenes`.
-    precision: see `precision_on`.
+    precision: see `precision_on`; held-out class weights train in float32.
     """
 
     kind: str
@@ -241,7 +241,8 @@ def train(
     classes = len(training.classes)
     auxiliary = classes if main == DEPTH else RANGES
     device = choose(training.device)
-    precision = precision_on(device, training.precision)
+    # Autocast leaves out what a forward-mode product reads.
+    precision = "float32" if method == "held-out" else precision_on(device, training.precision)
     model = UNet(classes, training.width, training.halvings, seed=seed, precision=precision).to(device)
     model = model.to(memory_format=torch.channels_last)
     stream = _stream(learned, training.batch, generator(seed, "order"))
