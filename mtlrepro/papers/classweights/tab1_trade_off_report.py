@@ -21,10 +21,10 @@ _PRINTED = {"single": "single", **{name: f"pareto ({v})" for name, v in zip(
     PARETO, ("1.0,0.0", "0.92,0.38", "0.71,0.71", "0.38,0.92", "0.0,1.0"), strict=True)}}  # fmt: skip
 _REGIONS = ("full", "non-car", "car")
 # Of the full profile: 4,300 steps of 0.73 core seconds, at 96 x 128 with 16 channels, for a training of equal weights; with both
-# single tasks, Pareto's five vectors, and both class-wise and held-out weights, about 20 times that for each of 5 seeds, and
+# single tasks, Pareto's five vectors, and both class-wise and held-out weights, about 25 times that for each of 5 seeds, and
 # half as much again for rates.
 _COST = (
-    "about 130 core hours on NYU-v2 at 96 x 128, the full profile; on the other sets: -p source=, with the set from its owners"
+    "about 170 core hours on NYU-v2 at 96 x 128, the full profile; on the other sets: -p source=, with the set from its owners"
 )
 
 
