@@ -36,8 +36,8 @@ tuning: int = None  # seeds on which the rates are chosen
 compared: int = None  # seeds on which the rules' derivatives are compared
 alphas: list[float] = None  # rates of the class weights
 rates: dict[str, list[float]] = None  # learning rates by kind of problem
-map: dict[str, list[float]] = None  # what else is varied on the first problem: width, labelled, noise
-frequencies: list[float] = None  # of classes that help alike
+map: dict[str, list[int | float]] = None  # what else is varied on the first problem: width, labelled, noise
+frequencies: list[int | float] = None  # of classes that help alike
 problems: dict[str, dict[str, object]] = None  # kind of problem -> its network, steps and data
 
 # %%
@@ -89,7 +89,7 @@ page.figure(
 page.text(report.findings)
 
 # %% [markdown]
-# ## A rule that works: held-out class weights (ours)
+# ## A rule that follows the main loss: held-out class weights (ours)
 #
 # One plain step of rate $\eta$ leads from $\theta_t$ to
 # $\theta_{t+1} = \theta_t - \eta\, \nabla \big(L_m + \sum_c w_c l_c\big)(\theta_t)$. So the main loss $V$ on *held-out* data is a

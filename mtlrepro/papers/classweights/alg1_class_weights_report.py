@@ -194,18 +194,18 @@ def findings(rows: pd.DataFrame) -> str:
     """What the arms show, in sentences."""
     effects = measured(rows).effects
 
-    def mean(arm: str) -> float:
-        return float(np.mean(_mean([change(arms(rows, kind), arm) for kind in kinds(rows)])))
+    def changes(arm: str) -> str:
+        return ", ".join(f"{100 * change(arms(rows, kind), arm).mean():+.0f}% ({kind})" for kind in kinds(rows))
 
-    separation = {arm: np.mean([np.mean(_final(rows, kind)[arm][0] - _final(rows, kind)[arm][1]) for kind in kinds(rows)])
-                  for arm in ("ratio", "held-out")}  # fmt: skip
+    def apart(arm: str) -> str:
+        return ", ".join(f"{np.subtract(*_final(rows, kind)[arm]).mean():+.2f}" for kind in kinds(rows))
+
     return (
-        f"Class weights can matter: known from the start, they change the main loss by {mean('oracle'):+.0%} against all weights "
-        f"1, means over problems. The paper's ratio changes it by {mean('ratio'):+.1%}, and its weights of helpful classes end "
-        f"{separation['ratio']:+.2f} above those of harmful ones, which fall by {np.mean(effects['harmful-near-zero']):.2f}. The "
-        f"exact derivative of the held-out main loss changes it by {mean('held-out'):+.0%} and separates the classes by "
-        f"{separation['held-out']:+.2f}; that of the next training batch's main loss changes it by "
-        f"{mean('exact on the batch'):+.0%}; the held-out labels trained on, at all weights 1, by {mean('more labels'):+.0%}."
+        "Main loss against all weights 1, mean over seeds, by problem. Class weights that are known from the start: "
+        f"{changes('oracle')}. The paper's ratio: {changes('ratio')}; its weights of helpful classes end {apart('ratio')} above those "
+        f"of harmful ones, which fall by {np.mean(effects['harmful-near-zero']):.2f} on average. The exact derivative of the held-out "
+        f"main loss: {changes('held-out')}, with the classes {apart('held-out')} apart; of the next training batch's: "
+        f"{changes('exact on the batch')}. The held-out labels trained on, at all weights 1: {changes('more labels')}."
     )
 
 
