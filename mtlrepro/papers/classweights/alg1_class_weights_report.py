@@ -203,7 +203,7 @@ def findings(rows: pd.DataFrame) -> str:
     return (
         "Main loss against all weights 1, mean over seeds, by problem. Class weights that are known from the start: "
         f"{changes('oracle')}. The paper's ratio: {changes('ratio')}; its weights of helpful classes end {apart('ratio')} above "
-        f"those of harmful ones, which fall by {np.mean(effects['harmful-near-zero']):.2f} on average. The exact derivative of the "
+        f"those of harmful ones, whose fall is {np.mean(effects['harmful-near-zero']):.2f} on average. Exact derivative of the "
         f"held-out main loss: {changes('held-out')}, with the classes {apart('held-out')} apart; of the next training batch's: "
         f"{changes('exact on the batch')}. The held-out labels trained on, at all weights 1: {changes('more labels')}."
     )
