@@ -105,9 +105,10 @@ page.text(report.findings)
 #
 # One step of look-ahead weights *samples* in learning to reweight {cite}`ren2018reweight` and meta-weight-net
 # {cite}`shu2019metaweight`, and *tasks* in {cite}`lin2019olaux`; auxiliary learning by implicit differentiation
-# {cite}`navon2021auxilearn` looks further than one step. That the main loss must be a held-out one can be seen above: on the
-# training batch the same derivative (*exact, training batch*) also rewards what only fits the batch's labels. The held-out labels
-# are not free. *All weights 1, held-out labels trained on* is the arm that uses them for training instead.
+# {cite}`navon2021auxilearn` looks further than one step.
+#
+# Whether the main loss must be a held-out one is what the arm *exact, training batch* asks: it takes it from the next training batch.
+# Held-out labels are not free either: *all weights 1, held-out labels trained on* uses them for training instead.
 
 # %% [markdown]
 # ## What we asked besides
