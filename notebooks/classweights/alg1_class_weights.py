@@ -107,7 +107,7 @@ page.text(report.findings)
 # {cite}`shu2019metaweight`, and *tasks* in {cite}`lin2019olaux`; auxiliary learning by implicit differentiation
 # {cite}`navon2021auxilearn` looks further than one step.
 #
-# Whether the main loss must be a held-out one is what the arm *exact, training batch* asks: it takes it from the next training batch.
+# Whether the main loss must be a held-out one is what the arm *exact, training batch* asks, with that of the next training batch.
 # Held-out labels are not free either: *all weights 1, held-out labels trained on* uses them for training instead.
 
 # %% [markdown]
