@@ -1,5 +1,8 @@
-# Two commands do everything on a fresh machine: `make book` and `make test`.
+# Two commands do everything on a fresh machine: `make book` and `make test`. `make full HOURS=8` makes the long runs.
 PROFILE ?= quick
+HOURS ?= 8
+# What `make bench` runs: files of benchmarks; empty for all.
+BENCH ?=
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,13 +12,23 @@ LOWEST := .venv-lowest
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book test lowest serve lint clean data
+.PHONY: book full bench test lowest serve lint clean data
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
 	$(BIN)/python -m mtlrepro.book.pairing
 	$(BIN)/snakemake --snakefile workflow/Snakefile --cores all --config profile=$(PROFILE) --rerun-incomplete --keep-going --quiet rules progress --nolock
 	@echo "The book: book/_build/html/index.html (or: make serve)"
+
+full: $(VENV)/installed
+	$(BIN)/mtlrepro campaign --hours $(HOURS)
+
+# Ratios, each within one run and beside its reach; the book's page on speed shows them. One process: a busy core enters none.
+bench: $(VENV)/installed
+	mkdir -p runs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o addopts="--import-mode=importlib --timeout=3600" -p no:xdist -q -s \
+		--benchmark-only --benchmark-disable-gc --benchmark-json=runs/bench.json $(BENCH)
+	$(BIN)/python -m mtlrepro.book.speed runs/bench.json
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mtlrepro import __version__, exhibits
-from mtlrepro.book import runner
+from mtlrepro.book import campaign, runner
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 from mtlrepro.parameters import PROFILES
 
@@ -31,9 +33,11 @@ Mirror = Annotated[Path | None, typer.Option(help="a folder that holds data sets
 def list_exhibits(
     paper: Annotated[str | None, typer.Option(help="only this paper's exhibits")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+    long: Annotated[bool, typer.Option("--long", help="also what the paper profile takes")] = False,
 ) -> None:
     """Every exhibit: id, title, kind, notebook, data tier, verdict by recorded profile."""
     from mtlrepro import results
+    from mtlrepro.results.cost import paper_cost
 
     entries: list[dict[str, Any]] = []
     for exhibit in exhibits.everything(paper):
@@ -41,15 +45,19 @@ def list_exhibits(
         notebook = f"notebooks/{exhibit.notebook}.ipynb" if exhibit.notebook else "planned"
         shown = {"id": exhibit.id, "title": exhibit.title, "kind": exhibit.kind, "tier": exhibit.tier}
         entries.append(shown | {"notebook": notebook, "verdicts": verdicts})
+        if long:
+            cost = paper_cost(exhibit.id)
+            entries[-1]["paper profile"] = str(cost) if cost else ""
     if as_json:
         print(json.dumps(entries, indent=1, ensure_ascii=False))
         return
-    table = Table("id", "title", "kind", "tier", "verdict", box=None, pad_edge=False)
+    more = ["paper profile"] if long else []
+    table = Table("id", "title", "kind", "tier", "verdict", *more, box=None, pad_edge=False)
     for entry in entries:
         status = "; ".join(f"{profile}: {word}" for profile, word in entry["verdicts"].items())
         table.add_row(
             entry["id"], entry["title"], entry["kind"], entry["tier"],
-            status or ("planned" if entry["notebook"] == "planned" else "not run yet"),
+            status or ("planned" if entry["notebook"] == "planned" else "not run yet"), *(entry[name] for name in more),
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
@@ -122,6 +130,31 @@ def publish(
     for exhibit in ids:
         for file in results.publish(exhibit, profile):
             print(file)
+
+
+@app.command("campaign")
+def run_campaign(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="exhibits (default: all)")] = None,
+    hours: Annotated[float, typer.Option(help="stop after so many")] = 8.0,
+    profile: Annotated[str, typer.Option(help="quick, full or paper")] = "full",
+    processes: Annotated[int | None, typer.Option(min=1, help="of one thread each (default: the machine's cores)")] = None,
+    status: Annotated[bool, typer.Option("--status", help="only say what is done, running and left")] = False,
+    engine: Annotated[str, typer.Option(help='options for Snakemake, such as "--executor slurm --jobs 20"')] = "",
+) -> None:
+    """Make all stale or unrecorded runs, those worth most an hour first; publish nothing.
+
+    Any interruption, kill -9 too, loses what came after the last finished run or checkpoint alone: the same command goes on.
+    """
+    if profile not in PROFILES:
+        raise UnknownName("profile", profile, PROFILES)
+    count = processes or os.cpu_count() or 1
+    lines = (
+        campaign.standing(ids or None, profile, count)
+        if status
+        else campaign.run(ids or None, hours, profile, count, campaign.workflow(shlex.split(engine)))
+    )
+    for line in lines:
+        print(line)
 
 
 @app.command("doctor")

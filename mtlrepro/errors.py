@@ -30,3 +30,7 @@ class DataMissing(MtlreproError):
 
 class DataCorrupt(MtlreproError):
     """A file or array whose checksum is not the expected one."""
+
+
+class Unfinished(MtlreproError):
+    """Runs that a campaign leaves to its other processes or to its next hours; the finished ones are kept."""

@@ -70,9 +70,18 @@ def profile_values(exhibit: str, profile: str) -> dict[str, Any]:
     return dict((profiles(paper).get(name) or {}).get(profile) or {})
 
 
-@cache
 def profiles(paper: str) -> dict[str, dict[str, dict[str, Any]]]:
     """Exhibit of `paper`, without the paper's key, -> profile -> values, from ``papers/<paper>/profiles.yaml``."""
+    return {name: values for name, values in _profiles_file(paper).items() if name != "cost"}
+
+
+def costs(paper: str) -> dict[str, dict[str, Any]]:
+    """Exhibit of `paper` -> what ``profiles.yaml`` says of the cost of its paper profile, see `results.cost`."""
+    return _profiles_file(paper).get("cost") or {}
+
+
+@cache
+def _profiles_file(paper: str) -> dict[str, Any]:
     file = paths.paper(paper) / "profiles.yaml"
     return read_yaml(file) or {} if file.exists() else {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -17,7 +18,12 @@ def project() -> Path:
 
     Raises MtlreproError where the package is installed without its checkout and the working folder is not one.
     """
-    for folder in (PACKAGE.parent, Path.cwd(), *Path.cwd().parents):
+    return _checkout(PACKAGE.parent, Path.cwd())
+
+
+@functools.cache
+def _checkout(package: Path, here: Path) -> Path:
+    for folder in (package, here, *here.parents):
         if (folder / "notebooks").is_dir() and (folder / "data_manifests").is_dir():
             return folder
     raise MtlreproError("not inside an mtlrepro checkout: clone the repository and run this from its top folder.")
@@ -48,6 +54,12 @@ def recorded() -> Path:
 def runs() -> Path:
     """Results of runs on this machine, not committed (MTLREPRO_RUNS, default: runs/ in the checkout)."""
     return Path(os.environ.get("MTLREPRO_RUNS") or project() / "runs").expanduser()
+
+
+def checkpoints() -> Path | None:
+    """Where trainings of the run in the making keep their state (MTLREPRO_CHECKPOINTS, set by `results.Runs`), or None."""
+    named = os.environ.get("MTLREPRO_CHECKPOINTS")
+    return Path(named) if named else None
 
 
 def cache() -> Path:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Before numpy: its BLAS reads this once. Several workers with a thread for every core each spend their time waiting.
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
 import random
 from collections.abc import Callable
 from pathlib import Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 from registered import misspelt
@@ -30,6 +32,15 @@ def write(folder, *records):
 def test_committed_entries_are_those_of_the_papers_in_the_books_order():
     assert errata.entries() == [entry for paper in exhibits.papers() for entry in errata.entries(paper)]
     assert all(entry.paper == PAPER for entry in errata.entries(PAPER))
+
+
+def test_every_entry_that_changes_a_conclusion_is_derived_a_second_time():
+    """In a test of the paper named after the entry's anchor, by algebra that shares no code with the page."""
+    for entry in errata.entries():
+        if entry.conclusion_changes:
+            derivations = Path(__file__).parent / "papers" / entry.paper / "test_errata_derivations.py"
+            assert f"def test_{entry.evidence.anchor.replace('-', '_')}(" in derivations.read_text(encoding="utf-8")
+            assert "mtlrepro" not in derivations.read_text(encoding="utf-8")
 
 
 def test_an_entry_comes_back_as_it_was_written(tmp_path):

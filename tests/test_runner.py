@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
 
 import jupytext
 import nbformat
@@ -77,6 +78,14 @@ def test_a_killed_kernel_is_a_failure_that_says_what_to_do(notebook, tmp_path):
     assert status.state == "failed"
     assert "same command" in status.error
     assert "\n" not in status.error
+
+
+def test_in_a_campaign_a_notebook_stops_when_the_time_is_up(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("MTLREPRO_UNTIL", str(time.time() + 5))
+    sleeping = '# %% tags=["parameters"]\nprofile: str = "quick"\n# %%\nimport time\ntime.sleep(600)\n'
+    status = runner.run(notebook(sleeping), tmp_path / "out" / "example.ipynb", "quick")
+    assert status.state == "unfinished"
+    assert status.seconds < 120
 
 
 def test_a_notebook_without_parameters_is_named(notebook):

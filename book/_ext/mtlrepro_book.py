@@ -1,8 +1,8 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
-Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``exhibits PAPER``, ``data-sets``, ``errata``,
-``papers``, ``lessons``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. Nothing they show is typed by hand. It also makes the
-site self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
+Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``findings``, ``exhibits PAPER``, ``data-sets``, ``errata``,
+``papers``, ``lessons``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. No number that they show is typed by hand. It also makes
+the site self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from mtlrepro import exhibits, paths, results
-from mtlrepro.book import errata, pages
+from mtlrepro.book import errata, findings, pages
 from mtlrepro.data import schema
-from mtlrepro.results import Judgement, Recorded, outcomes
+from mtlrepro.results import Judgement, Recorded, outcomes, verdict_box
+from mtlrepro.results.digest import git
 from mtlrepro.results.judgement import JudgedEffect, JudgedStatement
-from mtlrepro.results.verdict_box import numbers, verdict_box
 
 MATHJAX = "es5/tex-chtml-full.js"
 VERDICTS = (*get_args(outcomes.Verdict), "run failed", "not run yet", "planned")
@@ -88,16 +88,16 @@ def claim_lines(judgement: Judgement) -> str:
 
 def outcome(word: str) -> str:
     """The outcome of a claim as a word with its sign."""
-    return f'<span class="outcome {word.replace(" ", "-")}">{word}</span>'
+    return f'<span class="outcome {word.replace(" ", "-")}">{verdict_box.marked(word)}</span>'
 
 
 def measured_in_words(judged: JudgedEffect | JudgedStatement) -> str:
-    return numbers(judged) if isinstance(judged, JudgedEffect) else str(judged).partition(", ")[2]
+    return verdict_box.numbers(judged) if isinstance(judged, JudgedEffect) else str(judged).partition(", ")[2]
 
 
 def subscripts(text: str) -> str:
     """Plain text as HTML, with a symbol such as A_i set properly."""
-    return re.sub(r"\b([A-Za-z])_([a-z0-9])\b", r"<i>\1</i><sub>\2</sub>", escape(text))
+    return re.sub(r"\b([A-Za-z])_([a-z0-9])\b", r"<i>\1</i><sub>\2</sub>", escape(text.replace("$", "")))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], label: str, kind: str = "") -> str:
@@ -125,11 +125,12 @@ class BookDirective(SphinxDirective):
         used.add(self.env.docname)
         self.env.mtlrepro_pages = used  # type: ignore[attr-defined]
 
-    def link(self, page: str, text: str) -> str:
-        """A link to another page of the book; the text alone where that page does not exist."""
+    def link(self, page: str, text: str, anchor: str = "") -> str:
+        """A link to another page of the book, or to a place in it; the text alone where that page does not exist."""
         if page not in self.env.found_docs:
             return text
-        return f'<a href="{self.env.app.builder.get_relative_uri(self.env.docname, page)}">{text}</a>'
+        place = f"#{anchor}" if anchor else ""
+        return f'<a href="{self.env.app.builder.get_relative_uri(self.env.docname, page)}{place}">{text}</a>'
 
     def exhibit_link(self, exhibit: exhibits.Exhibit) -> str:
         return self.link(f"exhibits/{exhibit.notebook}", escape(exhibit.title))
@@ -242,16 +243,55 @@ class Lessons(BookDirective):
 
 
 class Exhibits(BookDirective):
-    """The exhibits of one paper."""
+    """The exhibits of one paper, and when their claims were written and changed."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        return self.html(exhibit_table(self, self.arguments[0]))
+        paper = self.arguments[0]
+        return self.html(exhibit_table(self, paper) + claims_history(paper))
 
 
-def verdict_lines(exhibit: exhibits.Exhibit, root: str) -> str:
-    """The verdict box of the largest recorded run, or the word for why there is none. root: from the page to the site's top."""
+def claims_history(paper: str) -> str:
+    """The commits that wrote or changed the claims of a paper, folded, newest first."""
+    file = (paths.paper(paper) / "exhibits.yaml").relative_to(paths.project())
+    log = git(paths.project(), "log", "--format=%as%x09%h%x09%s", "--", str(file))
+    rows = [[escape(cell) for cell in entry.split("\t", 2)] for entry in log.splitlines()]
+    shown = (
+        table(["date", "commit", "what changed"], rows, "History of the claims") if rows else "<p>No history came with it.</p>"
+    )
+    words = f"History of these claims: <code>{file.as_posix()}</code>"
+    return f'<details id="history-of-claims" class="fold"><summary>{words}</summary>{shown}</details>'
+
+
+class Findings(BookDirective):
+    """The first ten findings that a recorded run could judge; folded, the others, and what the runs of the rest still lack."""
+
+    def run(self) -> list[nodes.Node]:
+        told = findings.told()
+        judged = [self.item(one) for one in told if one.sentence]
+        waiting = [self.item(one) for one in told if not one.sentence]
+        folds = "".join(
+            f'<details class="fold"><summary>{title}</summary><ul class="findings">{"".join(items)}</ul></details>'
+            for title, items in (("More findings", judged[10:]), ("Asked, and not judged by any run so far", waiting))
+            if items
+        )
+        return self.html(f'<ol class="findings">{"".join(judged[:10])}</ol>{folds}')
+
+    def item(self, told: findings.Told) -> str:
+        exhibit, judgement = told.finding.exhibit, told.judgement
+        page = self.link(f"exhibits/{exhibit.notebook}", escape(f"{paper_name(exhibit.paper)}, {exhibit.label}"))
+        source = f'<span class="run">{page}{", on a stand-in" if judgement.scope == "on a stand-in" else ""}</span>'
+        if told.sentence:
+            return f"<li>{outcome(told.judged.outcome)} {subscripts(told.sentence)} {source}</li>"
+        failed = [gate.name for gate in judgement.gates if not gate.passed]
+        lacks = f"gates failed: {', '.join(failed)}" if failed else str(told.judged)
+        return f'<li>{subscripts(told.finding.claim.says)} {source} <span class="measured">{escape(lacks)}</span></li>'
+
+
+def verdict_lines(exhibit: exhibits.Exhibit, root: str, history: str = "") -> str:
+    """The verdict box of the largest recorded run, or the word for why there is none. root: from the page to the site's top.
+    history: a link to the history of the exhibit's claims."""
     now = standing(exhibit)
     if not now.recorded:
         return f"<p>{badge(now.verdict)}</p>"
@@ -259,21 +299,22 @@ def verdict_lines(exhibit: exhibits.Exhibit, root: str) -> str:
     rows = rows_file(exhibit.id, now.recorded.profile) if run == "recorded" else ""
     kind = "gzipped CSV" if rows.endswith(".gz") else "CSV"
     link = f'<a href="{root}{_ROWS}/{rows}" download>rows as {kind}</a>' if rows else ""
-    return verdict_box(now.recorded.judgement, run) + provenance_line(now.recorded, link)
+    return verdict_box.verdict_box(now.recorded.judgement, run) + provenance_line(now.recorded, link, history)
 
 
-def provenance_line(recorded: Recorded, link: str) -> str:
-    """Where the numbers of a box are from: computing time, commit, day, device, and a link to the rows."""
+def provenance_line(recorded: Recorded, *links: str) -> str:
+    """Where the numbers of a box are from: profile, computing time, commit, day, device, and links such as that to the rows."""
     came = recorded.provenance
     seconds = came.get("seconds")
     words = [
+        f"profile {recorded.profile}",
         f"{duration(seconds)} of computing" if seconds is not None else "",
         f"commit {str(came.get('commit', ''))[:7]}",
         str(came.get("finished", ""))[:10],
         str(came.get("device", "")),
     ]
     text = escape(", ".join(word for word in words if word))
-    return f'<p class="provenance">{text}{"; " if link else ""}{link}</p>'
+    return f'<p class="provenance">{"; ".join(filter(None, (text, *links)))}</p>'
 
 
 def duration(seconds: float) -> str:
@@ -291,17 +332,26 @@ class ExhibitHeader(BookDirective):
 
     def run(self) -> list[nodes.Node]:
         served = [exhibit for exhibit in exhibits.everything() if exhibit.notebook == self.arguments[0]]
-        boxes = "".join(self.box(exhibit, several=len(served) > 1) for exhibit in served)
-        return self.html(f'<div class="exhibit-box">{boxes}</div>')
+        if len(served) == 1:
+            return self.html(f'<div class="exhibit-box">{self.box(served[0])}</div>')
+        folds = (f"<details>{line(exhibit)}{self.box(exhibit, escape(exhibit.title) + ', ')}</details>" for exhibit in served)
+        return self.html(f'<div class="exhibit-box">{"".join(folds)}</div>')
 
-    def box(self, exhibit: exhibits.Exhibit, several: bool) -> str:
+    def box(self, exhibit: exhibits.Exhibit, name: str = "") -> str:
         paper = self.link(f"papers/{exhibit.paper}/index", escape(short_title(exhibits.papers()[exhibit.paper])))
-        name = f"<b>{escape(exhibit.label)}</b>: {escape(exhibit.title)}. " if several else ""
         place = f'<p class="place">{name}{escape(exhibit.where)} of <cite>{paper}</cite> <code class="id">{exhibit.id}</code></p>'
         mistakes = [entry for entry in errata.entries(exhibit.paper) if entry.verified_by == exhibit.id]
         links = ", ".join(f'<a href="#{entry.evidence.anchor}">{subscripts(entry.place)}</a>' for entry in mistakes)
         note = f'<p class="errata-links">{self.link("errata", "Errata")} shown here: {links}.</p>' if mistakes else ""
-        return place + verdict_lines(exhibit, "../" * self.env.docname.count("/")) + note
+        history = self.link(f"papers/{exhibit.paper}/index", "history of these claims", anchor="history-of-claims")
+        return place + verdict_lines(exhibit, "../" * self.env.docname.count("/"), history) + note
+
+
+def line(exhibit: exhibits.Exhibit) -> str:
+    """An exhibit in one line, as the summary of its fold: what it is, its verdict, what was found."""
+    now = standing(exhibit)
+    found = verdict_box.found(now.recorded.judgement, short=True) if now.recorded else ""
+    return f'<summary><b>{escape(exhibit.label)}</b> {badge(now.verdict)} <span class="found">{found}</span></summary>'
 
 
 class DataSets(BookDirective):
@@ -515,8 +565,8 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
-        "scoreboard": Scoreboard, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits, "exhibit-header": ExhibitHeader,
-        "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
+        "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits,
+        "exhibit-header": ExhibitHeader, "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)

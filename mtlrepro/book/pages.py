@@ -158,7 +158,7 @@ def bibliography() -> str:
 def convert(page: Page) -> Notebook:
     """The page of one executed notebook: what a reader needs, without the machinery of running it.
 
-    Title, claim and verdict; then figures and tables, each a block of its own; the code that made them and the parameters are
+    Title, verdict and claim; then figures and tables, each a block of its own; the code that made them and the parameters are
     folded at the end.
     """
     notebook = nbformat.read(page.executed, as_version=4) if page.executed.exists() else nbformat.v4.new_notebook()
@@ -181,7 +181,7 @@ def convert(page: Page) -> Notebook:
         elif cell.cell_type == "markdown":
             cells.append(nbformat.v4.new_markdown_cell(titled_notes(cell.source)))
     title, claim, body = _split_title(cells, page)
-    head = [title, claim, header(page), *([failure(page)] if page.state != "ok" else [])]
+    head = [title, header(page), *([failure(page)] if page.state != "ok" else []), claim]
     _describe_images(title, body)
     foot = [code_dropdown(code), parameters_dropdown(page, declared, given)]
     first, last = (nbformat.v4.new_markdown_cell("\n\n".join(filter(None, part))) for part in (head, foot))

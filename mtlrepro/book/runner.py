@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlrepro import exhibits, parameters, paths
-from mtlrepro.errors import MtlreproError
+from mtlrepro.errors import MtlreproError, Unfinished
 from mtlrepro.files import write_text
 
 
@@ -28,7 +29,7 @@ class NotebookFailed(MtlreproError):
 
 @dataclass(frozen=True)
 class Status:
-    """How a notebook's run ended. state: ok or failed. error: one line."""
+    """How a notebook's run ended. state: ok, failed, or unfinished (in a campaign). error: one line."""
 
     notebook: str
     state: str
@@ -54,14 +55,17 @@ def check(notebook: Path, exhibit: str, profile: str, given: Mapping[str, Any]) 
 def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None = None, show_progress: bool = False) -> Status:
     """Execute `notebook` (.ipynb) into `out` with papermill and write the status beside it.
 
-    Never raises for what a notebook does: a failure is a Status with state "failed" and the error in one line.
+    Never raises for what a notebook does: a failure is a Status with state "failed" and the error in one line. In a campaign
+    (MTLREPRO_UNTIL) it is stopped when the time is up.
     """
     import papermill
+    from nbclient.exceptions import CellTimeoutError
 
     name = notebook.with_suffix("").relative_to(paths.notebooks()).as_posix()
     out.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    error = ""
+    until = float(os.environ.get("MTLREPRO_UNTIL", "inf"))
+    state, error = "ok", ""
     try:
         papermill.execute_notebook(
             notebook,
@@ -71,17 +75,21 @@ def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None
             kernel_name="python3",
             language="python",
             progress_bar=False,
+            execution_timeout=None if math.isinf(until) else max(1, math.ceil(until - time.time())),
             stderr_file=sys.stderr if show_progress else None,
             # The kernel listens on this machine alone; its warning about that would be the only noise of a good run.
             extra_arguments=["--log-level=ERROR"],
         )
     except papermill.exceptions.PapermillExecutionError as failure:
+        state = "unfinished" if failure.ename == Unfinished.__name__ else "failed"
         error = _one_line(failure.ename, failure.evalue)
+    except CellTimeoutError:
+        state, error = "unfinished", "the time was up during a run; finished runs and checkpoints are kept."
     except Exception as failure:  # a kernel that died or never started, an unreadable notebook: reported, not hidden
-        error = _one_line(type(failure).__name__, str(failure))
+        state, error = "failed", _one_line(type(failure).__name__, str(failure))
         if "DeadKernel" in error:
             error += " (out of memory or killed? finished runs are kept: give the same command to go on)"
-    status = Status(name, "failed" if error else "ok", profile, round(time.perf_counter() - start, 1), error)
+    status = Status(name, state, profile, round(time.perf_counter() - start, 1), error)
     write_text(status_file(out), json.dumps(asdict(status), indent=1) + "\n")
     return status
 
@@ -107,7 +115,7 @@ def run_exhibits(
 
     chosen = [exhibits.get(name) for name in ids]
     for exhibit in chosen:
-        check(exhibit.source(), _owner(exhibit).id, profile, given)
+        check(exhibit.source(), owner(exhibit).id, profile, given)
     if jobs is not None:
         os.environ["MTLREPRO_JOBS"] = str(jobs)
     lines: list[str] = []
@@ -116,7 +124,7 @@ def run_exhibits(
     statuses = {}
     for notebook, exhibit in by_notebook.items():
         if fresh:
-            Runs(parameters.Params(_owner(exhibit).id, profile)).forget()
+            Runs(parameters.Params(owner(exhibit).id, profile)).forget()
         statuses[notebook] = run(exhibit.source(), executed(notebook, profile), profile, given, show_progress=sys.stderr.isatty())
         if statuses[notebook].state == "failed":
             failed.append(f"{notebook}: {statuses[notebook].error} (what ran is kept in {executed(notebook, profile)})")
@@ -130,7 +138,7 @@ def run_exhibits(
     return lines
 
 
-def _owner(exhibit: exhibits.Exhibit) -> exhibits.Exhibit:
+def owner(exhibit: exhibits.Exhibit) -> exhibits.Exhibit:
     """The exhibit whose id a shared notebook gives to `params`: the first in the registry."""
     return next(e for e in exhibits.everything() if e.notebook == exhibit.notebook)
 
@@ -164,7 +172,7 @@ def main(arguments: list[str]) -> int:
     # A page of the book shows the recorded run first.
     given = {"show": "recorded"} if "show" in parameters.declared_in(notebook) else {}
     status = run(notebook, options.out, options.profile, given)
-    print(f"{status.state:6} {status.notebook} {status.seconds:.0f} s {status.error}")
+    print(f"{status.state:10} {status.notebook} {status.seconds:.0f} s {status.error}")
     return 0
 
 

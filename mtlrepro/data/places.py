@@ -123,6 +123,8 @@ def locate(name: str, mirror: Path | None = None) -> Located:
     if place is not None:
         return place
     manifest = get(name)
+    if manifest.access == "embedded" and has_loader(manifest):
+        raise DataMissing(f"{name} ({manifest.title}) has no files: {how_to_get(manifest)}")
     for near in _candidates(manifest, mirror):
         absent = [f.path for f in manifest.files(near.layout) if not (f.optional or (near.folder / f.path).is_file())]
         if len(absent) < len(manifest.files(near.layout)):

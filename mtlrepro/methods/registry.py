@@ -146,7 +146,8 @@ METHODS: MethodTable[Method] = MethodTable(
         ),
         "famo": Method(
             title="FAMO", paper="Liu et al. 2023",
-            module="famo", constructor="FAMO", grid={"decay": (0.001, 0.01)}, recommended={"rate": 0.025, "decay": 0.01},
+            module="famo", constructor="FAMO", grid={"decay": (0.001, 0.01)},
+            recommended={"rate": 0.025, "decay": 0.01, "total": 1.0},
             needs=("losses", "after_update", "all_tasks"),
         ),
         "pareto_mtl": Method(

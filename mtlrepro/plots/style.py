@@ -117,17 +117,3 @@ def described(fig: Figure, caption: str) -> str:
     labels = [str(text) for ax in fig.axes for text in ax.get_legend_handles_labels()[1]]
     words += [", ".join(dict.fromkeys(labels))]
     return re.sub(r"[$\\{}]", "", ". ".join(dict.fromkeys(part.rstrip(".") for part in words if part)))[:600] + "."
-
-
-def show(fig: Figure, metadata: dict[str, Any] | None = None) -> None:
-    """Show `fig` where there is a notebook or a window, and close it. metadata: kept with the notebook's output."""
-    try:
-        from IPython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        interactive = False
-    else:
-        interactive = get_ipython() is not None  # type: ignore[no-untyped-call]
-    if interactive:
-        display(fig, metadata=metadata)  # type: ignore[no-untyped-call]
-    plt.close(fig)

@@ -39,7 +39,7 @@ from mtlrepro.files import write_text
 NEUTRAL = (
     "", "errors", "exhibits", "files", "parameters", "paths", "registered_claims", "plots", "plots.*",
     "data", "data.download", "data.manifest", "data.opening", "data.places", "data.schema",
-    "results", "results.compare", "results.digest", "results.gates", "results.import_graph", "results.judgement",
+    "results", "results.compare", "results.cost", "results.digest", "results.gates", "results.import_graph", "results.judgement",
     "results.outcomes", "results.page", "results.progress", "results.runs", "results.status", "results.store",
     "results.tables", "results.verdict_box", "book", "book.*", "cli", "doctor",
 )  # fmt: skip

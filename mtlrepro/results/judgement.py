@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, get_args
 
 import numpy as np
@@ -30,7 +30,7 @@ from mtlrepro.results.outcomes import (
     outcome_of,
     seeds_needed,
     statement_outcome,
-    student_p,
+    t_statistic,
     verdict_of_effects,
     verdict_of_statements,
 )
@@ -94,8 +94,7 @@ class JudgedEffect:
     """A claim on an effect, what was measured, and the outcome.
 
     effect, low, high: mean over seeds and its interval at `level`, positive for the paper's claim (a claim of equality: in
-    the estimand's own sign). values: (n,), in the estimand's own sign. seeds_needed: about how many seeds would tell, where
-    these cannot; None where no number can be given. note: why it cannot tell, or that the effect is below what matters.
+    the estimand's own sign). values: (n,), in the estimand's own sign.
     """
 
     claim: EffectClaim
@@ -105,12 +104,30 @@ class JudgedEffect:
     high: float
     level: float
     outcome: Outcome
-    seeds_needed: int | None = None
-    note: str = ""
 
     @property
     def n(self) -> int:
         return len(self.values)
+
+    @cached_property
+    def seeds_needed(self) -> int | None:
+        """About how many seeds would tell, where these cannot; None where no number can be given."""
+        if self.outcome != "cannot tell":
+            return None
+        claim = self.claim
+        return seeds_needed(
+            self.values, direction=claim.direction, target=claim.target, smallest=claim.smallest, level=self.level
+        )
+
+    @property
+    def note(self) -> str:
+        """Why it cannot tell, or that the effect is below what matters."""
+        if self.outcome == "cannot tell":
+            return _why_unclear(self.values, self.seeds_needed)
+        margin = self.claim.smallest
+        negligible = self.claim.target is not None and -margin < self.low and self.high < margin
+        below = negligible and self.outcome in ("smaller", "contrary")
+        return "less than the smallest effect of interest" if below else ""
 
     def __str__(self) -> str:
         if not math.isfinite(self.effect):
@@ -268,7 +285,7 @@ def judged_effects(
         return low > 0 or high < 0
 
     primary = [i for i, claim in enumerate(claims) if claim.primary]
-    strength = [student_p(values[i], direction=claims[i].direction, smallest=claims[i].smallest) for i in primary]
+    strength = [t_statistic(values[i], direction=claims[i].direction, smallest=claims[i].smallest) for i in primary]
     levels = [1 - ALPHA] * len(claims)
     for i, level in zip(primary, holm_levels(lambda k, level: clear(primary[k], level), strength), strict=True):
         levels[i] = level
@@ -290,12 +307,7 @@ def _judged_effect(
     effect, low, high = found
     enough = len(values) >= FEWEST and all(map(math.isfinite, values))
     outcome = outcome_of(low, high, direction=claim.direction, target=claim.target, smallest=claim.smallest)
-    if enough and outcome != "cannot tell":
-        negligible = claim.target is not None and -claim.smallest < low and high < claim.smallest
-        note = "less than the smallest effect of interest" if negligible and outcome in ("smaller", "contrary") else ""
-        return JudgedEffect(claim, values, effect, low, high, level, outcome, None, note)
-    needed = seeds_needed(values, direction=claim.direction, target=claim.target, smallest=claim.smallest, level=level)
-    return JudgedEffect(claim, values, effect, low, high, level, "cannot tell", needed, _why_unclear(values, needed))
+    return JudgedEffect(claim, values, effect, low, high, level, outcome if enough else "cannot tell")
 
 
 def _why_unclear(values: tuple[float, ...], needed: int | None) -> str:

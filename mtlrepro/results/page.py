@@ -7,15 +7,15 @@ own run (``show="live"``). `Shown` carries that choice, so that a notebook says 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, Literal
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from mtlrepro import plots
-from mtlrepro.errors import DataMissing
 from mtlrepro.parameters import Params
 from mtlrepro.results.judgement import JudgedEffect, Judgement
 from mtlrepro.results.store import Recorded, available, latest, load
@@ -46,20 +46,26 @@ class Shown:
         """
         figure = draw if isinstance(draw, Figure) else draw(self.rows)
         note = {"kind": "figure", "run": self.run, "caption": caption, "alt": alt or plots.described(figure, caption)}
-        plots.show(figure, {METADATA: note})
+        _display(figure, {METADATA: note})
+        plt.close(figure)
 
     def table(self, make: Callable[[pd.DataFrame], pd.DataFrame] | pd.DataFrame, caption: str = "", digits: int = 3) -> None:
         """Show ``make(rows)`` as the book's tables are: see `html_table`."""
         frame = make if isinstance(make, pd.DataFrame) else make(self.rows)
-        _display(html_table(frame, caption, digits=digits, run=self.run), {METADATA: {"kind": "table", "run": self.run}})
+        table = html_table(frame, caption, digits=digits, run=self.run)
+        _display({"text/html": table}, {METADATA: {"kind": "table", "run": self.run}})
+
+    def live_table(self, frame: pd.DataFrame, caption: str = "") -> None:
+        """Show a table of what is on this machine, such as its data, whichever run the page shows."""
+        replace(self, run="live").table(frame, caption)
 
     def text(self, write: Callable[[pd.DataFrame], str]) -> None:
         """Show ``write(rows)``, markdown whose numbers are computed from the rows shown."""
-        _display(write(self.rows), {METADATA: {"kind": "text", "run": self.run}}, markdown=True)
+        _display({"text/markdown": write(self.rows)}, {METADATA: {"kind": "text", "run": self.run}})
 
     def verdict(self) -> None:
         """Show the verdict box of the run shown."""
-        _display(verdict_box(self.body.judgement, self.run), {METADATA: {"kind": "verdict", "run": self.run}})
+        _display({"text/html": verdict_box(self.body.judgement, self.run)}, {METADATA: {"kind": "verdict", "run": self.run}})
 
     def this_run(self) -> None:
         """Show, folded, what the run just made says of each claim, beside the recorded one where there is one."""
@@ -69,8 +75,8 @@ class Shown:
         table = html_table(
             claims_beside(self.live.judgement, self.body.judgement if self.run == "recorded" else None), run="live"
         )
-        html = f'<details class="this-run"><summary>{escape(title)}</summary>{table}</details>'
-        _display(html, {METADATA: {"kind": "this run", "run": "live"}})
+        html = f'<details class="fold"><summary>{escape(title)}</summary>{table}</details>'
+        _display({"text/html": html}, {METADATA: {"kind": "this run", "run": "live"}})
 
 
 def shown(p: Params, exhibit: str = "") -> Shown:
@@ -109,12 +115,12 @@ def claims_beside(live: Judgement, recorded: Judgement | None) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _display(text: str, metadata: dict[str, Any], markdown: bool = False) -> None:
-    """Show HTML or markdown where there is a notebook; elsewhere nothing, as there is nobody to see it."""
+def _display(shown: Figure | dict[str, str], metadata: dict[str, Any]) -> None:
+    """Show a figure, or text by its MIME type, where there is a notebook; elsewhere nothing, as there is nobody to see it."""
     try:
         from IPython import get_ipython
-        from IPython.display import HTML, Markdown, display
-    except ImportError as error:
-        raise DataMissing("showing results needs IPython: install the book's packages.") from error
+        from IPython.display import display
+    except ImportError:
+        return
     if get_ipython() is not None:  # type: ignore[no-untyped-call]
-        display(Markdown(text) if markdown else HTML(text), metadata=metadata)  # type: ignore[no-untyped-call]
+        display(shown, metadata=metadata, raw=isinstance(shown, dict))  # type: ignore[no-untyped-call]

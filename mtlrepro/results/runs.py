@@ -6,15 +6,20 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import filelock
 
 from mtlrepro import exhibits, paths
-from mtlrepro.errors import MtlreproError
+from mtlrepro.errors import MtlreproError, Unfinished
 from mtlrepro.methods.table import reading_only
 from mtlrepro.parameters import Params
 from mtlrepro.results import digest
@@ -28,18 +33,39 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Runs of an exhibit's profile that are done, running (claimed by a living process) and left.
+
+    seconds: that the done ones took. seconds_left: that running and left ones will take, from the measured ones; NaN without.
+    """
+
+    done: int
+    running: int
+    left: int
+    seconds: float
+    seconds_left: float
+
+
 class Runs:
-    """Finished runs of one exhibit on this machine, kept one line each in ``runs/<paper>/<exhibit>.jsonl``."""
+    """Finished runs of one exhibit on this machine, kept one line each in ``runs/<paper>/<exhibit>.jsonl``.
+
+    Processes that map the same settings at the same time share them: each setting is computed by the one that has claimed it.
+    """
 
     def __init__(self, p: Params) -> None:
         self.exhibit = exhibits.get(p.exhibit).id
         self.params = p
         self.file = paths.runs() / f"{self.exhibit}.jsonl"
+        self.folder = self.file.with_suffix("")
         self.lock = filelock.FileLock(str(self.file) + ".lock")
         self.seconds = 0.0
         self.data: dict[str, str] = {}
         self.code: dict[str, Any] = digest.code_record([])
         self._mapped: list[tuple[Callable[..., Any], Row]] = []
+        self._planned: dict[str, list[str]] = {}
+        self._known: dict[str, Row] = {}
+        self._read = self._lines = 0  # bytes and lines of the file that `_known` holds
 
     def map(
         self,
@@ -55,11 +81,11 @@ class Runs:
         settings: JSON-able keyword arguments; scalars among them become columns of the rows.
         jobs: processes (default: MTLREPRO_JOBS or 1). Where a process or the machine dies, finished settings are kept.
         data: name -> sha256 of every data set that the runs read: other data are another run.
-        Raises BadValue for a function that is not at the top level of a module of the package.
-        Raises MtlreproError where the disk is full, naming what is kept.
+        Raises BadValue for a function that is not at the top level of a module of the package, MtlreproError where the disk is
+        full, naming what is kept, and Unfinished in a campaign (MTLREPRO_UNTIL) whose time is up or whose other processes are
+        still computing; outside of one it waits for these.
         """
-        import joblib  # imported late, as pandas: listing results needs neither
-        import pandas as pd
+        import pandas as pd  # imported late: listing results needs none
 
         settings = list(settings)
         data = dict(data or {})
@@ -71,51 +97,129 @@ class Runs:
         keys = [digest.run_key(function, setting, data, code) for setting, code in zip(settings, codes, strict=True)]
         self._mapped += [(function, setting) for setting in settings]
         self.code = digest.code_record(self._mapped, graph)
-        known = self._finished()
+        self._plan(what, keys)
+        known = dict(self._finished())
         todo = {key: (setting, code) for key, setting, code in zip(keys, settings, codes, strict=True) if key not in known}
-        jobs = min(jobs or int(os.environ.get("MTLREPRO_JOBS", "1")), max(1, len(todo)))
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        finished = parallel(
-            joblib.delayed(_timed)(function, key, setting, digest.rows_in(code)) for key, (setting, code) in todo.items()
-        )
-        for entry in progress(finished, total=len(todo), what=f"{self.exhibit} {what}", done=len(settings) - len(todo)):
-            if digest.run_key(function, todo[entry["key"]][0], data) != entry["key"]:
-                raise MtlreproError(
-                    f"{self.exhibit}: its code was edited during a run, which is not kept; give the same command again."
-                )
-            self._append(entry)
-            known[entry["key"]] = entry
+        computed = self._computed(function, todo, data, jobs or int(os.environ.get("MTLREPRO_JOBS", "1")))
+        shown = progress(computed, total=len(todo), what=f"{self.exhibit} {what}", done=len(settings) - len(todo))
+        known |= {entry["key"]: entry for entry in shown}
         self.seconds += sum(known[key]["seconds"] for key in keys)
         scalars = [{k: v for k, v in setting.items() if isinstance(v, str | int | float | bool)} for setting in settings]
         return pd.DataFrame([scalar | row for key, scalar in zip(keys, scalars, strict=True) for row in known[key]["rows"]])
 
+    def _computed(
+        self, function: Callable[..., Any], todo: Mapping[str, tuple[Row, Mapping[str, str]]], data: Mapping[str, str], jobs: int
+    ) -> Iterator[Row]:
+        """Yield the entry of every run of `todo` as it is finished, by this process or by another."""
+        import joblib
+
+        left, claims, until = dict(todo), {}, float(os.environ.get("MTLREPRO_UNTIL", "inf"))
+
+        def claimed() -> Iterator[Any]:
+            for key in list(left):
+                if time.time() < until and (claim := self._claim(key)) is not None:
+                    claims[key] = claim
+                    setting, code = todo[key]
+                    yield joblib.delayed(_timed)(function, key, setting, digest.rows_in(code), self.folder / key)
+
+        try:
+            while left:
+                parallel = joblib.Parallel(n_jobs=min(jobs, len(left)), return_as="generator_unordered")
+                for entry in parallel(claimed()):
+                    key = entry["key"]
+                    if digest.run_key(function, todo[key][0], data) != key:
+                        raise MtlreproError(
+                            f"{self.exhibit}: its code was edited during a run, which is not kept; give the same command again."
+                        )
+                    self._append(entry)
+                    shutil.rmtree(self.folder / key, ignore_errors=True)
+                    _remove(claims.pop(key))
+                    del left[key]
+                    yield entry
+                elsewhere = self._finished()
+                for key in [key for key in left if key in elsewhere]:
+                    del left[key]
+                    yield elsewhere[key]
+                if left and until < math.inf:
+                    why = "the time is up" if time.time() >= until else "other processes compute them"
+                    raise Unfinished(f"{self.exhibit}: {len(left)} runs are left: {why}; finished runs are kept.")
+                if left:
+                    time.sleep(1)
+        finally:
+            for claim in claims.values():
+                _remove(claim)
+
+    def _claim(self, key: str) -> filelock.BaseFileLock | None:
+        """The right to compute a run, gone with this process; None where another has it or the run is finished."""
+        claim = filelock.FileLock(self.folder / f"{key}.claim", thread_local=False)
+        try:
+            claim.acquire(timeout=0.5, poll_interval=0.05)  # `standing` holds it for an instant
+        except filelock.Timeout:
+            return None
+        if key in self._finished():
+            _remove(claim)
+            return None
+        return claim
+
+    def _plan(self, what: str, keys: list[str]) -> None:
+        """Keep which runs the profile consists of, for `standing`. No law rests on this file."""
+        self._planned[what] = list(dict.fromkeys([*self._planned.get(what, []), *keys]))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.params.overrides:
+            plan = {"code": self.code, "runs": self._planned}
+            (self.folder / f"{self.params.profile}.json").write_text(json.dumps(plan), encoding="utf-8")
+
+    def standing(self) -> Standing | None:
+        """How far the profile's runs are, of today's code; None where no process has begun them."""
+        try:
+            plan = json.loads((self.folder / f"{self.params.profile}.json").read_text(encoding="utf-8"))
+            if digest.changes(plan["code"]):
+                return None
+            runs: dict[str, list[str]] = plan["runs"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        finished = self._finished()
+        seconds = {what: [finished[key]["seconds"] for key in keys if key in finished] for what, keys in runs.items()}
+        left = {what: [key for key in keys if key not in finished] for what, keys in runs.items()}
+        every = [each for some in seconds.values() for each in some]
+        estimates = [len(left[what]) * fmean(seconds[what] or every) for what in runs] if every else [math.nan]
+        running = sum(_held(self.folder / f"{key}.claim") for keys in left.values() for key in keys)
+        return Standing(len(every), running, sum(map(len, left.values())) - running, sum(every), sum(estimates))
+
     def forget(self) -> None:
-        """Delete every finished run of this exhibit (``mtlrepro run --fresh``)."""
+        """Delete every finished run of this exhibit (``mtlrepro run --fresh``), and the state of unfinished ones."""
         with self.lock:
             self.file.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _finished(self) -> dict[str, Any]:
+    def _finished(self) -> dict[str, Row]:
         """Key -> entry. A last line torn by a kill is cut off; any other unreadable line is passed over and recomputed."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.lock:
-            if not self.file.exists():
-                return {}
-            content = self.file.read_bytes()
+            size = self.file.stat().st_size if self.file.exists() else 0
+            if size < self._read:
+                self._known, self._read, self._lines = {}, 0, 0
+            if size == self._read:
+                return self._known
+            with self.file.open("rb") as file:
+                file.seek(self._read)
+                content = file.read()
             whole = content[: content.rfind(b"\n") + 1]
             if len(whole) < len(content):
                 log.warning("%s: a torn last line was cut off; that run is done again", self.file.name)
-                os.truncate(self.file, len(whole))
-        entries: dict[str, Any] = {}
-        for number, line in enumerate(whole.splitlines(), 1):
+                os.truncate(self.file, self._read + len(whole))
+        for line in whole.splitlines():
+            self._lines += 1
             try:
                 entry = json.loads(line)
                 if _checksum(entry["rows"]) == entry["sum"]:
-                    entries[entry["key"]] = entry
+                    self._known[entry["key"]] = entry
                     continue
             except (ValueError, KeyError, TypeError):
                 pass
-            log.warning("%s line %d is damaged; that run is done again", self.file.name, number)
-        return entries
+            log.warning("%s line %d is damaged; that run is done again", self.file.name, self._lines)
+        self._read += len(whole)
+        return self._known
 
     def _append(self, entry: Row) -> None:
         line = json.dumps(entry | {"sum": _checksum(entry["rows"])}) + "\n"
@@ -132,10 +236,29 @@ class Runs:
             raise
 
 
-def _timed(function: Callable[..., Any], key: str, setting: Row, readable: frozenset[str]) -> Row:
+def _remove(claim: filelock.BaseFileLock) -> None:
+    Path(claim.lock_file).unlink(missing_ok=True)
+    claim.release()
+
+
+def _held(claim: Path) -> bool:
+    if not claim.exists():
+        return False
+    try:
+        with filelock.FileLock(claim, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def _timed(function: Callable[..., Any], key: str, setting: Row, readable: frozenset[str], checkpoints: Path) -> Row:
     start = time.perf_counter()
-    with reading_only(readable):
-        rows = function(**setting)
+    os.environ["MTLREPRO_CHECKPOINTS"] = str(checkpoints)
+    try:
+        with reading_only(readable):
+            rows = function(**setting)
+    finally:
+        del os.environ["MTLREPRO_CHECKPOINTS"]
     # Through JSON once, so that a resumed table has exactly the types of an uninterrupted one.
     rows = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=plain))
     return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}

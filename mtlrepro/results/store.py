@@ -229,10 +229,10 @@ def rejudge(exhibit: str, profile: str, measured: Measured) -> Judgement:
     return _read(file, "recorded").judgement
 
 
-def publish(exhibit: str, profile: str) -> list[Path]:
-    """Copy this machine's run into book/results, to be committed. Returns the files written.
+def publishable(exhibit: str, profile: str) -> Recorded:
+    """This machine's run, where it is fit to be published.
 
-    Raises DataMissing where this machine has none, MtlreproError where it was computed from uncommitted code.
+    Raises DataMissing where this machine has none, MtlreproError where it was computed from uncommitted code or other code.
     """
     found = load(exhibit, profile)
     if found.origin != "this machine":
@@ -243,6 +243,12 @@ def publish(exhibit: str, profile: str) -> list[Path]:
     changed = digest.changes(code) if isinstance(code, dict) else ["its code was not recorded"] if len(found.rows) else []
     if changed:
         raise MtlreproError(f"{exhibit}: its rows are not of today's code ({'; '.join(changed)}): run it again first.")
+    return found
+
+
+def publish(exhibit: str, profile: str) -> list[Path]:
+    """Copy this machine's run into book/results, to be committed. Returns the files written. Raises as `publishable` does."""
+    found = publishable(exhibit, profile)
     written = []
     for suffix in (".csv", ".json"):
         source = paths.runs() / f"{found.exhibit}.{profile}{suffix}"

@@ -19,16 +19,16 @@ def html_table(
 ) -> str:
     """The frame as HTML inside a box that scrolls on a narrow screen.
 
-    An index with a name becomes the first columns, a plain one is left out. Numbers have `digits` significant digits; what is
-    missing is a dash. caption: plain text. run: recorded or live, kept as ``data-run``. bold: (row, column) of cells that the
-    paper prints bold.
+    An index with a name becomes the first columns, a plain one is left out; an underscore in a name is shown as a space. Numbers
+    have `digits` significant digits; what is missing is a dash. caption: plain text. run: recorded or live, kept as
+    ``data-run``. bold: (row, column) of cells that the paper prints bold.
     """
     named = [name for name in frame.index.names if name is not None]
     if named or not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(names=named or [""])
     if isinstance(frame.columns, pd.MultiIndex):
         frame = frame.set_axis([", ".join(str(part) for part in column if str(part)) for column in frame.columns], axis=1)
-    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in frame.columns)
+    head = "".join(f'<th scope="col">{escape(str(name).replace("_", " "))}</th>' for name in frame.columns)
     body = "".join(
         "<tr>"
         + "".join(_cell(value, digits, (row, str(name)) in bold) for name, value in zip(frame.columns, line, strict=True))

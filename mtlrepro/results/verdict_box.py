@@ -7,6 +7,7 @@ on a dark ground. All text is escaped; a number that is not finite is never prin
 from __future__ import annotations
 
 import math
+from collections import Counter
 from html import escape
 from typing import Literal
 
@@ -18,6 +19,11 @@ _WIDTH, _HEIGHT, _MARGIN = 240, 30, 12
 _MARK = {
     "holds": "✓", "smaller": "◐", "absent": "✗", "contrary": "⇄", "cannot tell": "?",
     "true as printed": "✓", "true once corrected": "◐", "false": "✗",
+}  # fmt: skip
+# When a statement holds, by its outcome.
+_FORM = {
+    "true as printed": "as printed", "true once corrected": "in its corrected form",
+    "false": "in no form that was tried", "cannot tell": "not known from so few instances",
 }  # fmt: skip
 
 
@@ -36,27 +42,77 @@ def three_digits(value: float, sign: bool = False, digits: int = 3) -> str:
 
 
 def verdict_box(judgement: Judgement, run: Literal["recorded", "live"] = "recorded") -> str:
-    """HTML of the box. run: whether the numbers are those of the recorded run or of this one, kept as ``data-run``."""
+    """HTML of the box: what was claimed, what was found and when it holds; folded, every claim and gate.
+
+    run: whether the numbers are those of the recorded run or of this one, kept as ``data-run``.
+    """
     word = _class(judgement.verdict)
-    head = (
-        f'<span class="verdict {word}">{escape(judgement.verdict)}</span> <span class="tier">{escape(_ground(judgement))}</span>'
-    )
-    reason = judgement.reason if judgement.verdict in ("no claim", "too small to judge") else ""
+    claims = [claim for claim in judgement.claims if claim.claim.primary]
+    failed = ", ".join(gate.name for gate in judgement.gates if not gate.passed)
     parts = [
-        f"<p>{head}</p>",
-        f'<p class="reason">{escape(reason)}</p>' if reason else "",
+        f'<p><span class="verdict {word}">{escape(judgement.verdict)}</span>'
+        + (f' <span class="tier">failed: {escape(failed)}</span></p>' if failed else "</p>"),
+        _in_short(judgement) if claims else f'<p class="reason">{escape(judgement.reason)}</p>',
         "<p>The largest recorded run is the quick one.</p>" if run == "recorded" and judgement.profile == "quick" else "",
-        '<p class="unjudged">Measured, but not judged:</p>' if judgement.verdict == "too small to judge" else "",
-        _claims([claim for claim in judgement.claims if claim.claim.primary]),
-        _gates(judgement.gates),
-        _folded("Claims shown, not counted", _claims([claim for claim in judgement.claims if not claim.claim.primary])),
+        _folded(
+            "Every claim and gate",
+            _claims(claims)
+            + _gates(judgement.gates)
+            + _folded("Claims shown, not counted", _claims([claim for claim in judgement.claims if not claim.claim.primary])),
+        )
+        if claims
+        else "",
     ]
     return f'<div class="verdict-box {word}" data-run="{run}">{"".join(parts)}</div>'
 
 
+def _in_short(judgement: Judgement) -> str:
+    """Claimed, found, holds when: at most 60 words."""
+    first = next(claim for claim in judgement.claims if claim.claim.primary)
+    size, axis = "", ""
+    if isinstance(first, JudgedEffect):
+        size = _printed(first) if first.claim.paper_effect is not None else ""
+        axis = _axis(first) if first.n else ""
+    lines = {
+        "Claimed": escape(first.claim.says) + (f' <span class="measured">({escape(size)})</span>' if size else ""),
+        "Found": found(judgement) + axis,
+        "Holds when": escape(_conditions(judgement, first)),
+    }
+    return '<dl class="in-short">' + "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in lines.items()) + "</dl>"
+
+
+def found(judgement: Judgement, short: bool = False) -> str:
+    """HTML of what was measured of the first primary claim, and how the others came out; empty where nothing is claimed.
+
+    short: an effect without its interval.
+    """
+    claims = [claim for claim in judgement.claims if claim.claim.primary]
+    if not claims:
+        return ""
+    others = Counter(marked(claim.outcome) for claim in claims[1:])
+    more = "; " + ", ".join(f"{count} more {mark}" for mark, count in others.items()) if others else ""
+    first = claims[0]
+    measured = _broken(first) if isinstance(first, JudgedStatement) else _size(first) if short else _ours(first, level=False)
+    word = f'<span class="outcome {_class(first.outcome)}">{marked(first.outcome)}</span>'
+    return f'{word} <span class="measured">{escape(measured + more)}</span> '
+
+
+def _conditions(judgement: Judgement, first: JudgedEffect | JudgedStatement) -> str:
+    failed = sum(not gate.passed for gate in judgement.gates)
+    if failed:
+        return f"not judged ({failed} gate{'s' if failed > 1 else ''} failed), {_ground(judgement)}"
+    if isinstance(first, JudgedStatement):
+        return _FORM[first.outcome]
+    return _ground(judgement) + (f", all {len(judgement.gates)} gates passed" if judgement.gates else "")
+
+
+def marked(outcome: str) -> str:
+    """The outcome with its sign, so that it is never told by colour alone."""
+    return f"{_MARK[outcome]} {outcome}"
+
+
 def _ground(judgement: Judgement) -> str:
-    tier = "" if judgement.tier in ("paper's data", judgement.scope) else f"{judgement.tier}, "
-    return f"{judgement.scope}, {tier}profile {judgement.profile}"
+    return judgement.scope + (", synthetic" if judgement.tier == "synthetic" else "")
 
 
 def _class(word: str) -> str:
@@ -73,7 +129,7 @@ def _claims(claims: list[JudgedEffect | JudgedStatement]) -> str:
 
 
 def _line(claim: JudgedEffect | JudgedStatement, axis: str, measured: str) -> str:
-    word = f'<span class="outcome {_class(claim.outcome)}">{_MARK[claim.outcome]} {claim.outcome}</span>'
+    word = f'<span class="outcome {_class(claim.outcome)}">{marked(claim.outcome)}</span>'
     says = f'<span class="says">{escape(claim.claim.says)}</span>'
     return f'<li class="claim-line">{says} {axis}{word} <span class="measured">{escape(measured)}</span></li>'
 
@@ -86,18 +142,32 @@ def _effect(judged: JudgedEffect) -> str:
 
 def numbers(judged: JudgedEffect) -> str:
     """Ours with its interval, n, the paper's size and the unit, in one phrase; what is not known is left out."""
-    seeds = f"n = {judged.n}"
+    ours = "ours " if math.isfinite(judged.effect) else ""
+    return f"{ours}{_ours(judged)}; {_printed(judged)}"
+
+
+def _printed(judged: JudgedEffect) -> str:
     paper = judged.claim.paper_effect
-    printed = "the paper prints no size" if paper is None else f"paper {three_digits(paper, sign=True)}"
+    return "no size printed" if paper is None else f"paper {three_digits(paper, sign=True)}"
+
+
+def _size(judged: JudgedEffect) -> str:
     if not math.isfinite(judged.effect):
-        return f"no value, {seeds}; {printed}"
-    ours = f"ours {three_digits(judged.effect, sign=True)} {judged.claim.unit}"
+        return "no value" if judged.n else "not measured"
+    return f"{three_digits(judged.effect, sign=True)} {judged.claim.unit}"
+
+
+def _ours(judged: JudgedEffect, level: bool = True) -> str:
+    """The effect with its interval and n. level: with the level of the interval."""
+    ours, seeds = _size(judged), f"n = {judged.n}"
+    if not math.isfinite(judged.effect):
+        return f"{ours}, {seeds}" if judged.n else ours
     if judged.n >= FEWEST and judged.low == judged.high:
-        return f"{ours} in every seed, {seeds}; {printed}"
+        return f"{ours} in every seed, {seeds}"
     if not (math.isfinite(judged.low) and math.isfinite(judged.high)):
-        return f"{ours}, no interval, {seeds}; {printed}"
+        return f"{ours}, no interval, {seeds}"
     span = f"{three_digits(judged.low, sign=True)} to {three_digits(judged.high, sign=True)}"
-    return f"{ours} ({span} at {100 * judged.level:.3g}%), {seeds}; {printed}"
+    return f"{ours} ({span}{f' at {100 * judged.level:.3g}%' if level else ''}), {seeds}"
 
 
 def _statement(judged: JudgedStatement) -> str:
@@ -110,6 +180,14 @@ def _statement(judged: JudgedStatement) -> str:
         if trials is not None
     ]
     return _line(judged, "", "; ".join(phrases))
+
+
+def _broken(judged: JudgedStatement) -> str:
+    if judged.tried is None:
+        return "not tried"
+    printed, corrected = judged.tried.printed, judged.tried.corrected
+    words = f"broken as printed by {printed.violations:,} of {printed.n:,} instances"
+    return words + (f", corrected by {corrected.violations:,}" if corrected else "")
 
 
 def _shape(tag: str, part: str, **attributes: float | str) -> str:
@@ -161,7 +239,7 @@ def _gates(gates: tuple[Gate, ...]) -> str:
     passed = sum(gate.passed for gate in gates)
     failed = [gate for gate in gates if not gate.passed]
     line = f"Gates passed: {passed} of {len(gates)}" + (f"; failed: {', '.join(gate.name for gate in failed)}" if failed else "")
-    return f'<div class="gates"><p>{escape(line)}</p>{_folded("What each gate needs", _gate_lines(gates))}</div>'
+    return f'<div class="gates"><p>{escape(line)}</p>{_gate_lines(gates)}</div>'
 
 
 def _gate_lines(gates: tuple[Gate, ...]) -> str:

@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtlrepro import paths
 from mtlrepro.data.tasks import Task
 from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue
@@ -107,11 +108,16 @@ def train_images(
         binary tasks (labels (tasks, n), points (n,)), the images' numbers among the tasks' own (see `DataMap`).
     kept: objects whose tensors and numbers belong to the training, such as a `DataMap`: they go into the checkpoint too.
     look_ahead: as in `fit`. progress: (updates made, of all), after each.
-    checkpoint: go on from its file where there is one, and write it. The weighting's own state is part of it.
+    checkpoint: go on from its file where there is one, and write it. The weighting's own state is part of it. None: within a
+        finished run in the making (`results.Runs`), a file of that run; not where `observe` is given and nothing is `kept`, since
+        what was observed before an interruption would be missing.
     Raises BadValue for settings that do not fit the tasks or a checkpoint of another training, DataCorrupt for a damaged one.
     """
     run = _Run(model, data, tasks, settings, seed, weighting or Equal(), kept)
-    identity = run.identity() if checkpoint is not None else ""
+    folder = paths.checkpoints() if observe is None or kept else None
+    identity = run.identity() if checkpoint or folder else ""
+    if checkpoint is None and folder is not None:
+        checkpoint = Checkpoint(folder / f"{identity[:24]}.pt")
     if checkpoint is not None and (state := load_checkpoint(checkpoint.path, identity)) is not None:
         run.load(state)
     written = time.monotonic()

@@ -82,12 +82,20 @@ page.text(report.findings)
 # %%
 page.table(
     lambda rows: report.box_table(rows, "unit"),
-    "Unit steps, means over bursts and seeds. Flips of a coin: the same colours in random order. Left out: bursts in which the "
-    "network has no active unit or has diverged.",
+    "Unit steps, means over bursts and seeds. Flips of a coin: the same colours in random order.",
 )
 
 # %%
-page.table(lambda rows: report.box_table(rows, "raw"), "The same for raw steps, as long as the gradient times the learning rate.")
+page.table(
+    lambda rows: report.pair_table(rows, "unit"),
+    "Unit steps, both tasks together. Left out: bursts in which the network has no active unit or has diverged.",
+)
+
+# %%
+page.table(lambda rows: report.box_table(rows, "raw"), "Raw steps, as long as the gradient times the learning rate.")
+
+# %%
+page.table(lambda rows: report.pair_table(rows, "raw"), "Raw steps, both tasks together.")
 
 # %%
 page.figure(

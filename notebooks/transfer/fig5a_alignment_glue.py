@@ -67,8 +67,7 @@ page.table(report.table, "Gain in mean GLUE score, in points, with 95% intervals
 page.table(report.scores, "GLUE scores of the five tasks trained together, mean over seeds.")
 
 # %%
-here = results.Shown("live", page.live, page.live)  # facts of the data on this machine, whichever run the page shows
-here.table(glue.overview(p), "The samples of this run.")
+page.live_table(glue.overview(p), "The samples of this run.")
 
 # %% [markdown]
 # :::{dropdown} How we read the paper

@@ -102,8 +102,7 @@ page.table(
 )
 
 # %%
-here = results.Shown("live", page.live, page.live)  # facts of the data on this machine, whichever run the page shows
-here.table(alignment.leaked(p), "Test sentences that stand in another task's training part, in percent.")
+page.live_table(alignment.leaked(p), "Test sentences that stand in another task's training part, in percent.")
 
 # %% [markdown]
 # :::{dropdown} How we read the paper

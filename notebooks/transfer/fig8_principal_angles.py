@@ -71,6 +71,13 @@ page.figure(report.draw_ridge, "The same gain over tuned ridge.")
 page.table(report.table, "Mean Spearman correlation on the target.")
 
 # %% [markdown]
+# **The third ingredient** that the text names is the alignment of the covariances. Here both tasks have inputs with a covariance
+# of Section 2.3's kind, the source the target's or another one of the same spectrum.
+
+# %%
+page.table(report.covariance_table, "Gain of multi-task learning by the source's covariance: mean over seeds.")
+
+# %% [markdown]
 # (errata-fig8-principal-angle)=
 # ## What $\alpha$ is
 #

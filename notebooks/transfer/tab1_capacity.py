@@ -99,11 +99,10 @@ page.table(
 )
 
 # %%
-here = results.Shown("live", page.live, page.live)  # facts of the data on this machine, whichever run the page shows
-here.table(texts.overview(0, p.split, p.sentences or None), "The sets of this run, split with the first seed.")
+page.live_table(texts.overview(0, p.split, p.sentences or None), "The sets of this run, split with the first seed.")
 
 # %%
-here.table(texts.shared_sentences(), "Different sentences that two sets have in common; on the diagonal, all of a set.")
+page.live_table(texts.shared_sentences(), "Different sentences that two sets have in common; on the diagonal, all of a set.")
 
 # %% [markdown]
 # :::{dropdown} How we read the paper

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from mtlrepro import exhibits, paths, results
+from mtlrepro.book import errata
 
 pytestmark = pytest.mark.xdist_group("site")
 
@@ -25,8 +27,11 @@ class Blocks(HTMLParser):
         self.runs: list[str | None] = []
         self.pictures: list[dict[str, str | None]] = []
         self.cells: list[str] = []
+        self.heads: list[str] = []
+        self.captions: list[str] = []
         self.links: list[str] = []
         self._in_cell = 0
+        self._into: list[str] | None = None
         self.feed(page.read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0])
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -39,11 +44,17 @@ class Blocks(HTMLParser):
         if tag == "a" and given.get("href"):
             self.links.append(str(given["href"]))
         self._in_cell += tag in ("td", "th")
+        if tag in ("th", "figcaption"):
+            self._into = self.heads if tag == "th" else self.captions
+            self._into.append("")
 
     def handle_endtag(self, tag: str) -> None:
         self._in_cell -= tag in ("td", "th")
+        self._into = None if tag in ("th", "figcaption") else self._into
 
     def handle_data(self, data: str) -> None:
+        if self._into is not None:
+            self._into[-1] += data
         if self._in_cell:
             self.cells.append(data.strip())
 
@@ -81,6 +92,48 @@ def test_every_picture_says_what_is_seen(pages: dict[str, Blocks]) -> None:
 def test_no_table_shows_what_is_not_a_number(pages: dict[str, Blocks]) -> None:
     wrong = re.compile(r"^[-+\[\s]*(nan|inf|NaN|None|NaT)\b")
     assert {name: cell for name, page in pages.items() for cell in page.cells if wrong.match(cell)} == {}
+
+
+def test_every_column_has_a_name_in_words(pages: dict[str, Blocks]) -> None:
+    wrong = {name: [head for head in page.heads if not head.strip() or "_" in head] for name, page in pages.items()}
+    assert {name: heads for name, heads in wrong.items() if heads} == {}
+
+
+def test_every_figure_has_a_caption_and_stands_once(pages: dict[str, Blocks]) -> None:
+    assert [name for name, page in pages.items() if not all(caption.strip() for caption in page.captions)] == []
+    for name, page in pages.items():
+        shown = [picture["src"] for picture in page.pictures]
+        assert len(shown) == len(set(shown)), name
+
+
+def test_a_page_says_where_its_numbers_are_from_and_when_its_claims_were_written(site: Path, pages: dict[str, Blocks]) -> None:
+    for exhibit in exhibits.everything():
+        if exhibit.notebook in pages and results.available(exhibit.id, committed=True):
+            text = (site / "exhibits" / f"{exhibit.notebook}.html").read_text(encoding="utf-8")
+            recorded_run = results.load(exhibit.id, results.available(exhibit.id, committed=True)[-1], committed=True)
+            line = text.partition(f">{exhibit.id}</code>")[2].partition('class="provenance">')[2].partition("</p>")[0]
+            assert str(recorded_run.provenance["commit"])[:7] in line, exhibit.id
+            assert re.search(r"\d{4}-\d\d-\d\d", line), exhibit.id
+            assert f"papers/{exhibit.paper}/index.html#history-of-claims" in line, exhibit.id
+            assert len(recorded_run.rows) == 0 or f"rows/{exhibit.id}." in line, exhibit.id
+
+
+def test_errata_and_pages_lead_to_each_other(site: Path, pages: dict[str, Blocks]) -> None:
+    listed = (site / "errata.html").read_text(encoding="utf-8")
+    for entry in errata.entries():
+        if entry.evidence.notebook in pages:
+            assert f"exhibits/{entry.evidence.notebook}.html#{entry.evidence.anchor}" in listed
+            assert f"#{entry.evidence.anchor}" in pages[entry.evidence.notebook].links
+            assert "../../errata.html" in pages[entry.evidence.notebook].links
+
+
+def test_no_two_pages_have_one_title(site: Path) -> None:
+    titles = Counter(
+        re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8").partition("<title>")[2].partition("</title>")[0])
+        for page in site.rglob("*.html")
+        if "_static" not in page.parts and page != site / "index.html"
+    )
+    assert {title: count for title, count in titles.items() if count > 1} == {}
 
 
 def test_the_download_button_gives_the_source_notebook(site: Path, pages: dict[str, Blocks]) -> None:

@@ -41,11 +41,11 @@ def test_a_parameter_left_to_the_profile_shows_the_profiles_value(executed: Writ
     assert f"| `seeds` | `{json.dumps(expected)}` |" in pages.convert(page).cells[-1].source
 
 
-def test_title_claim_and_verdict_come_before_anything_else(executed: Write) -> None:
+def test_title_verdict_and_claim_come_before_anything_else(executed: Write) -> None:
     text = pages.convert(executed()).cells[0].source
     paper = exhibits.papers()[EXHIBIT.paper].name
     assert text.splitlines()[0] == f"# {paper} · {EXHIBIT.label} · A test"
-    assert text.index("The claim") < text.index(f"```{{exhibit-header}} {EXHIBIT.notebook}")
+    assert text.index(f"```{{exhibit-header}} {EXHIBIT.notebook}") < text.index("The claim")
 
 
 def test_a_figure_is_a_block_with_its_run_caption_and_description_and_without_code(executed: Write) -> None:

@@ -14,6 +14,8 @@ import pytest
 from registered import EXHIBIT
 
 from mtlrepro import exhibits, paths
+from mtlrepro.book import findings
+from mtlrepro.results.digest import git
 
 pytestmark = pytest.mark.xdist_group("site")
 
@@ -73,6 +75,23 @@ def test_all_exhibits_stand_on_the_scoreboard_and_on_their_papers_page(site: Pat
     for key in exhibits.papers():
         page = (site / "papers" / key / "index.html").read_text(encoding="utf-8")
         assert [exhibit.id for exhibit in exhibits.everything(key) if f">{exhibit.id}</code>" not in page] == []
+
+
+def test_the_front_page_tells_up_to_ten_findings_each_with_its_outcome_and_a_number(site: Path) -> None:
+    page = (site / "intro.html").read_text(encoding="utf-8").partition('<ol class="findings">')[2].partition("</ol>")[0]
+    items = page.split("<li>")[1:]
+    assert len(items) == min(10, sum(bool(told.sentence) for told in findings.told()))
+    for item in items:
+        assert re.match(r'<span class="outcome [a-z-]+">[✓◐✗⇄] [a-z ]+</span> [A-Z]', item)
+        assert re.search(r"\d", re.sub(r"<[^>]+>", "", item.partition('<span class="run">')[0]))
+
+
+def test_each_paper_shows_the_history_of_its_claims(site: Path) -> None:
+    for key in exhibits.papers():
+        page = (site / "papers" / key / "index.html").read_text(encoding="utf-8").partition('id="history-of-claims"')[2]
+        assert f"mtlrepro/papers/{key}/exhibits.yaml" in page
+        if git(paths.project(), "log", "-1"):
+            assert re.search(r"<td>\d{4}-\d\d-\d\d</td><td>[0-9a-f]{7,}</td>", page.partition("</details>")[0])
 
 
 def test_exhibit_pages_fold_their_parameters(site: Path) -> None:

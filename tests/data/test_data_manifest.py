@@ -89,6 +89,11 @@ def test_every_data_set_of_the_five_papers_has_a_manifest() -> None:
     assert set(expected.split()) <= set(schema.manifests())
 
 
+def test_an_embedded_set_is_not_called_missing() -> None:
+    with pytest.raises(DataMissing, match="has no files: it comes with the package"):
+        places.locate("digits")
+
+
 def test_an_unknown_name_suggests_the_nearest_one() -> None:
     with pytest.raises(UnknownName, match="did you mean 'cifar100'"):
         schema.get("cifar-100")

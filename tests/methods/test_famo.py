@@ -174,3 +174,10 @@ def test_losses_in_units_a_thousand_apart_fall_by_like_factors():
     assert (factors["famo"] < 0.2).all()
     assert factors["equal"][0] < 0.2
     assert factors["equal"][1] > 0.9
+
+
+def test_total_is_a_factor_on_the_weights_and_on_nothing_else(step_of):
+    pairs = [((1.0, 2.0), (0.5, 2.0)), ((0.5, 2.0), (0.4, 1.0)), ((0.4, 1.0), (0.3, 0.5))]
+    ones, twos = (_stepped(FAMO(total=total), step_of, *pairs) for total in (1.0, 2.0))
+    for one, two in zip(ones, twos, strict=True):
+        _close(two, 2 * one)

@@ -10,13 +10,16 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
+import filelock
 import numpy as np
 import pandas as pd
 import pytest
 
 from mtlrepro import exhibits, paths, results
-from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, MtlreproError, UnknownName
+from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, MtlreproError, Unfinished, UnknownName
 from mtlrepro.parameters import Params
 from mtlrepro.registered_claims import Claims
 from mtlrepro.results import digest
@@ -42,6 +45,12 @@ def point(seed, scale=1.0):
 def other(seed):
     calls.append(seed)
     return {"value": 0.0}
+
+
+def checkpointed(seed):
+    where = os.environ["MTLREPRO_CHECKPOINTS"]
+    os.makedirs(where)
+    return {"where": where}
 
 
 def slow(seed):
@@ -194,6 +203,88 @@ def test_kill_9_in_the_middle_then_the_same_command(laboratory, own_folders, mon
     assert len(repeated) <= 1, "only the run that was under way may be done twice"
     expected = pd.DataFrame({"seed": range(12), "value": [float(np.random.default_rng(s).normal()) for s in range(12)]})
     assert out.read_text() == expected.to_csv(index=False)
+
+
+def test_processes_share_the_settings_and_one_that_is_killed_leaves_its_own_to_the_other(laboratory, own_folders, monkeypatch):
+    """Laws: each setting is computed once, but for the one under way at the kill, and the table is that of one process."""
+    script = own_folders / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    log, tables = own_folders / "log", [own_folders / "0.csv", own_folders / "1.csv"]
+    monkeypatch.setenv("LOG", str(log))
+    both = [
+        subprocess.Popen([sys.executable, str(script), str(table), EXHIBIT.id, str(paths.PACKAGE.parent)], start_new_session=True)
+        for table in tables
+    ]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (not log.exists() or len(log.read_text().split()) < 5):
+        time.sleep(0.02)
+    os.killpg(both[0].pid, signal.SIGKILL)
+    assert both[0].wait() == -signal.SIGKILL
+    assert both[1].wait(timeout=60) == 0
+    started = [int(line) for line in log.read_text().split()]
+    assert set(started) == set(range(12))
+    assert len(started) <= 13
+    expected = pd.DataFrame({"seed": range(12), "value": [float(np.random.default_rng(s).normal()) for s in range(12)]})
+    assert tables[1].read_text() == expected.to_csv(index=False)
+
+
+@pytest.fixture
+def campaign_until(laboratory, monkeypatch):
+    """Puts `Runs` into a campaign until a time of a clock that each run moves on by 100 seconds."""
+
+    def begin(until):
+        monkeypatch.setenv("MTLREPRO_UNTIL", str(until))
+        clock = SimpleNamespace(time=lambda: 100.0 * len(laboratory.calls), perf_counter=time.perf_counter)
+        monkeypatch.setattr("mtlrepro.results.runs.time", clock)
+
+    return begin
+
+
+def test_a_campaign_begins_no_run_after_its_time(laboratory, campaign_until):
+    """Laws: what is left is counted, and a later campaign ends with the table of one without a limit."""
+    assert results.Runs(P).standing() is None
+    campaign_until(250)
+    with pytest.raises(Unfinished, match="2 runs are left: the time is up"):
+        results.Runs(P).map(laboratory.point, settings(5))
+    assert laboratory.calls == [0, 1, 2]
+    now = results.Runs(P).standing()
+    assert (now.done, now.running, now.left) == (3, 0, 2)
+    assert now.seconds_left == pytest.approx(2 / 3 * now.seconds)
+    campaign_until(1e9)
+    table = results.Runs(P).map(laboratory.point, settings(5))
+    results.Runs(P).forget()
+    pd.testing.assert_frame_equal(table, results.Runs(P).map(laboratory.point, settings(5)))
+
+
+def test_a_campaign_leaves_what_another_process_computes(laboratory, campaign_until):
+    campaign_until(1e9)
+    runs = results.Runs(P)
+    claim = filelock.FileLock(runs.folder / f"{digest.run_key(laboratory.point, {'seed': 1}, {})}.claim")
+    with claim, pytest.raises(Unfinished, match="1 runs are left: other processes"):
+        runs.map(laboratory.point, settings(3))
+    with claim:
+        now = runs.standing()
+    assert (now.done, now.running, now.left) == (2, 1, 0)
+    assert laboratory.calls == [0, 2]
+    assert len(results.Runs(P).map(laboratory.point, settings(3))) == 3
+    assert not list(runs.folder.glob("*.claim"))
+
+
+def test_runs_of_other_code_have_no_standing(laboratory):
+    runs = results.Runs(P)
+    runs.map(laboratory.point, settings(2))
+    assert runs.standing().done == 2
+    file = paths.PACKAGE / "study.py"
+    file.write_text(file.read_text() + "\nextra = 1\n")
+    assert runs.standing() is None
+
+
+def test_the_state_of_a_run_lies_with_its_exhibit_until_it_is_finished(laboratory):
+    runs = results.Runs(P)
+    [where] = runs.map(laboratory.checkpointed, settings(1))["where"]
+    assert Path(where).parent == runs.folder
+    assert not Path(where).exists()
+    assert "MTLREPRO_CHECKPOINTS" not in os.environ
 
 
 def record(**changes):

@@ -29,6 +29,7 @@ from mtlrepro.training.images import Checkpoint, train_images
 from mtlrepro.training.loop import minibatches, mixed
 from mtlrepro.training.precision import has_bf16, precision_on
 from mtlrepro.training.schedules import Schedule
+from mtlrepro.training.weighting import Equal
 
 SMALL = ImageTraining(
     epochs=3, batch=16, rate=0.05, precision="float32", schedule=Schedule("cosine"), augmentation=Augmentation(1, "random")
@@ -234,6 +235,22 @@ def test_an_interruption_loses_what_came_after_the_last_checkpoint_only(digits, 
     again = train_images(network(), data, tasks, SMALL, seed=0, checkpoint=checkpoint, progress=lambda *now: calls.append(now))
     assert same(done.model, again.model)
     assert not calls
+
+
+def test_within_a_run_a_training_goes_on_from_the_runs_own_files(digits, tmp_path, monkeypatch):
+    """Laws: each training has a file of its own there, and one whose observer is not kept has none."""
+    data, tasks = digits
+    monkeypatch.setenv("MTLREPRO_CHECKPOINTS", str(tmp_path))
+    done = [train_images(network(), data, tasks, SMALL, seed=seed) for seed in (0, 1)]
+    assert len(list(tmp_path.iterdir())) == 2
+    calls: list[int] = []
+    again = train_images(network(), data, tasks, SMALL, seed=1, progress=lambda *now: calls.append(now))
+    assert same(done[1].model, again.model)
+    assert not calls
+    train_images(network(), data, tasks, SMALL, seed=2, observe=lambda logits, batch: calls.append(len(logits)))
+    assert len(list(tmp_path.iterdir())) == 2
+    train_images(network(), data, tasks, SMALL, seed=2, observe=lambda logits, batch: None, kept=[Equal()])
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_checkpoints_of_another_training_and_damaged_ones_are_refused(digits, tmp_path):

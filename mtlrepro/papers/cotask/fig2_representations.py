@@ -16,55 +16,54 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mtlrepro.data.tasks import Ints
-from mtlrepro.errors import BadValue
 from mtlrepro.methods.cotask import AuxiliaryTask, combine_tasks
 from mtlrepro.models.task_heads import MultiTaskNet
 from mtlrepro.papers.cotask.linear_classifiers import ClassMoments
 from mtlrepro.papers.cotask.training import cifar_training
-from mtlrepro.papers.cotask.training.cifar_training import CifarTraining, PreparedImages
+from mtlrepro.papers.cotask.training.cifar_training import CifarTraining, PreparedImages, Rule
 from mtlrepro.parameters import Params
 
 # One task's features (n, d) and labels (n,).
 Features = tuple[NDArray[np.float64], Ints]
 
-
-def first_data(p: Params) -> PreparedImages:
-    """The first seed's data, whose digests and tier are all seeds'."""
-    return cifar_training.prepared_images(p.first_seed, 0.0, CifarTraining(**cifar_training.training_settings(p)))
+# State of the network -> method and budget rule of its arm; before training there is none.
+ARMS: dict[str, tuple[str, Rule]] = {
+    "before training": ("multi", "equal"), "multi-task": ("multi", "equal"), "CO-TASK": ("cotask", "equal"),
+    "CO-TASK by the paper": ("cotask", "paper"),
+}  # fmt: skip
 
 
 def settings(p: Params) -> list[dict[str, Any]]:
-    """One setting per seed; the first one also gives the images of the picture."""
-    training = cifar_training.training_settings(p)
-    auxiliary = 1 if first_data(p).stand_in else p.auxiliary
-    fixed = {"auxiliary": auxiliary, "training": training}
-    return [{"seed": p.first_seed + i, "shown": 0 if i else p.shown} | fixed for i in range(p.seeds)]
+    """One setting per state and seed; the first seed also gives the images of the picture."""
+    auxiliary = 1 if cifar_training.first_data(p).stand_in else p.auxiliary
+    fixed = {"auxiliary": auxiliary, "training": cifar_training.training_settings(p)}
+    return [
+        {"state": state, "seed": p.first_seed + i, "shown": 0 if i else p.shown} | fixed
+        for i in range(p.seeds)
+        for state in p.states
+    ]
 
 
-def representations(seed: int, auxiliary: int, shown: int, training: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per state and measure: before training, after multi-task training, after CO-TASK with as many steps in all, and
-    after CO-TASK by the paper's rule, with more.
+def representations(state: str, seed: int, auxiliary: int, shown: int, training: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row per measure of the network in one state: before training, after multi-task training, after CO-TASK with as many
+    steps in all, or after CO-TASK by the paper's rule, with more.
 
     shown: images per class of the first auxiliary task's parents that get a row of measure "image" each.
     """
+    method, rule = ARMS[state]
     how = CifarTraining(**training)
-    prepared = cifar_training.prepared_images(seed, 0.0, how)
-    tasks = [task for task in combine_tasks(prepared.tasks, auxiliary, seed) if isinstance(task, AuxiliaryTask)]
-    trained = {
-        "multi-task": cifar_training.train(prepared, 0, "equal", seed, how),
-        "CO-TASK": cifar_training.train(prepared, auxiliary, "equal", seed, how),
-        "CO-TASK by the paper": cifar_training.train(prepared, auxiliary, "paper", seed, how),
-    }
-    models = {"before training": cifar_training.untrained(prepared, seed, how)}
-    models |= {state: each.model for state, each in trained.items()}
-    measured = {state: measures(model, prepared, tasks, seed) for state, model in models.items()}
-    for state, each in trained.items():
-        measured[state]["accuracy"] = float(each.accuracy.mean())
-    rows = [{"state": state, "measure": name, "value": v} for state, own in measured.items() for name, v in own.items()]
-    for state, model in models.items():
-        images = plane(model, prepared, tasks[0], shown)
-        rows += [{"measure": "image", "state": state} | image for image in images]
-    return rows
+    if state == "before training":
+        data = cifar_training.prepared_images(seed, 0.0, how.side, how.per_class, how.device)
+        model, accuracy = cifar_training.untrained(data, seed, how), {}
+    else:
+        data, (trained,) = cifar_training.trained_arm(
+            method, "multi", auxiliary if method == "cotask" else 0, rule, 0.0, "standard", seed, training
+        )
+        model, accuracy = trained.model, {"accuracy": float(np.mean(cifar_training.accuracy_by_task(trained, data, data.tasks)))}
+    tasks = [task for task in combine_tasks(data.tasks, auxiliary, seed) if isinstance(task, AuxiliaryTask)]
+    values = accuracy | measures(model, data, tasks, seed)
+    rows: list[dict[str, Any]] = [{"measure": name, "value": value} for name, value in values.items()]
+    return rows + [{"measure": "image"} | image for image in plane(model, data, tasks[0], shown)]
 
 
 def measures(model: MultiTaskNet, data: PreparedImages, auxiliary: Sequence[AuxiliaryTask], seed: int) -> dict[str, float]:
@@ -74,23 +73,23 @@ def measures(model: MultiTaskNet, data: PreparedImages, auxiliary: Sequence[Auxi
     union: `union_accuracy`, over `triples` of them. task classifier: balanced accuracy of telling the images of the parents of an
     auxiliary task apart. merged cosine: `merged_cosine`. permuted: the same with labels, or with a mapping, drawn at random.
     """
-    known, fitted, tested = (_features(model, data, part) for part in ("valid", "train", "test"))
+    known, fitted, unseen = (
+        [cifar_training.features(model, data, task, part) for task in data.tasks] for part in ("valid", "train", "test")
+    )
     places = {task.name: number for number, task in enumerate(data.tasks)}
     pairs = [tuple(places[parent.name] for parent in task.parents) for task in auxiliary]
     rng = np.random.default_rng([seed, 2])
-    union, triples = union_accuracy(fitted, tested)
-    told_apart, by_chance = zip(*(task_classifier(fitted, tested, i, j, rng) for i, j in pairs), strict=True)
-    joined, cosines, random_cosines = [], [], []
+    union, triples = union_accuracy(fitted, unseen)
+    told_apart, by_chance = zip(*(task_classifier(fitted, unseen, i, j, rng) for i, j in pairs), strict=True)
+    cosines, random_cosines = [], []
     for (i, j), task in zip(pairs, auxiliary, strict=True):
-        joined.append(togetherness(tested[i], tested[j], task.mapping))
-        means = class_means(tested, i), class_means(tested, j)
+        means = class_means(unseen, i), class_means(unseen, j)
         cosines.append(merged_cosine(*means, task.mapping))
         random_cosines.append(merged_cosine(*means, np.stack([rng.permutation(len(task.mapping)) for _ in range(2)], 1)))
     return {
-        "silhouette": separation(tested),
-        "probe": probe(known, tested),
-        "between tasks": between_tasks(tested),
-        "togetherness": float(np.mean(joined)),
+        "silhouette": separation(unseen),
+        "probe": probe(known, unseen),
+        "between tasks": between_tasks(unseen),
         "union": union,
         "triples": triples,
         "task classifier": float(np.mean(told_apart)),
@@ -178,38 +177,16 @@ def between_tasks(tasks: Sequence[Features]) -> float:
     return float(spread / ((pooled - middle) ** 2).sum())
 
 
-def togetherness(first: Features, second: Features, mapping: Ints) -> float:
-    """1 - (mean distance of the means of two merged classes) / (that of two classes of both tasks that are not merged).
-
-    mapping: (k, 2) as in `AuxiliaryTask`. 0 where merging left no trace, 1 where merged classes have equal means. Raises BadValue
-    for fewer than two classes.
-    """
-    if len(mapping) < 2:
-        raise BadValue("with one class there is no pair of classes that is not merged.")
-    means = [np.stack([f[labels == c].mean(0) for c in mapping[:, t]]) for t, (f, labels) in enumerate((first, second))]
-    apart = np.linalg.norm(means[0][:, None] - means[1][None], axis=-1)
-    merged = np.eye(len(mapping), dtype=bool)
-    return float(1 - apart[merged].mean() / apart[~merged].mean())
-
-
 def plane(model: MultiTaskNet, data: PreparedImages, auxiliary: AuxiliaryTask, shown: int) -> list[dict[str, Any]]:
     """The first two principal components of the parents' test images, one row per image: `shown` of each class are kept.
 
     Keys: x, y, parent (a task's name), class (its name), merged (number of the merged class).
     """
-    tested = [_numpy(cifar_training.features(model, data, parent, "test")) for parent in auxiliary.parents]
-    components = PCA(2).fit(np.concatenate([features for features, _ in tested]))
+    own = [cifar_training.features(model, data, parent, "test") for parent in auxiliary.parents]
+    components = PCA(2).fit(np.concatenate([points for points, _ in own]))
     rows = []
-    for side, (parent, (features, labels)) in enumerate(zip(auxiliary.parents, tested, strict=True)):
+    for side, (parent, (points, labels)) in enumerate(zip(auxiliary.parents, own, strict=True)):
         for z, c in enumerate(auxiliary.mapping[:, side]):
-            for x, y in components.transform(features[labels == c])[:shown].round(3):
+            for x, y in components.transform(points[labels == c])[:shown].round(3):
                 rows.append({"x": x, "y": y, "parent": parent.name, "class": parent.classes[c], "merged": z})
     return rows
-
-
-def _features(model: MultiTaskNet, data: PreparedImages, part: str) -> list[Features]:
-    return [_numpy(cifar_training.features(model, data, task, part)) for task in data.tasks]
-
-
-def _numpy(features: tuple[Any, Any]) -> Features:
-    return features[0].cpu().double().numpy(), features[1].cpu().numpy()

@@ -2,93 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from mtlrepro.papers.cotask.training.cifar_training import (
-    IMAGES_OF_A_CLASS,
-    CifarTraining,
-    PreparedImages,
     Rule,
-    accuracy_with_own_statistics,
-    prepared_images,
-    train,
+    Variant,
+    accuracy_by_task,
+    first_data,
+    trained_arm,
     training_settings,
 )
 from mtlrepro.parameters import Params
+from mtlrepro.training.batch_statistics import Statistics
 
-# "half": on half of the training images, "double": with twice the epochs; both for the gates.
-Variant = Literal["standard", "half", "double"]
+# method, baseline, auxiliary tasks, budget rule, noise ratio, variant
 Arm = tuple[str, str, int, Rule, float, Variant]
 
 
-def first_data(p: Params) -> PreparedImages:
-    """The first seed's data, whose digests and tier are all seeds'."""
-    return prepared_images(p.first_seed, 0.0, CifarTraining(**training_settings(p)))
+def arms(p: Params) -> dict[str, list[Arm]]:
+    """Part -> its arms: Table 3, other budgets, the gates', two answers to batch statistics, Figure 5, Tables 5 and 6."""
+    many, few, counts = p.auxiliary, p.combined, p.counts
+    if first_data(p).stand_in:
+        many, few, counts = 1, 1, []
+
+    def three(variant: Variant) -> list[Arm]:
+        return [
+            ("single", "multi", 0, "equal", 0.0, variant), ("multi", "multi", 0, "equal", 0.0, variant),
+            ("cotask", "multi", many, "paper", 0.0, variant),
+        ]  # fmt: skip
+
+    def pair(baseline: str, noise: float) -> list[Arm]:
+        multi: Arm = ("multi", baseline, 0, "equal", noise, "standard")
+        return [multi, ("cotask", baseline, few, "paper", noise, "standard")]
+
+    return {
+        **{method: [arm] for arm in three("standard") for method in arm[:1]},
+        "equal": [("cotask", "multi", many, "equal", 0.0, "standard")],
+        "as long": [("multi", "multi", many, "as long", 0.0, "standard")],
+        "half": [("multi", "multi", 0, "equal", 0.0, "half")],
+        "double": three("double"),
+        "mixed batches": three("mixed batches")[1:],
+        "group norm": three("group norm"),
+        "counts": [("cotask", "multi", count, "paper", 0.0, "standard") for count in counts],
+        "baselines": [arm for baseline in ("multi", *p.baselines) for arm in pair(baseline, 0.0)],
+        "noises": [
+            arm for noise in p.noises for arm in (("single", "multi", 0, "equal", noise, "standard"), *pair("multi", noise))
+        ],
+    }  # fmt: skip
 
 
 def settings(p: Params) -> list[dict[str, Any]]:
-    """One setting per training and seed: Table 3, Figure 5, Tables 5 and 6 at equal steps and by the paper's rule, then what the
-    gates need: half of the images for every seed, twice the epochs for the first."""
-    training = training_settings(p)
-    few, counts = (1, []) if first_data(p).stand_in else (p.auxiliary, sorted(set(p.counts) - {0, p.auxiliary}))
-    rules: tuple[Rule, Rule] = ("equal", "paper")
-    pair = (("multi", 0), ("cotask", few))
-    arms: list[Arm] = [
-        ("multi", "multi", 0, "equal", 0.0, "standard"),
-        ("single", "multi", 0, "equal", 0.0, "standard"),
-        ("cotask", "multi", few, "equal", 0.0, "standard"),
-        ("cotask", "multi", few, "paper", 0.0, "standard"),
-        ("multi", "multi", few, "as long", 0.0, "standard"),
-        *(("cotask", "multi", count, rule, 0.0, "standard") for rule in rules for count in counts),
-        *((m, b, n, "equal", 0.0, "standard") for b in p.baselines for m, n in pair),
-        *((m, "multi", n, "equal", z, "standard") for z in p.noises[1:] for m, n in (("single", 0), *pair)),
-        *(("cotask", b, few, "paper", 0.0, "standard") for b in p.baselines),
-        *(("cotask", "multi", few, "paper", z, "standard") for z in p.noises[1:]),
-        ("multi", "multi", 0, "equal", 0.0, "half"),
-        ("multi", "multi", 0, "equal", 0.0, "double"),
-        ("single", "multi", 0, "equal", 0.0, "double"),
-        *(("cotask", "multi", count, "paper", 0.0, "double") for count in (few, *(n for n in counts if n >= 50))),
-    ]  # fmt: skip
+    """One setting per arm and seed of the parts that are asked for, each once, the first part's first.
+
+    `p.parts` says of how many seeds each part is; single-task networks have `p.single_epochs`.
+    """
+    training, known = training_settings(p), arms(p)
     names = ("method", "baseline", "auxiliary", "rule", "noise", "variant")
+    wanted = [(p.first_seed + i, arm) for part, seeds in p.parts.items() for i in range(seeds) for arm in known[part]]
     return [
-        dict(zip(names, arm, strict=True)) | {"seed": p.first_seed + i, "training": training}
-        for arm in arms
-        for i in range(1 if arm[-1] == "double" else p.seeds)
+        dict(zip(names, arm, strict=True))
+        | {"seed": seed, "training": training | ({"epochs": p.single_epochs} if arm[0] == "single" else {})}
+        for seed, arm in dict.fromkeys(wanted)
     ]
 
 
 def accuracies(
-    method: str,
-    baseline: str,
-    auxiliary: int,
-    rule: Rule,
-    noise: float,
-    variant: Variant,
-    seed: int,
-    training: dict[str, Any],
+    method: str, baseline: str, auxiliary: int, rule: Rule, noise: float, variant: Variant, seed: int, training: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """One row per major task.
+    """One row per major task, and for multi-task networks its head's.
 
-    accuracy: on its test images, `tested` of them. own: the same with batch statistics of its own images. steps: of all tasks.
-    spread, moved: of the task weights, see `Trained`. method: single, multi or cotask.
+    accuracy: on its test images, `tested` of them, by the running statistics of batch normalisation. own, mixed: by statistics
+    of images of its own and of all tasks. images: trained on, of all tasks with repeats; major images: of major tasks. spread,
+    moved: of the task weights, see `Trained`. method: single, multi or cotask.
     """
-    how = _varied(CifarTraining(**training), variant)
-    prepared = prepared_images(seed, noise, how)
-    majors = [[i] for i in range(len(prepared.tasks))] if method == "single" else [[]]
-    trained = [train(prepared, auxiliary, rule, seed, how, baseline, major) for major in majors]
-    steps = sum(each.steps for each in trained)
+    data, networks = trained_arm(**locals())
+    images, major = (sum(getattr(each, name) for each in networks) for name in ("images", "major_images"))
     rows = []
-    for i, task in enumerate(prepared.tasks):
-        net, head = (trained[i], 0) if method == "single" else (trained[0], i)
-        own = accuracy_with_own_statistics(net.model, prepared, task, head)
-        row = {"task": task.name, "accuracy": round(float(net.accuracy[head]), 4), "steps": steps, "own": round(own, 4)}
-        weights = {"spread": round(net.spread, 4), "moved": round(net.moved, 4)}
-        rows.append(row | {"tested": len(task.parts["test"].rows)} | weights)
+    for number, each in enumerate(networks):
+        own = data.tasks[number : number + 1] if method == "single" else data.tasks
+        kinds: dict[str, Statistics] = {"accuracy": "running", "own": "own"}
+        if baseline != "trl":  # task routing masks by one task a batch
+            kinds["mixed"] = "mixed"
+        columns = {name: accuracy_by_task(each, data, own, statistics) for name, statistics in kinds.items()}
+        for i, task in enumerate(own):
+            row = {name: round(values[i], 4) for name, values in columns.items()}
+            weights = {"spread": round(each.spread, 4), "moved": round(each.moved, 4)}
+            counts = {"images": images, "major images": major, "tested": len(task.parts["test"].rows)}
+            rows.append({"task": task.name} | row | counts | weights)
     return rows
-
-
-def _varied(how: CifarTraining, variant: Variant) -> CifarTraining:
-    if variant == "half":
-        return replace(how, per_class=(how.per_class or IMAGES_OF_A_CLASS) // 2)
-    return replace(how, epochs=2 * how.epochs) if variant == "double" else how

@@ -88,6 +88,7 @@ METHODS = {
     "cosine": ComparedMethod("gradient_cosine"),
     "weighted cosine": ComparedMethod("gradient_cosine_weighted"),
     "olaux": ComparedMethod("ol_aux"),
+    "famo": ComparedMethod("famo"),
     "random": ComparedMethod("random_weights"),
     "hydalearn": ComparedMethod("hydalearn"),
     "first order": ComparedMethod("hydalearn_first_order"),

@@ -57,14 +57,22 @@ def draw_boxes(rows: pd.DataFrame) -> Figure:
 
 
 def box_table(rows: pd.DataFrame, meter: str) -> pd.DataFrame:
-    """One line per setting: shares of green, flips and those of a random order, of disagreement; share of bursts left out."""
+    """One line per setting and task: shares of green boxes, of flips, and of flips in a random order."""
+    keys = KEYS | ({"same": "same on other samples"} if meter == "unit" else {})
+    lines = []
+    for setting, some in alive(boxes(rows, meter=meter)).groupby(SETTING, sort=False):
+        for task in TASKS:
+            shares = {words: some[f"{task} {key}"].mean() for key, words in keys.items()}
+            lines.append(dict(zip(SETTING, setting, strict=True)) | {"task": task} | shares)
+    return pd.DataFrame(lines)
+
+
+def pair_table(rows: pd.DataFrame, meter: str) -> pd.DataFrame:
+    """One line per setting: in what share of the batches the two tasks differ or are both red; share of bursts left out."""
     here = boxes(rows, meter=meter)
-    columns = {f"{task} {key}": f"{task}, {words}" for task in TASKS for key, words in KEYS.items()}
-    columns |= {"differ": "tasks differ", "differ by chance": "tasks differ, two coins", "both red": "both red"}
-    if meter == "unit":
-        columns |= {f"{task} same": f"{task}, same on other samples" for task in TASKS}
-    shares = alive(here).groupby(SETTING, sort=False)[list(columns)].mean().rename(columns=columns)
-    return shares.assign(**{"left out": 1 - here.groupby(SETTING, sort=False)["alive"].mean()}).reset_index()
+    names = {"differ": "tasks differ", "differ by chance": "tasks differ, two coins", "both red": "both red"}
+    shares = alive(here).groupby(SETTING, sort=False)[list(names)].mean().rename(columns=names)
+    return shares.assign(**{"left out": 1 - here.groupby(SETTING, sort=False)["alive"].mean()})
 
 
 def draw_shares(rows: pd.DataFrame, inputs: str) -> Figure:

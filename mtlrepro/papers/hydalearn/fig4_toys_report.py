@@ -142,11 +142,12 @@ def draw_errors(rows: pd.DataFrame, chosen: str) -> Figure:
 
 
 def error_table(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """Mean test error of every method (columns) in every setting."""
+    """Mean test error of every method in every setting (columns)."""
     here = rows[(rows.kind == "seed") & (rows.chosen == chosen)]
     here = here.assign(method=[METHODS[name].title for name in here["method"]])
-    table = here.pivot_table("test", ["problem", "inputs", "update"], "method", aggfunc="mean", sort=False)
-    return table.reset_index().rename_axis(columns=None)
+    names = {"problem": "", "inputs": "inputs ", "update": "update "}
+    setting = [", ".join(words + line[name] for name, words in names.items()) for _, line in here.iterrows()]
+    return here.assign(setting=setting).pivot_table("test", "method", "setting", aggfunc="mean", sort=False)
 
 
 def excess_table(rows: pd.DataFrame) -> pd.DataFrame:

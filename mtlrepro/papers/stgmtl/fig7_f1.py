@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
+from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from mtlrepro.device import generator
+from mtlrepro.device import deterministic, generator
 from mtlrepro.errors import DataMissing
 from mtlrepro.methods import task_grouping
 from mtlrepro.papers.stgmtl.fig4_groups import distances
@@ -17,8 +20,10 @@ from mtlrepro.papers.stgmtl.training.image_runs import (
     SPLITS,
     Group,
     Images,
-    ImageTraining,
+    Model,
+    Recipe,
     Split,
+    checkpoints,
     f1,
     image_settings,
     prepared,
@@ -26,62 +31,110 @@ from mtlrepro.papers.stgmtl.training.image_runs import (
     train,
 )
 from mtlrepro.parameters import Params
+from mtlrepro.training.image_evaluation import binary_logits
 
 log = logging.getLogger(__name__)
 
+# Rates at which a multi-task model is trained besides, in units of the one that all arms have.
+RATES = (0.3, 3.0)
+_Answers = dict[tuple[int, Split], Tensor]  # (epochs, split) -> logits (tasks, n) of one model
+
 
 def settings(p: Params) -> list[dict[str, Any]]:
-    """One per task set, number of clusters and seed; a task set whose images are not at hand is left out, with a warning."""
+    """One for each task set and seed; a task set whose images are not at hand is left out, with a warning."""
     same = {"fuzziness": p.fuzziness} | image_settings(p, {"train": p.images, "test": p.tests})
     settings = []
     for group, seeds in p.seeds.items():
         try:
-            task_set(group, "train", p.images)
+            task_set(group, "train")
         except DataMissing as error:
             log.warning("%s is left out: %s", group, error)
             continue
-        settings += [
-            {"group": group, "clusters": clusters, "seed": p.first_seed + i} | same
-            for clusters in p.clusters[group]
-            for i in range(seeds)
-        ]
+        own = {"group": group, "clusters": p.clusters[group], "single_tasks": p.single_tasks[group]}
+        settings += [own | {"seed": p.first_seed + i} | same for i in range(seeds)]
     return settings
 
 
 def grouped_f1(
-    group: Group, clusters: int, fuzziness: float, seed: int, limits: Mapping[Split, int], training: Mapping[str, Any]
+    group: Group, clusters: Sequence[int], single_tasks: int, fuzziness: Sequence[float], seed: int,
+    limits: Mapping[Split, int], training: Mapping[str, Any],
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Mean F1 over tasks, on training and test images, of STG-MTL and of what it is to be compared with; one row each.
+    """Mean F1 and average precision over tasks, on training and test images, of STG-MTL and of what it is to be compared with.
 
-    Columns: method, average (of "logits" or "probabilities"), train, test. Methods: "multi-task", one model; "grouped", one model
-    for each of `clusters` soft clusters; "random groups", the same memberships dealt to other tasks; "no groups", as many models
-    with every membership 1 / clusters, that is, an ensemble of multi-task models; "single-task", not of the hundred tasks G3.
+    One row for each method, number of clusters k ("k") and fuzziness F ("F") where these matter, average (of "logits" or
+    "probabilities"), and number of epochs: all, and half of them, then of as many training images as there are test images.
+    Columns train, test (F1), "train precision", "test precision" (average precision), trainings (how many models). Methods:
+        "multi-task"     one model, whose data maps are clustered; "rate 0.3", "rate 3": the same at other learning rates
+        "grouped"        a model for each of k soft clusters; "random groups": the same memberships dealt to other tasks
+        "no groups"      k multi-task models with equal memberships, an ensemble
+        "single-task"    a model for each of `single_tasks` tasks drawn by `seed`; "same tasks": the multi-task model's scores of
+                         these tasks alone
+        "linear"         logistic regression on pixels with the same positive weights
     limits, training: as of `image_settings`.
     """
-    options = ImageTraining(**training)
-    images = prepared(options, *(task_set(group, split, limits[split]) for split in SPLITS))
-    tasks = len(images[0].labels)
-    multi_task = train(images[0], torch.ones(1, tasks), seed, options, images, record=True)
-    points = task_grouping.coordinates_of_distances(distances(multi_task.maps))
-    memberships = task_grouping.soft(points, clusters, seed, fuzziness).memberships
+    recipe = Recipe(**training)
+    images = prepared(group, seed, limits, recipe)
+    tasks, numbers = len(images.tasks), itertools.count()
+    ones = torch.ones(1, tasks, dtype=torch.float64)
+    drawn = torch.randperm(tasks, generator=generator(seed, "single tasks"))[:single_tasks].sort().values
     dealt = torch.randperm(tasks, generator=generator(seed, "dealt"))
-    plans = {
-        "grouped": memberships, "random groups": memberships[dealt], "no groups": torch.full_like(memberships, 1 / clusters),
-    }  # fmt: skip
-    if group != "G3":
-        plans["single-task"] = torch.eye(tasks, dtype=memberships.dtype)
-    rows = [_mean_f1("multi-task", "logits", multi_task.logits, torch.ones(tasks, 1), images)]
-    for number, (method, plan) in enumerate(plans.items()):
-        weights = task_grouping.loss_weights(plan).float()
-        logits = train(images[0], weights, generator(seed, number).initial_seed() % 2**31, options, images).logits
-        for average in ("logits", "probabilities") if method != "single-task" else ("logits",):
-            rows.append(_mean_f1(method, average, logits, plan, images))
+    rows: list[dict[str, Any]] = []
+    with deterministic(threads=1), checkpoints("f1", group, clusters, single_tasks, fuzziness, seed, limits, training) as folder:
+
+        def answers(weights: Tensor, own: Recipe = recipe, linear_model: bool = False) -> list[_Answers]:
+            """Of one model for each row of `weights`."""
+            models = (train(images, row, seed, own, folder, next(numbers), linear_model=linear_model) for row in weights)
+            return [_answers(model, images, recipe) for model in models]
+
+        def score(method: str, plan: Tensor, models: list[_Answers], columns: Tensor | None = None, **case: float) -> None:
+            """plan: (tasks, models), what each model's answer counts."""
+            averages: tuple[Literal["logits", "probabilities"], ...] = ("logits", "probabilities")
+            for epochs, average in itertools.product(_epochs(recipe), averages if case else averages[:1]):
+                row = {"method": method, "average": average, "epochs": epochs, "trainings": len(models)}
+                rows.append(row | case | _scores(plan, models, images, epochs, average, columns))
+
+        whole = train(images, ones[0], seed, recipe, folder, next(numbers), record=True)
+        multi_task = [_answers(whole, images, recipe)]
+        score("multi-task", ones.T, multi_task)
+        score("same tasks", ones.T, multi_task, drawn)
+        single = torch.eye(tasks, dtype=torch.float64)[drawn]
+        score("single-task", single.T, answers(single), drawn)
+        points = task_grouping.coordinates_of_distances(distances([whole.maps[e] for e in recipe.quarters()])[:tasks, :tasks])
+        for k, f in itertools.product(clusters, fuzziness):
+            memberships = task_grouping.soft(points, k, seed, f).memberships
+            for method, plan in (("grouped", memberships), ("random groups", memberships[dealt])):
+                score(method, plan, answers(task_grouping.loss_weights(plan)), k=k, F=f)
+        ensemble = answers(ones.expand(max(clusters), -1))
+        for k in clusters:
+            score("no groups", ones.T.expand(-1, k) / k, ensemble[:k], k=k)
+        for factor in RATES:
+            score(f"rate {factor:g}", ones.T, answers(ones, replace(recipe, rate=factor * recipe.rate)))
+        score("linear", ones.T, answers(ones, linear_model=True))
     return rows
 
 
-def _mean_f1(method: str, average: str, logits: list[Tensor], plan: Tensor, sets: Sequence[Images]) -> dict[str, Any]:
-    row: dict[str, Any] = {"method": method, "average": average}
-    for split, outputs, images in zip(SPLITS, logits, sets, strict=True):
-        combined = task_grouping.combined_probability(outputs.transpose(1, 2), plan, average)  # type: ignore[arg-type]
-        row[split] = round(float(f1(combined.T, images.labels).mean()), 5)
-    return row
+def _epochs(recipe: Recipe) -> tuple[int, int]:
+    return recipe.epochs, recipe.quarters(half=True)[-1]
+
+
+def _answers(model: Model, images: Images, recipe: Recipe) -> _Answers:
+    """After all epochs of all training images, after half of the epochs of as many as there are test images."""
+    answers = {(epochs, split): model.curves[epochs][split] for epochs in _epochs(recipe) for split in SPLITS}
+    every = binary_logits(model.net, images.data, images.rows("train"))[: len(images.tasks)]
+    return answers | {(recipe.epochs, "train"): every}
+
+
+def _scores(
+    plan: Tensor, models: Sequence[_Answers], images: Images, epochs: int, average: Literal["logits", "probabilities"],
+    columns: Tensor | None,
+) -> dict[str, float]:  # fmt: skip
+    """columns: of the tasks that count, None: all."""
+    chosen = torch.arange(len(plan)) if columns is None else columns
+    scores: dict[str, float] = {}
+    for split in SPLITS:
+        logits = torch.stack([model[epochs, split] for model in models]).transpose(1, 2)
+        combined = task_grouping.combined_probability(logits[..., chosen], plan[chosen], average)
+        labels = images.labels[split][: len(combined), chosen.numpy()]
+        scores[split] = round(float(f1((combined - 0.5).T, labels).mean()), 5)
+        scores[f"{split} precision"] = round(float(average_precision_score(labels, combined.cpu().numpy())), 5)
+    return scores

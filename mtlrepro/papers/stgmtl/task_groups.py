@@ -69,11 +69,19 @@ class TaskMaps:
 
 
 def task_maps(rows: pd.DataFrame, group: str, of: str = "multi-task", column: str = "apart") -> Iterator[TaskMaps]:
-    """The data maps of each seed, in order. column: of the distances."""
+    """The data maps of each seed, in order, without the copied task. column: of the distances."""
     here = rows[(rows.kind == "task") & (rows.group == group) & (rows.of == of)]
     for seed in sorted(here.seed.unique().tolist()):
         own = here[here.seed == seed]
-        yield TaskMaps(seed, own, grouping.coordinates_of_distances(matrix(list(own[column]))))
+        yield TaskMaps(seed, own, grouping.coordinates_of_distances(matrix(list(own[column]))[:, : len(own)]))
+
+
+def copied_maps(rows: pd.DataFrame, group: str, of: str = "multi-task") -> Iterator[TaskMaps]:
+    """As `task_maps`, with the copied task last, of the same name as its original; nothing where no task was copied."""
+    here = rows[rows.kind.isin(("task", "copy")) & (rows.group == group) & (rows.of == of)]
+    for seed in sorted(here.seed[here.kind == "copy"].unique().tolist()):
+        own = here[here.seed == seed]
+        yield TaskMaps(seed, own, grouping.coordinates_of_distances(matrix(list(own["apart"]))))
 
 
 def matrix(texts: Sequence[str]) -> Tensor:
@@ -146,7 +154,7 @@ def two_clusters(rows: pd.DataFrame, split: Sequence[str]) -> pd.DataFrame:
             two[of, maps.seed] = labels
             agreed = agreement(labels, families, 199, maps.seed)
             same = int((np.asarray(labels) == pd.factorize(maps.rows.family)[0]).sum())
-            votes = matrix(list(maps.rows["votes 2"])).argmax(1).tolist()
+            votes = matrix(list(maps.rows["votes"])).argmax(1).tolist()
             line = {
                 "maps": of, "seed": maps.seed, "families": agreed["ari"], "p": agreed["p"],
                 "misplaced": min(same, len(labels) - same), "point-based": float(adjusted_rand_score(labels, votes)),
@@ -225,6 +233,6 @@ def family_table(rows: pd.DataFrame, group: str, k: int) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def across(rows: pd.DataFrame, group: str, k: int, first: str, second: str) -> list[float]:
-    """For each seed `together` of the pairs across two families."""
-    return [together(maps.labels(k), members(maps, first), members(maps, second)) for maps in task_maps(rows, group)]
+def across(maps: TaskMaps, k: int, first: str, second: str) -> float:
+    """`together` of the pairs across two families."""
+    return together(maps.labels(k), members(maps, first), members(maps, second))

@@ -5,30 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sklearn.linear_model import RidgeClassifier
 
-from mtlrepro.errors import BadValue
 from mtlrepro.methods.cotask import combine_tasks
 from mtlrepro.papers.cotask import fig2_representations as representation
 from mtlrepro.papers.cotask.data.cifar_mtl import digits_mtl
 from mtlrepro.papers.cotask.linear_classifiers import ClassMoments
 from mtlrepro.papers.cotask.training.cifar_training import PreparedImages
-
-
-def test_classes_that_merge_perfectly_have_togetherness_one_and_unrelated_ones_none():
-    """1 where merged classes have equal means; 0 where every pair of classes is as far apart; an offset of a task lowers it."""
-    means, labels = 5 * np.eye(4), np.repeat(np.arange(4), 3)
-    mapping = np.stack([np.arange(4), [2, 0, 3, 1]], 1)
-    other = np.empty((12, 4))
-    for z in range(4):
-        other[labels == mapping[z, 1]] = means[mapping[z, 0]]
-    alike = representation.togetherness((means[labels], labels), (other, labels), mapping)
-    apart = representation.togetherness((means[labels], labels), (other + 100.0, labels), mapping)
-    assert alike == pytest.approx(1)
-    assert 0 < apart < 0.01
-    with pytest.raises(BadValue):
-        representation.togetherness((means[labels], labels), (other, labels), mapping[:1])
+from mtlrepro.training.augmentation import image_data
 
 
 def test_variance_between_tasks_is_none_for_one_cloud_and_all_for_points():
@@ -57,30 +41,27 @@ def test_measures_tell_separate_classes_from_mixed_ones():
 @pytest.fixture(scope="module")
 def digits():
     data = digits_mtl(3)
-    images = torch.tensor(data.images).permute(0, 3, 1, 2).float() / 8 - 1
-    return PreparedImages(images, data.tasks, data.sha256, data.tier)
+    return PreparedImages(image_data(data.images), data.tasks, data.sha256, data.tier)
 
 
-def test_rows_hold_every_state_measure_and_as_many_images_as_asked_for(digits, monkeypatch):
-    """Laws: four states; equally many images of each class and state, of the auxiliary task's classes."""
+def test_rows_hold_every_measure_of_a_state_and_as_many_images_as_asked_for(digits, monkeypatch):
+    """Laws: equally many images of each class and state, of the auxiliary task's classes; a trained network has an accuracy."""
     monkeypatch.setattr(representation.cifar_training, "prepared_images", lambda *_: digits)
-    how = {"epochs": 2, "blocks": [1, 1, 1], "widths": [4, 6, 8], "side": 8, "batch": 32, "device": "cpu"}
-    rows = pd.DataFrame(representation.representations(3, 1, 4, how))
-    images, values = (
-        rows[rows.measure == "image"],
-        rows[rows.measure != "image"].pivot(index="state", columns="measure", values="value"),
-    )
-    assert list(images.groupby("state").size()) == [4 * 2 * 5] * 4
+    how = {"epochs": 6, "blocks": [1, 1, 1], "widths": [8, 8, 16], "side": 8, "batch": 32, "device": "cpu"}
+    states = ("before training", "multi-task", "CO-TASK by the paper")
+    rows = pd.concat([pd.DataFrame(representation.representations(s, 3, 1, 4, how)).assign(state=s) for s in states])
+    images = rows[rows.measure == "image"]
+    values = rows[rows.measure != "image"].pivot(index="state", columns="measure", values="value")
+    assert list(images.groupby("state").size()) == [4 * 2 * 5] * 3
     (auxiliary,) = combine_tasks(digits.tasks, 1, 3)
-    for row in images.itertuples():
-        side = [parent.name for parent in auxiliary.parents].index(row.parent)
-        assert (
-            auxiliary.parents[side].classes[auxiliary.mapping[int(row.merged), side]] == row[images.columns.get_loc("class") + 1]
-        )
+    sides = [parent.name for parent in auxiliary.parents]
+    for image in images.to_dict("records"):
+        side = sides.index(image["parent"])
+        assert auxiliary.parents[side].classes[auxiliary.mapping[int(image["merged"]), side]] == image["class"]
     assert values.probe["multi-task"] > 0.5 > values["between tasks"]["multi-task"]
     assert values["task classifier"].min() > 0.6
     assert values["task classifier, permuted"].between(0.3, 0.7).all()
-    assert values.accuracy.notna().sum() == 3
+    assert list(values.accuracy.notna()) == [state != "before training" for state in values.index]
 
 
 def _class(center, seed, n=60, spread=0.05):

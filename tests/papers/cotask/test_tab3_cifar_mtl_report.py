@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -13,7 +14,7 @@ GAIN = {"equal": -0.1, "paper": 0.05}
 
 
 def _rows(**changes) -> pd.DataFrame:
-    """Single-task at 0.4, multi-task at 0.5, CO-TASK above it by GAIN of its rule and 0.1 a unit of noise; twelve seeds."""
+    """Single-task at 0.4, multi-task at 0.5, CO-TASK above it by GAIN for every ten tasks; twelve seeds."""
     lines = []
 
     def add(method, rule, accuracy, auxiliary=0, baseline="multi", noise=0.0, variant="standard", seeds=12, own=0.0):
@@ -21,29 +22,27 @@ def _rows(**changes) -> pd.DataFrame:
             for number, task in enumerate(TASKS):
                 value = accuracy + 0.001 * (number + seed)
                 arm = {"method": method, "rule": rule, "baseline": baseline, "noise": noise, "auxiliary": auxiliary}
-                row = {"seed": seed, "task": task, "accuracy": value, "own": value + own, "steps": 10, "tested": 500}
+                row = {"seed": seed, "task": task, "accuracy": value, "own": value + own, "mixed": value}
+                row |= {"images": 2e6, "major images": 1e6, "tested": 500}
                 lines.append(arm | row | {"variant": variant, "spread": 1.2, "moved": 0.8})
 
     add("single", "equal", 0.4)
     add("multi", "equal", 0.5, own=0.1)
-    add("multi", "as long", 0.55, 5)
-    add("cotask", "equal", 0.5 + GAIN["equal"], 5)
-    for count, share in ((5, 1.0), (10, 1.0), (20, 2.0), (30, 3.0), (40, 4.0), (50, 5.0), (100, 5.5)):
+    add("multi", "as long", 0.55, 50)
+    add("cotask", "equal", 0.5 + GAIN["equal"], 50)
+    for count, share in ((10, 1.0), (20, 2.0), (30, 3.0), (40, 4.0), (50, 5.0), (100, 5.5)):
         add("cotask", "paper", 0.5 + GAIN["paper"] * share, count)
     for baseline, level in (("dwa", 0.52), ("dtp", 0.51), ("trl", 0.53)):
         add("multi", "equal", level, baseline=baseline)
-        add("cotask", "equal", level - 0.1, 5, baseline=baseline)
-        add("cotask", "paper", level + 0.04, 5, baseline=baseline)
+        add("cotask", "paper", level + 0.04, 40, baseline=baseline)
     for noise in (0.1, 0.3, 0.5, 0.7):
         add("single", "equal", 0.4 - 0.2 * noise, noise=noise)
         add("multi", "equal", 0.5 - 0.2 * noise, noise=noise)
-        add("cotask", "equal", 0.4 - 0.2 * noise, 5, noise=noise)
-        add("cotask", "paper", 0.5 - 0.2 * noise + GAIN["paper"] + 0.1 * noise, 5, noise=noise)
+        add("cotask", "paper", 0.7 - 0.1 * noise, 40, noise=noise)
     add("multi", "equal", 0.45, variant="half")
     add("single", "equal", 0.405, variant="double", seeds=1)
     add("multi", "equal", 0.505, variant="double", seeds=1)
-    for count in (50, 100):
-        add("cotask", "paper", changes.get("doubled", 0.755), count, variant="double", seeds=1)
+    add("cotask", "paper", changes.get("doubled", 0.755), 50, variant="double", seeds=1)
     return pd.DataFrame(lines)
 
 
@@ -59,11 +58,11 @@ def measured():
         ("tab3", "multi-over-single", 0.1),
         ("tab3", "cotask-over-single", 0.35),
         ("tab5", "adds-to-dwa", 0.04),
-        ("tab5", "adds-to-multi", 0.05),
-        ("tab5", "larger-than-other-methods", 0.02),
-        ("tab5", "trl-boosts-cotask", 0.02),
+        ("tab5", "adds-to-multi", 0.2),
+        ("tab5", "larger-than-other-methods", 0.17),
+        ("tab5", "trl-boosts-cotask", -0.13),
         ("tab6", "difference-grows-with-noise", 0.1),
-        ("tab6", "gain-under-noise", 0.09),
+        ("tab6", "gain-under-noise", 0.24),
         ("tab6", "gain-at-half", 0.05),
         ("fig5", "rises-with-count", 0.25),
         ("fig5", "more-is-better", 0.05),
@@ -72,7 +71,7 @@ def measured():
     ],
 )
 def test_effects_are_those_of_the_papers_protocol(measured, exhibit, claim, effect):
-    """Law: each seed's value is the planted one, by the paper's rule, with 50 auxiliary tasks in Tables 3 and 4."""
+    """Law: each seed's value is the planted one, by the paper's rule; 50 auxiliary tasks in Table 3, 40 in Tables 5 and 6."""
     values = measured[f"cotask/{exhibit}"].effects[claim]
     assert len(values) == 12
     assert values == pytest.approx([effect] * 12)
@@ -114,16 +113,31 @@ def test_gates_are_computed_from_the_rows(measured):
     assert not _gate(measured, "tab3", "grid-interior").passed
     for exhibit, name in (
         ("tab3", "control"), ("tab3", "converged"), ("tab4", "test-size"), ("tab5", "weights-move"), ("tab6", "noise-hurts"),
-        ("tab6", "above-chance"), ("fig5", "range"), ("fig5", "draws"), ("fig5", "converged"),
+        ("tab6", "above-chance"), ("fig5", "range"), ("fig5", "draws"),
     ):  # fmt: skip
         assert _gate(measured, exhibit, name).passed, (exhibit, name)
-    worse = report.measured(_rows(doubled=0.3))
-    assert not _gate(worse, "tab3", "converged").passed
-    assert not _gate(worse, "fig5", "converged").passed
+    assert not _gate(report.measured(_rows(doubled=0.3)), "tab3", "converged").passed
 
 
-def test_differences_are_by_rule_and_with_either_statistics():
+def test_differences_are_by_rule_and_statistics():
     table = report.differences(_rows())
-    assert table.points["CO-TASK (5) over multi-task, equal steps"].startswith("-10.00")
-    assert table.points["CO-TASK (5) over multi-task with as many steps"].startswith(("+0.00", "-0.00"))
-    assert table["with the task's own statistics"]["multi-task over single-task"].startswith("+20.00")
+    assert table["running averages"]["CO-TASK over multi-task, equal steps"].startswith("-10.00")
+    assert table["running averages"]["CO-TASK over multi-task with as many steps"].startswith("+20.00")
+    assert table["the task's own"]["multi-task over single-task"].startswith("+20.00")
+
+
+def test_a_run_of_one_seed_and_three_arms_is_shown_without_what_it_lacks():
+    """Law: every table and figure of a part of the rows can be made; what was not trained has no effect and no passed gate."""
+    rows = _rows()
+    three = rows[(rows.seed == 0) & (rows.noise == 0) & (rows.baseline == "multi") & (rows["variant"] == "standard")]
+    three = three[three.rule.eq("equal") & three.method.ne("cotask") | three.rule.eq("paper") & three.auxiliary.eq(50)]
+    for draw in (report.draw_counts, report.draw_budgets):
+        plt.close(draw(three))
+    assert list(report.overall(three).index) == ["single-task", "multi-task", "CO-TASK (50)"]
+    assert list(report.differences(three)["running averages"]) == ["+10.00 (one seed)", "+25.00 (one seed)", "+35.00 (one seed)"]
+    assert report.noise_table(three)["with CO-TASK, ours"].isna().all()
+    assert "as many steps" not in report.findings(three)
+    measured = report.measured(three)
+    assert not measured["cotask/tab5"].effects
+    assert set(measured["cotask/fig5"].effects) == {"rises-with-count"}
+    assert not any(gate.passed for gate in measured["cotask/tab6"].gates)

@@ -31,6 +31,7 @@ SHOWN = {
         fig1_flips_report.draw_boxes,
         lambda rows: fig1_flips_report.box_table(rows, "unit"),
         lambda rows: fig1_flips_report.box_table(rows, "raw"),
+        lambda rows: fig1_flips_report.pair_table(rows, "unit"),
         lambda rows: fig1_flips_report.draw_shares(rows, "as printed"),
         fig1_flips_report.batch_table,
         fig1_flips_report.findings,

@@ -9,73 +9,119 @@ import pandas as pd
 import pytest
 import torch
 
-from mtlrepro.data.binary_tasks import digits_tasks
 from mtlrepro.device import generator
+from mtlrepro.errors import DataMissing
 from mtlrepro.methods import task_grouping as grouping
 from mtlrepro.methods.data_maps import DataMap, true_label_probability
 from mtlrepro.papers.stgmtl import fig4_groups, fig7_f1, task_groups
 from mtlrepro.papers.stgmtl.training import image_runs
 
-TRAINING = image_runs.ImageTraining(epochs=3, widths=(4, 6), side=8, batch=50, snapshots=2, together=3)
+RECIPE = image_runs.Recipe(epochs=8, widths=(4, 6), side=8, batch=50)
+LIMITS = {"train": 150, "test": 60}
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return digits_tasks("G1").of(range(150))
+@pytest.fixture(autouse=True)
+def only_digits(monkeypatch):
+    """No CIFAR at hand: digits stand in for it."""
 
+    def missing(*_):
+        raise DataMissing("no CIFAR here")
 
-@pytest.fixture(scope="module")
-def data(digits):
-    return image_runs.prepared(TRAINING, digits)[0]
+    monkeypatch.setattr(image_runs, "cifar_tasks", missing)
+    image_runs.task_set.cache_clear()
+    yield
+    image_runs.task_set.cache_clear()
 
 
 @pytest.fixture
-def few_digits(monkeypatch, digits):
-    """What `image_settings` would say of the few digits, which stand for all images."""
-    for module in (fig4_groups, fig7_f1):
-        monkeypatch.setattr(module, "task_set", lambda group, split, limit: digits.of(range(limit)))
-    return {"limits": {"train": 150, "test": 150}, "training": vars(TRAINING)}
+def images():
+    return image_runs.prepared("G1", 1, LIMITS, RECIPE)
 
 
-def test_models_trained_side_by_side_are_models_trained_in_turn(data):
-    """How many models are trained together is a matter of speed: outputs and data maps are the same to rounding."""
-    weights = torch.tensor([[1.0] * 10, [0.5] * 10, [0.0] * 9 + [1.0]])
-    together = image_runs.train(data, weights, 1, TRAINING, [data], record=True)
-    in_turn = image_runs.train(data, weights, 1, replace(TRAINING, together=1), [data], record=True)
-    assert together.logits[0].shape == (3, 10, 150)
-    assert torch.allclose(together.logits[0], in_turn.logits[0], atol=1e-4)
-    assert len(together.maps) == 2
-    for a, b in zip(together.maps, in_turn.maps, strict=True):
-        assert torch.allclose(a.mean.float(), b.mean.float(), atol=2e-3)
+@pytest.fixture
+def setting(monkeypatch, tmp_path):
+    """Arguments of a run on few digits; its checkpoints lie in a folder of the test."""
+    monkeypatch.setenv("MTLREPRO_RUNS", str(tmp_path))
+    training = {"epochs": 8, "widths": [4, 6], "side": 8, "device": "cpu", "batch": 50}
+    return {"seed": 1, "limits": LIMITS, "training": training}
 
 
-def test_the_same_seed_gives_the_same_models_and_another_seed_others(data):
-    one, same, other = (image_runs.train(data, torch.ones(1, 10), seed, TRAINING, [data]).logits[0] for seed in (1, 1, 2))
+def _logits(model):
+    return model.curves[RECIPE.epochs]["test"]
+
+
+def test_seeds_share_their_first_images_and_draw_the_others_with_equal_shares(images):
+    other = image_runs.prepared("G1", 2, LIMITS, RECIPE)
+    assert (images.labels["train"][:75] == other.labels["train"][:75]).all()
+    assert (images.labels["train"][75:] != other.labels["train"][75:]).any()
+    assert images.labels["train"].sum(0).min() >= 13  # 15 images of each digit, give or take what does not divide
+    assert (images.labels["test"] == other.labels["test"]).all()
+
+
+def test_random_answers_are_each_seed_s_own():
+    sets = [image_runs.prepared("G2", seed, LIMITS, RECIPE) for seed in (1, 2)]
+    column = sets[0].tasks.index("random")
+    assert (sets[0].labels["test"][:, column] != sets[1].labels["test"][:, column]).any()
+    assert (sets[0].labels["test"][:, :column] == sets[1].labels["test"][:, :column]).all()
+
+
+def test_the_same_seed_gives_the_same_model_and_another_number_another(images, tmp_path):
+    ones = torch.ones(10)
+    one, same = (_logits(image_runs.train(images, ones, 1, RECIPE, tmp_path / name)) for name in "ab")
+    other = _logits(image_runs.train(images, ones, 1, RECIPE, tmp_path / "a", number=1))
     assert torch.equal(one, same)
     assert not torch.allclose(one, other)
 
 
-def test_a_task_without_weight_moves_nothing(data):
+def test_a_task_without_weight_moves_nothing(images, tmp_path):
     """A single-task model does not depend on the other tasks' labels."""
-    weights = torch.eye(10)[:1]
-    changed = image_runs.Images(data.images, torch.cat([data.labels[:1], 1 - data.labels[1:]]), data.positive)
-    logits = [image_runs.train(each, weights, 1, TRAINING, [data]).logits[0][0, 0] for each in (data, changed)]
+    answers = images.labels["train"].copy()
+    answers[:, 1:] = 1 - answers[:, 1:]
+    changed = replace(images, labels=images.labels | {"train": answers})
+    own = torch.eye(10)[0]
+    logits = [_logits(image_runs.train(each, own, 1, RECIPE, tmp_path / str(i)))[0] for i, each in enumerate((images, changed))]
     assert torch.equal(*logits)
 
 
-def test_maps_of_single_task_models_are_each_model_s_on_its_own_task(data):
-    """All of them at once give what each training alone gives in its own row."""
-    maps = image_runs.train(data, torch.eye(10), 1, TRAINING, record=True).maps
-    assert maps[-1].mean.shape == (10, 150)
-    assert maps[0].count.tolist() == [2] * 150  # the first of two even snapshots of three epochs
-    assert maps[-1].count.tolist() == [3] * 150
-    first = image_runs.train(data, torch.eye(10)[:1], 1, TRAINING, record=True).maps
-    assert torch.allclose(maps[-1].mean[0].float(), first[-1].mean[0].float(), atol=2e-3)
+def test_the_copied_task_moves_nothing_and_has_a_head_of_its_own(images, tmp_path):
+    """With a copy or without, the shared features and all heads are the same; the copy's data map is not its original's."""
+    plain = image_runs.train(images, torch.ones(10), 1, RECIPE, tmp_path / "plain")
+    copied = image_runs.train(images, torch.ones(10), 1, RECIPE, tmp_path / "copied", record=True)
+    assert torch.allclose(_logits(plain), _logits(copied), atol=1e-5)
+    last = copied.maps[RECIPE.epochs]
+    assert last.mean.shape == (11, 150)
+    assert last.count.tolist() == [8] * 150
+    assert not torch.equal(last.mean[image_runs.COPIED], last.mean[-1])
 
 
-def test_f1_is_one_for_the_truth_and_zero_for_its_opposite(data):
-    assert (image_runs.f1(data.labels, data.labels) == 1).all()
-    assert (image_runs.f1(1 - data.labels, data.labels) == 0).all()
+def test_the_first_half_of_a_training_is_a_training_of_half_the_epochs(images, tmp_path):
+    """The rate is constant: so one training tells what half of its epochs would have given."""
+    whole = image_runs.train(images, torch.ones(10), 1, RECIPE, tmp_path / "whole", record=True)
+    half = image_runs.train(images, torch.ones(10), 1, replace(RECIPE, epochs=4), tmp_path / "half", record=True)
+    assert RECIPE.quarters(half=True) == replace(RECIPE, epochs=4).quarters() == [1, 2, 3, 4]
+    for epoch in (1, 2, 3, 4):
+        assert torch.equal(whole.maps[epoch].mean, half.maps[epoch].mean)
+        assert torch.equal(whole.curves[epoch]["test"], half.curves[epoch]["test"])
+
+
+def test_f1_is_one_for_the_truth_and_zero_for_its_opposite(images):
+    labels = images.labels["train"]
+    truth = torch.from_numpy(labels.T.astype(np.float32)) - 0.5
+    assert (image_runs.f1(truth, labels) == 1).all()
+    assert (image_runs.f1(-truth, labels) == 0).all()
+
+
+def test_a_folder_of_checkpoints_stays_after_a_failure_and_goes_after_success(setting):
+    def interrupted():
+        with image_runs.checkpoints("name", 1) as folder:
+            folder.mkdir(parents=True)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with image_runs.checkpoints("name", 1) as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
 
 
 def test_distances_are_those_of_the_snapshots_themselves():
@@ -88,24 +134,27 @@ def test_distances_are_those_of_the_snapshots_themselves():
     assert torch.allclose(fig4_groups.distances(maps), torch.cdist(flat, flat), atol=1e-6)
 
 
-def test_what_is_written_as_text_comes_back(few_digits, digits):
-    rows = pd.DataFrame(fig4_groups.data_maps("G1", "multi-task", 1, **few_digits, votes=(2,), shown={"task": "3", "points": 20}))
-    (maps,) = task_groups.task_maps(rows.assign(group="G1", of="multi-task", seed=1), "G1")
-    assert list(maps.rows.task) == list(digits.tasks)
-    apart = task_groups.matrix(list(maps.rows["apart"]))
-    assert torch.allclose(torch.cdist(maps.points, maps.points), apart, rtol=1e-4, atol=1e-4)
-    assert torch.allclose(task_groups.matrix(list(maps.rows["votes 2"])).sum(1), torch.ones(10, dtype=torch.float64), atol=1e-5)
-    assert (rows.kind == "point").sum() == 20
-    assert set(rows.task[rows.kind == "point"]) == {"3"}
+@pytest.mark.parametrize("of", ["multi-task", "single-task"])
+def test_what_is_written_as_text_comes_back(setting, of):
+    rows = pd.DataFrame(fig4_groups.data_maps("G1", of, details=True, **setting)).assign(group="G1", of=of, seed=1)
+    (maps,), (with_copy,) = task_groups.task_maps(rows, "G1", of), task_groups.copied_maps(rows, "G1", of)
+    apart = task_groups.matrix(list(rows["apart"].dropna()))
+    assert torch.allclose(torch.cdist(maps.points, maps.points), apart[:10, :10], rtol=1e-3, atol=1e-3)
+    assert torch.allclose(torch.cdist(with_copy.points, with_copy.points), apart, rtol=1e-3, atol=1e-3)
+    assert with_copy.tasks[-1] == maps.tasks[image_runs.COPIED]
+    assert torch.allclose(task_groups.matrix(list(maps.rows["votes"])).sum(1), torch.ones(10, dtype=torch.float64), atol=1e-4)
+    assert [len(text.split()) for text in maps.rows["map"]] == [2 * 150] * 10
+    assert rows["epoch"].dropna().tolist() == [1, 2, 3, 4, 6, 8]
 
 
-def test_grouped_training_compares_the_same_number_of_models(few_digits):
-    """Train and test images are the same here, so that the scores must be as well."""
-    rows = fig7_f1.grouped_f1("G1", 2, 2.0, 1, **few_digits)
-    assert {(row["method"], row["average"]) for row in rows} == {("multi-task", "logits"), ("single-task", "logits")} | {
-        (method, average) for method in ("grouped", "random groups", "no groups") for average in ("logits", "probabilities")
-    }
-    assert all(0 <= row["train"] <= 1 and row["train"] == row["test"] for row in rows)
+def test_grouped_training_compares_models_of_equal_number_and_training(setting):
+    rows = pd.DataFrame(fig7_f1.grouped_f1("G1", [2, 3], 4, [2.0], **setting))
+    last = rows[(rows.epochs == 8) & (rows.average == "logits")].set_index(["method", "k"]).trainings
+    for k in (2, 3):
+        assert last["grouped", k] == last["random groups", k] == last["no groups", k] == k
+    assert last["single-task"].tolist() == [4]
+    assert set(rows.epochs) == {4, 8}
+    assert rows[["train", "test", "train precision", "test precision"]].stack().between(0, 1).all()
 
 
 def _two_families(seed):
@@ -115,7 +164,7 @@ def _two_families(seed):
     apart = torch.cdist(x, x)
     return pd.DataFrame(
         {"kind": "task", "task": [f"t{i}" for i in range(10)], "family": ["a"] * 5 + ["b"] * 5, "group": "G1", "of": "multi-task",
-         "seed": seed, "apart": [fig4_groups.as_text(row) for row in apart], "votes 2": ["1 0"] * 5 + ["0 1"] * 5}
+         "seed": seed, "apart": [fig4_groups.as_text(row) for row in apart], "votes": ["1 0"] * 5 + ["0 1"] * 5}
     )  # fmt: skip
 
 
@@ -128,7 +177,8 @@ def test_planted_families_are_found_and_counted():
     assert table["with the seed before"].dropna().tolist() == [1]
     assert np.allclose(task_groups.family_table(rows, "G1", 2), 1)
     # Of all 45 pairs 20 are together; across the families none is.
-    assert np.allclose(task_groups.across(rows, "G1", 2, "a", "b"), (0 - 20 / 45) / (1 - 20 / 45))
+    for maps in task_groups.task_maps(rows, "G1"):
+        assert np.isclose(task_groups.across(maps, 2, "a", "b"), (0 - 20 / 45) / (1 - 20 / 45))
     assert task_groups.against_families(rows, "G1", (2,), 99)["p"].max() <= 0.05
 
 

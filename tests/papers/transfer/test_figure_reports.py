@@ -188,18 +188,22 @@ def test_fig2_picture_is_drawn_with_the_typical_seeds_samples():
 
 
 def fig7_rows(**changes) -> pd.DataFrame:
-    """Two seeds, literal setting: gain 0.1 for equal models, -0.2 for orthogonal ones; our reading has gains of 0.5."""
+    """Two seeds, judged setting: gain 0.1 for equal models, -0.2 for orthogonal ones; width 2 gains nothing, other data 0.5."""
+    report = fig7_model_similarity_report
+    gains = {report.JUDGED: (0.1, -0.2), report.LONGER: (0.1, -0.2), report.WIDE: (0, 0)}
+    gains |= {report.NOISE_FREE: (0.5, 0.5), report.FEW: (0.5, 0.5)}
     lines = [
         {"setting": setting, "panel": panel, "seed": seed, "distance": distance, "single": 0.7, "multi": 0.7 + gain, "ridge": 0.6}
-        for setting, gains in (("literal", (0.1, -0.2)), ("our reading", (0.5, 0.5)))
+        | {"multi rate inside": True, "single rate inside": True}
+        for setting in gains
         for panel in "abcd"
         for seed in (1000, 1001)
-        for distance, gain in zip((0.0, 1.0), gains, strict=True)
+        for distance, gain in zip((0.0, 1.0), gains[setting], strict=True)
     ]
     return pd.DataFrame(lines).assign(**changes)
 
 
-def test_fig7_effects_have_the_estimands_signs_in_the_literal_setting():
+def test_fig7_effects_have_the_estimands_signs_in_the_judged_setting():
     measured = fig7_model_similarity_report.measured(fig7_rows())
     for claim in ("rises-with-similarity-regression", "rises-with-similarity-classification", "relu-regression-similar"):
         assert measured.effects[claim] == pytest.approx([0.3] * 2)
@@ -208,19 +212,33 @@ def test_fig7_effects_have_the_estimands_signs_in_the_literal_setting():
 
 
 def test_fig7_gates():
-    computed = gates(fig7_model_similarity_report.measured(fig7_rows()))
-    assert computed["headroom"].passed
-    assert computed["range"].passed
-    assert not gates(fig7_model_similarity_report.measured(fig7_rows(single=0.999)))["headroom"].passed
+    assert all(gate.passed for gate in gates(fig7_model_similarity_report.measured(fig7_rows())).values())
+    rows = fig7_rows()
+    longer, wide = (rows["setting"] == getattr(fig7_model_similarity_report, name) for name in ("LONGER", "WIDE"))
+    for gate, changed in (
+        ("headroom", rows.assign(single=rows["single"] + 0.299, multi=rows["multi"] + 0.299)),
+        ("grid-interior", rows.assign(**{"multi rate inside": False})),
+        ("converged", rows.assign(multi=rows["multi"] + 0.02 * longer)),
+        ("control", rows.assign(multi=rows["multi"] + 0.02 * wide)),
+    ):
+        failed = {name for name, g in gates(fig7_model_similarity_report.measured(changed)).items() if not g.passed}
+        assert failed == {gate}
 
 
 # --- Figure 8
 
 
 def fig8_rows(**changes) -> pd.DataFrame:
-    """Three seeds: gain α at 100 source samples and 2 α at 5,000."""
+    """Three seeds: gain α at 100 source samples and 2 α at 5,000; α with the target's covariance, 0 with another."""
     lines = [
-        {"seed": seed, "alpha": alpha, "size": size, "single": 0.5, "ridge": 0.5, "multi": 0.5 + alpha * (1 + (size > 100))}
+        {"seed": seed, "alpha": alpha, "size": size, "single": 0.5, "ridge": 0.5, "multi": 0.5 + gain(alpha, size)}
+        | {"epochs": epochs, "covariances": covariances}
+        for epochs, covariances, gain in (
+            (50, "identity", lambda alpha, size: alpha * (1 + (size > 100))),
+            (100, "identity", lambda alpha, size: alpha * (1 + (size > 100))),
+            (50, "same", lambda alpha, size: alpha),
+            (50, "different", lambda alpha, size: 0.0),
+        )
         for seed in (1000, 1001, 1002)
         for alpha in (0.0, 1.0)
         for size in (100, 5_000)
@@ -232,7 +250,12 @@ def test_fig8_effects_and_gates():
     measured = fig8_principal_angles_report.measured(fig8_rows())
     assert measured.effects["similarity"] == pytest.approx([1.5] * 3)
     assert measured.effects["source-size"] == pytest.approx([1.0] * 3)
-    assert [name for name, gate in gates(measured).items() if not gate.passed] == ["converged"]
+    assert measured.effects["covariance-alignment"] == pytest.approx([0.5] * 3)
+    assert all(gate.passed for gate in gates(measured).values())
+    rows = fig8_rows()
+    longer = rows.assign(multi=rows["multi"] + 0.02 * (rows["epochs"] == 100))
+    failed = {name for name, gate in gates(fig8_principal_angles_report.measured(longer)).items() if not gate.passed}
+    assert failed == {"converged"}
     small = fig8_rows().replace({"size": {5_000: 3_000}})
     assert not gates(fig8_principal_angles_report.measured(small))["range"].passed
     assert not gates(fig8_principal_angles_report.measured(fig8_rows(multi=0.4)))["control"].passed

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from mtlrepro.errors import BadValue
+from mtlrepro.papers.transfer import fig8_principal_angles
 from mtlrepro.papers.transfer.data.synthetic import boundary_tasks, task_pairs
 from mtlrepro.papers.transfer.fig2_same_boundary import fit_boundaries, turned
 from mtlrepro.papers.transfer.training.pair_grid import accuracy, fit_pairs, ridge_predictions
@@ -118,3 +119,19 @@ def test_training_finds_a_noiseless_model_and_ridge_too():
     torch.testing.assert_close(model(test.x, 0), test.y, rtol=0, atol=1e-3)
     found = ridge_predictions(tasks.train[0], tasks.validation[0], test)
     assert tied_spearman(found, test.y).min() > 0.999
+
+
+@pytest.mark.parametrize("covariances", ["same", "different"])
+def test_covariances_change_the_inputs_and_leave_models_and_noise_alone(covariances):
+    """Law: one spectrum, a tenth of it large, mean variance 1; labels are the moved inputs' units plus the drawn noise."""
+    drawn = task_pairs([3, 4], [(1.0, 0.0)], m=(4_000, 4_000), noise=0.0, relu=True, d=20, rank=2)
+    moved = fig8_principal_angles.with_covariances(drawn, [3, 4], covariances)
+    estimates = [own.x.mT @ own.x / own.x.shape[1] for own in moved.train]
+    for estimate in estimates:
+        eigenvalues = torch.linalg.eigvalsh(estimate)
+        torch.testing.assert_close(eigenvalues.mean(-1), torch.ones(2, dtype=torch.float64), atol=0.05, rtol=0)
+        assert (eigenvalues[:, -2] > 1_000 * eigenvalues[:, -3]).all()
+    agree = torch.linalg.matrix_norm(estimates[0] - estimates[1]) / torch.linalg.matrix_norm(estimates[0])
+    assert (agree < 0.1).all() if covariances == "same" else (agree > 0.5).all()
+    for own, theta in zip(moved.train, (drawn.theta1[:, None], drawn.theta2), strict=True):
+        torch.testing.assert_close(own.y, (own.x[:, None] @ theta).relu().sum(-1))

@@ -89,7 +89,7 @@ def digits_mtl(seed: int, noise: float = 0.0, kind: Noise = "any class") -> Imag
     digits = load_digits()
     groups = [(f"digits {a} to {a + 4}", np.arange(a, a + 5), [str(d) for d in range(a, a + 5)]) for a in (0, 5)]
     tasks = tasks_of_groups(digits.labels, groups, split_digits(digits, seed))
-    images = np.ascontiguousarray(digits.images[..., None])
+    images = digits.images[..., None].copy()
     return ImageTasks(images, _with_noise(tasks, noise, kind, seed), {"digits": digits.sha256}, "public stand-in")
 
 

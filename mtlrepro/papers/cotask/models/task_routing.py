@@ -2,8 +2,9 @@
 
 A layer multiplies the feature maps of a convolution by a fixed binary mask of the active task. For each task a random share
 sigma of the channels is switched off, floor(sigma channels) of them; so two tasks share about (1 - sigma)^2 of a layer. Masks are
-drawn once and never trained. As in that paper's code the layer stands behind the convolution's batch norm, where a mask switches
-a channel wholly off. sigma = 0 is plain sharing.
+drawn once and never trained. As in the code of the CO-TASK paper (Hsieh and Tseng 2021) there is one layer a residual block,
+behind its second batch norm and before the shortcut is added; stem, first convolution and shortcut have none. sigma = 0 is plain
+sharing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
 
 from mtlrepro.errors import BadValue
 from mtlrepro.models.resnet import CifarResNet
@@ -53,7 +55,7 @@ class TaskRouting(nn.Module):
 
 
 class RoutedBottom(nn.Module):
-    """`bottom` with a mask behind every batch norm, shortcuts included; `bottom` is changed in place.
+    """`bottom` with a mask behind every block's second batch norm; `bottom` is changed in place.
 
     layers: the routing layers, in the bottom's order.
     """
@@ -62,12 +64,11 @@ class RoutedBottom(nn.Module):
         super().__init__()
         self.bottom, self._active = bottom, _ActiveTask()
         self.layers: list[TaskRouting] = []
-        norms = [(parent, name, norm) for parent in bottom.modules() for name, norm in parent.named_children()]
-        for parent, name, norm in norms:
-            if isinstance(norm, nn.BatchNorm2d):
-                layer = TaskRouting(norm, task_masks(tasks, norm.num_features, sigma, generator), self._active)
-                setattr(parent, name, layer)
-                self.layers.append(layer)
+        for block in list(bottom.modules()):
+            if isinstance(block, BasicBlock):
+                masks = task_masks(tasks, block.bn2.num_features, sigma, generator)
+                block.bn2 = TaskRouting(block.bn2, masks, self._active)
+                self.layers.append(block.bn2)
 
     def forward(self, images: Tensor, task: Tensor) -> Tensor:
         """images (n, channels, h, w), task () int64 -> (n, features)."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from mtlrepro.methods.hydalearn import HydaLearn
 from mtlrepro.papers.hydalearn.data.toys import Parts
 from mtlrepro.papers.hydalearn.training.tuned_runs import METRICS, Builder, Chosen, GridRuns, Point, TrainingConfig, tune
-from mtlrepro.training.weighting import Step, Weighting
+from mtlrepro.training.weighting import Step, Weighting, WeightingWrapper
 
 Meter = Callable[[GridRuns], HydaLearn]
 
@@ -35,17 +35,17 @@ def on_samples(parts: Parts, config: TrainingConfig, samples: slice, normalise: 
     return lambda _: HydaLearn(lambda call: score(call(x, 0).double(), targets), maximise=maximise, normalise=normalise)
 
 
-class Metered(Weighting):
+class Metered(WeightingWrapper):
     """Another weighting, with what each of `meters` measures in `gains`: name -> list of (runs, tasks).
 
     Measured are the last `burst` steps of every period of `every` steps.
     """
 
     def __init__(self, inner: Weighting, meters: Mapping[str, HydaLearn], every: int = 1, burst: int = 1) -> None:
-        self.inner, self.meters, self.every, self.burst = inner, meters, every, burst
+        super().__init__(inner)
+        self.meters, self.every, self.burst = meters, every, burst
         self._steps = 0
         self.gains: dict[str, list[Tensor]] = {name: [] for name in meters}
-        self.weight_heads = inner.weight_heads
 
     def __call__(self, step: Step) -> Tensor:
         """What the inner weighting gives."""
@@ -57,10 +57,6 @@ class Metered(Weighting):
                 self.gains[name].append(meter.gains.detach())
         self._steps += 1
         return self.inner(step)
-
-    def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
-        """Passed on."""
-        self.inner.end_epoch(losses, validation)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from mtlrepro.papers.hydalearn.data.tabular import TwoTask
 from mtlrepro.papers.hydalearn.data.toys import PairedSamples, Parts
 from mtlrepro.training.loop import RunwiseSGD, fit, minibatches, task_losses
 from mtlrepro.training.metrics import Auroc, auroc, mean_absolute_error, mean_squared_error
-from mtlrepro.training.weighting import Batch, Call, Step, Weighting
+from mtlrepro.training.weighting import Batch, Call, Step, Weighting, WeightingWrapper
 
 MeasuredOn = Literal["validation", "training"]
 Point = Mapping[str, float]
@@ -121,15 +121,15 @@ class GridRuns:
     seeds: tuple[int, ...]
 
 
-class Traced(Weighting):
+class Traced(WeightingWrapper):
     """Another weighting whose weights of every step are kept in `trace`.
 
     ratios: of the longer to the shorter task gradient on the shared parameters, (runs,) per step, where the weighting takes them.
     """
 
     def __init__(self, inner: Weighting) -> None:
-        self.inner, self.trace, self.ratios = inner, list[Tensor](), list[Tensor]()
-        self.weight_heads = inner.weight_heads
+        super().__init__(inner)
+        self.trace, self.ratios = list[Tensor](), list[Tensor]()
 
     def __call__(self, step: Step) -> Tensor:
         """What the inner weighting gives."""
@@ -138,10 +138,6 @@ class Traced(Weighting):
             norms = step.jacobian.norm(dim=-1)
             self.ratios.append(norms.amax(-1) / norms.amin(-1))
         return self.trace[-1]
-
-    def end_epoch(self, losses: Tensor, validation: Tensor | None) -> None:
-        """Passed on."""
-        self.inner.end_epoch(losses, validation)
 
 
 def tune(

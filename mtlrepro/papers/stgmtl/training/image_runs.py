@@ -1,217 +1,277 @@
-"""STG-MTL on images (Sherif, Abid, Elattar, ElHelw 2023): data maps of all tasks, groups of tasks, models specialised in groups.
+"""STG-MTL on images (Sherif, Abid, Elattar, ElHelw 2023): the task sets, and one model for each row of task weights in its loss.
 
-One function trains everything. A model is a row of task weights in its loss: ones for multi-task learning, one task alone for
-single-task learning, a cluster's memberships for its specialised model. The models of a row each are trained side by side, from
-the same batches, each from initial weights of its own.
+Ones are multi-task learning, one task alone single-task learning, a cluster's memberships its specialised model (eq. 1). The
+models of a seed see the same images in the same order, each from initial weights of its own. The rate is constant: the paper
+names no schedule, and so a training of half the epochs is the first half of the whole one, and its snapshots serve both.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
+from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
-from torchvision.models import resnet18
+from torch.nn.functional import linear
 
-from mtlrepro.data.binary_tasks import TaskSet, cifar_tasks, digits_tasks
+from mtlrepro import paths
+from mtlrepro.data.binary_tasks import EXTRA, TaskSet, cifar_tasks, digits_tasks
 from mtlrepro.data.digits import load_digits, split_digits
-from mtlrepro.device import NETWORK, choose, deterministic, generator, seeded
+from mtlrepro.device import choose, seeded
 from mtlrepro.errors import DataMissing
-from mtlrepro.methods.data_maps import Snapshot
+from mtlrepro.methods.data_maps import DataMap, Snapshot, true_label_probability
 from mtlrepro.methods.static import Static
-from mtlrepro.models.resnet import CifarResNet
-from mtlrepro.papers.stgmtl.models.side_by_side import StackedTaskNet
-from mtlrepro.papers.stgmtl.training.map_recorder import MapRecorder
+from mtlrepro.models.resnet import CifarResNet, imagenet_resnet18
 from mtlrepro.parameters import Params
-from mtlrepro.training.loop import fit, minibatches
-from mtlrepro.training.weighting import Batch, Call
+from mtlrepro.training.augmentation import ImageData, image_data
+from mtlrepro.training.image_batches import BinaryTasks
+from mtlrepro.training.image_evaluation import binary_logits
+from mtlrepro.training.image_settings import ImageTraining
+from mtlrepro.training.images import Checkpoint, train_images
+from mtlrepro.training.weighting import Batch
 
 Group = Literal["G1", "G2", "G3"]
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
+# The task that has a second head, a copy that learns from the shared features and does not move them: the cat.
+COPIED = 3
+# Training images that all seeds have in common; the others are drawn by the seed.
+COMMON = 500
 
 
 @dataclass(frozen=True)
-class ImageTraining:
-    """How each model is trained: Adam with a cosine schedule, a fixed number of epochs, nothing chosen on validation.
+class Recipe:
+    """How each model is trained: Adam at a constant rate, a fixed number of epochs, nothing chosen on validation.
 
     widths: channels of the stages of one block each; empty: torchvision's ResNet-18, the paper's. side: images are averaged down
-    to so many pixels per side. snapshots: data maps are kept so many times, evenly. together: models trained side by side.
-    device: as of `device.choose`.
+    to so many pixels per side. device: as of `device.choose`.
     """
 
-    epochs: int = 10
-    widths: Sequence[int] = (8, 16, 32)
-    side: int = 16
+    epochs: int
+    widths: Sequence[int] = ()
+    side: int = 32
+    device: str = "cpu"
     batch: int = 128
     rate: float = 1e-3
-    snapshots: int = 2
-    together: int = 10
-    device: str = "cpu"
+
+    def quarters(self, half: bool = False) -> list[int]:
+        """The epochs whose data maps make a task's vector: after each quarter of the training, or of its first half."""
+        return sorted({-(-self.epochs * part // (8 if half else 4)) for part in (1, 2, 3, 4)})
+
+    def training(self) -> ImageTraining:
+        """For `train_images`."""
+        snapshots = tuple(sorted({*self.quarters(), *self.quarters(half=True)}))
+        return ImageTraining(
+            epochs=self.epochs, batch=self.batch, optimizer="adam", rate=self.rate, decay=0.0, snapshots=snapshots
+        )
 
 
-@lru_cache(maxsize=8)
-def task_set(group: Group, split: Split, limit: int) -> TaskSet:
-    """The first `limit` images of CIFAR; where it is not at hand digits for G1 and G2, and DataMissing for G3."""
+@lru_cache(maxsize=6)
+def task_set(group: Group, split: Split) -> TaskSet:
+    """All images of CIFAR; where it is not at hand digits for G1 and G2, and DataMissing for G3."""
     try:
-        return cifar_tasks(group, split, limit)
+        return cifar_tasks(group, split)
     except DataMissing:
         if group == "G3":
             raise
         rows = split_digits(load_digits(), 0)
         chosen = rows["test"] if split == "test" else np.concatenate([rows["train"], rows["valid"]])
-        return digits_tasks(group).of(chosen[:limit])
+        return digits_tasks(group).of(chosen)
 
 
 def image_settings(p: Params, limits: Mapping[Split, int]) -> dict[str, Any]:
-    """What every setting says of images and models: limits (see `task_set`) and training (arguments of `ImageTraining`)."""
+    """What every setting says of images and models: limits (images of each split) and training (arguments of `Recipe`)."""
     training = {"epochs": p.epochs, "widths": p.widths, "side": p.side, "device": p.device}
     return {"limits": dict(limits), "training": training}
 
 
 def digests(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Name -> sha256 of the task sets that runs with `settings` read. Raises DataMissing as `task_set` does."""
-    return {f"{group} {split}": images.sha256 for (group, split), images in _task_sets(settings).items()}
+    return {f"{images.name} of {group}": images.sha256 for group, images in _task_sets(settings)}
 
 
 def tier(settings: Sequence[Mapping[str, Any]]) -> str:
-    """The data tier of runs with `settings`."""
-    tiers = {images.tier for images in _task_sets(settings).values()}
-    return "paper's data" if tiers == {"paper's data"} else "public stand-in"
+    """The data tier of runs with `settings`; a source that lacks images of the official split is a stand-in for it."""
+    whole = all(images.tier == "paper's data" and not images.partial for _, images in _task_sets(settings))
+    return "paper's data" if whole else "public stand-in"
 
 
-def _task_sets(settings: Sequence[Mapping[str, Any]]) -> dict[tuple[Group, Split], TaskSet]:
-    limits = {(setting["group"], split): limit for setting in settings for split, limit in setting["limits"].items()}
-    return {(group, split): task_set(group, split, limit) for (group, split), limit in limits.items()}
+def _task_sets(settings: Sequence[Mapping[str, Any]]) -> list[tuple[Group, TaskSet]]:
+    return [(group, task_set(group, split)) for group in sorted({s["group"] for s in settings}) for split in SPLITS]
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """images (n, channels, side, side), about the training images' mean in units of their spread; labels (tasks, n); positive
-    weights (tasks,).
+    """The images and answers of one seed.
+
+    data: training images, then test images. labels: (n, tasks) of each split. positive: (tasks,) weights of a positive answer.
     """
 
-    images: Tensor
-    labels: Tensor
-    positive: Tensor
+    tasks: tuple[str, ...]
+    families: tuple[str, ...]
+    data: ImageData
+    labels: dict[Split, NDArray[np.uint8]]
+    positive: NDArray[np.float64]
+
+    def rows(self, split: Split) -> NDArray[np.int64]:
+        """The numbers of a split's images in `data`."""
+        start = 0 if split == "train" else len(self.labels["train"])
+        return np.arange(start, start + len(self.labels[split]))
+
+    def first(self, tasks: int) -> Images:
+        """The first `tasks` tasks alone."""
+        labels = {split: answers[:, :tasks] for split, answers in self.labels.items()}
+        return Images(self.tasks[:tasks], self.families[:tasks], self.data, labels, self.positive[:tasks])
 
 
-def prepared(training: ImageTraining, train: TaskSet, *others: TaskSet) -> list[Images]:
-    """Training images and others, all scaled alike by mean and standard deviation of each channel of the training images."""
-    device = choose(training.device)
-    pictures = [_pooled(each.images, training.side) for each in (train, *others)]
-    mean, spread = pictures[0].mean((0, 2, 3), keepdim=True), pictures[0].std((0, 2, 3), keepdim=True)
-    return [
-        Images(
-            ((picture - mean) / spread).to(device, memory_format=torch.channels_last),
-            torch.from_numpy(each.labels.T.copy()).to(device, NETWORK),
-            torch.from_numpy(each.positive_weights).to(device, NETWORK),
-        )
-        for picture, each in zip(pictures, (train, *others), strict=True)
-    ]
+def prepared(group: Group, seed: int, limits: Mapping[Split, int], recipe: Recipe) -> Images:
+    """`limits["train"]` training images, drawn by `seed` with equal shares of the classes, of which the first `COMMON` are every
+    seed's, and the first `limits["test"]` test images. The random task of G2 has answers of its own in each seed.
+    """
+    sets = {split: task_set(group, split) for split in SPLITS}
+    chosen = {"train": _drawn(sets["train"], limits["train"], seed), "test": np.arange(len(sets["test"]))[: limits["test"]]}
+    labels = {split: sets[split].labels[chosen[split]] for split in SPLITS}
+    tasks = sets["train"].tasks
+    if "random" in tasks:
+        for split in SPLITS:
+            tosses = np.random.default_rng([seed, *split.encode()]).integers(0, 2, len(labels[split]))
+            labels[split][:, tasks.index("random")] = tosses
+    pictures = np.concatenate([sets[split].images[chosen[split]] for split in SPLITS])
+    data = image_data(pictures, np.arange(len(chosen["train"])), side=recipe.side, device=choose(recipe.device))
+    return Images(tasks, sets["train"].families, data, labels, sets["train"].positive_weights)
 
 
-def _pooled(images: NDArray[np.uint8], side: int) -> Tensor:
-    picture = torch.tensor(images).permute(0, 3, 1, 2).to(NETWORK)
-    return avg_pool2d(picture, picture.shape[-1] // side) if picture.shape[-1] > side else picture
+def _drawn(images: TaskSet, limit: int, seed: int) -> NDArray[np.int64]:
+    """(limit,) row numbers; all of them, in order, where there are no more."""
+    every = np.arange(len(images))
+    if limit >= len(images):
+        return every
+    classes = images.labels[:, [family != EXTRA for family in images.families]].argmax(1)
+    common, rest = train_test_split(every, train_size=min(COMMON, limit // 2), stratify=classes, random_state=0)
+    own, _ = train_test_split(rest, train_size=limit - len(common), stratify=classes[rest], random_state=seed)
+    return np.concatenate([common, own])
 
 
-def f1(probabilities: Tensor, labels: Tensor) -> NDArray[np.float64]:
-    """(tasks,) F1 of the positive class at threshold 1/2; 0 where nothing is positive. Both (tasks, n)."""
-    predicted, truth = probabilities.cpu().numpy() > 0.5, labels.cpu().numpy() > 0.5
-    return np.array([f1_score(t, p, zero_division=0) for t, p in zip(truth, predicted, strict=True)])
+def f1(logits: Tensor, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(tasks,) F1 of positive answers at probability 1/2; 0 where nothing is positive. logits: (tasks, n), labels: (n, tasks)."""
+    scores: NDArray[np.float64] = f1_score(labels, logits.T.cpu().numpy() > 0, average=None, zero_division=0)
+    return scores
+
+
+class TaskNet(nn.Module):
+    """One logit per task from shared features: a linear head without bias.
+
+    bottom: images -> (n, width). copied: the number of a task that has a second head, its logits the last row, whose gradient
+    stops at the features; None: no task has.
+    """
+
+    def __init__(self, bottom: nn.Module, width: int, tasks: int, copied: int | None = None) -> None:
+        super().__init__()
+        self.bottom, self.copied = bottom, copied
+        bound = width**-0.5
+        self.heads = nn.Parameter(torch.empty(tasks, width).uniform_(-bound, bound))
+        self.copy = None if copied is None else nn.Parameter(torch.empty(1, width).uniform_(-bound, bound))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, channels, h, w) -> logits (tasks, n), with a copy (tasks + 1, n)."""
+        features = self.bottom(images)
+        logits = linear(features, self.heads)
+        if self.copy is not None:
+            logits = torch.cat([logits, linear(features.detach(), self.copy)], 1)
+        return logits.T
+
+
+class Features(nn.Module):
+    """The shared features of a `TaskNet` as (width, n), so that `binary_logits` collects them."""
+
+    def __init__(self, net: TaskNet) -> None:
+        super().__init__()
+        self.bottom = net.bottom
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, channels, h, w) -> (width, n)."""
+        features: Tensor = self.bottom(images).T
+        return features
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """logits: one tensor (models, tasks, n) for each set of images asked for. maps: snapshots of the first model's data map."""
+class Model:
+    """A trained model. curves: epochs trained -> split -> logits (tasks, n) of as many images of each split as there are test
+    images. maps: epochs trained -> data map of all tasks and, last, of the copied one; empty where none was recorded. seconds:
+    of the steps, as of `train_images`.
+    """
 
-    logits: list[Tensor]
-    maps: list[Snapshot]
+    net: TaskNet
+    curves: dict[int, dict[Split, Tensor]]
+    maps: dict[int, Snapshot]
+    seconds: float
 
 
 def train(
-    data: Images, weights: Tensor, seed: int, training: ImageTraining, evaluate: Sequence[Images] = (), record: bool = False
-) -> Trained:
-    """Train one model for each row of `weights` (models, tasks), eq. 1, and evaluate all on each of `evaluate`.
+    images: Images, weights: Tensor, seed: int, recipe: Recipe, folder: Path, number: int = 0, record: bool = False,
+    linear_model: bool = False,
+) -> Model:  # fmt: skip
+    """Train one model with `weights` (tasks,) in its loss, eq. 1.
 
-    seed: of the batches, the same for all models, and of their initial weights, each its own. record: keep data maps of the first
-    model, where its weight is not 0, from the forward passes of training and before the step, `training.snapshots` times; where
-    `weights` is the identity, the map of each task is that of its own single-task model.
+    seed, number: initial weights are those of both, the order of images that of `seed` alone. folder: of the checkpoint, from
+    which a killed training goes on. record: keep data maps, from the forward passes of training and before the step, and give one
+    task a second head. linear_model: logistic regression on pixels in place of the network.
     """
-    tasks = weights.shape[1]
-    single_task = tasks > 1 and torch.equal(weights.cpu(), torch.eye(tasks))
-    logits: list[list[Tensor]] = []
-    maps: list[list[Snapshot]] = []
-    with deterministic(threads=1):
-        for start in range(0, len(weights), training.together):
-            models = list(range(start, min(start + training.together, len(weights))))
-            recorder = None
-            if record and (single_task or start == 0):
-                mapped = len(models) if single_task else tasks
-                recorder = MapRecorder(mapped, len(data.images), training.epochs, training.snapshots, data.images.device)
-            logits.append(_train_together(data, weights[models], models, seed, training, evaluate, recorder, single_task))
-            if recorder is not None:
-                maps.append(recorder.snapshots)
-    snapshots = [
-        Snapshot(torch.cat([s.mean for s in times]), torch.cat([s.std for s in times]), times[0].count)
-        for times in zip(*maps, strict=True)
-    ]
-    return Trained([torch.cat(parts) for parts in zip(*logits, strict=True)], snapshots)
+    tasks, shape = len(images.tasks), images.data.shape
+    bottom: nn.Module
+    with seeded(seed, "start", number):
+        if linear_model:
+            bottom, width = nn.Flatten(), shape[1] * shape[2] * shape[3]
+        elif recipe.widths:
+            bottom, width = CifarResNet((1,) * len(recipe.widths), recipe.widths, shape[3]), recipe.widths[-1]
+        else:
+            bottom, width = imagenet_resnet18(shape[3]), 512
+        net = TaskNet(bottom, width, tasks, COPIED if record else None)
+    columns = [*range(tasks), COPIED] if record else list(range(tasks))
+    answers = BinaryTasks(images.rows("train"), images.labels["train"][:, columns], images.positive[columns])
+    recorded = DataMap(len(columns), len(answers.rows), images.data.device)
 
+    def observe(logits: Tensor, batch: Batch) -> None:
+        labels, points = batch.targets
+        recorded.update(true_label_probability(logits, labels).T, points)
 
-def _train_together(
-    data: Images, weights: Tensor, models: list[int], seed: int, training: ImageTraining, evaluate: Sequence[Images],
-    recorder: MapRecorder | None, single_task: bool,
-) -> list[Tensor]:  # fmt: skip
-    device, n = data.images.device, len(data.images)
-    model = _model(weights.shape[1], models, seed, training, data.images.shape[1])
-    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    shuffle = generator(seed, "batches")
+    def at_snapshot(_: int, model: nn.Module) -> dict[str, Tensor]:
+        most = len(images.labels["test"])
+        kept = {str(split): binary_logits(model, images.data, images.rows(split)[:most])[:tasks] for split in SPLITS}
+        if record:
+            now = recorded.snapshot()
+            kept |= {"mean": now.mean, "std": now.std, "count": now.count}
+        return kept
 
-    def losses(call: Call, batch: Batch) -> Tensor:
-        logits, (labels, rows) = call(batch.inputs), batch.targets
-        if recorder is not None:
-            own = (logits[range(len(models)), models], labels[models]) if single_task else (logits[0], labels)
-            recorder.update(*own, rows)
-        loss = binary_cross_entropy_with_logits(
-            logits, labels.expand_as(logits), pos_weight=data.positive[:, None], reduction="none"
-        )
-        return loss.mean(-1)
-
-    def batches(epoch: int) -> Iterator[Batch]:
-        for cpu in minibatches(n, training.batch, shuffle):
-            rows = cpu.to(device)
-            yield Batch(data.images[rows], (data.labels[:, rows], rows))
-        if recorder is not None:
-            recorder.end_epoch(epoch)
-
-    fit(
-        model, batches, losses, optimizer=torch.optim.Adam(model.parameters(), training.rate), epochs=training.epochs,
-        weighting=Static(weights.to(device)), schedule=lambda epoch: 0.5 * (1 + np.cos(np.pi * epoch / training.epochs)),
+    trained = train_images(
+        net, images.data, answers, recipe.training(), seed=seed, weighting=Static(weights.float()[columns]),
+        at_snapshot=at_snapshot, observe=observe if record else None, kept=[recorded],
+        checkpoint=Checkpoint(folder / f"{number}.pt", 180.0),
     )  # fmt: skip
-    model.eval()
-    with torch.no_grad():
-        return [torch.cat([model(part) for part in each.images.split(500)], -1).cpu() for each in evaluate]
+    snapshots = trained.snapshots.items()
+    return Model(
+        net,
+        {epoch: {split: kept[split] for split in SPLITS} for epoch, kept in snapshots},
+        {epoch: Snapshot(kept["mean"], kept["std"], kept["count"]) for epoch, kept in snapshots if record},
+        float(trained.seconds.sum()),
+    )
 
 
-def _model(tasks: int, models: Sequence[int], seed: int, training: ImageTraining, channels: int) -> StackedTaskNet:
-    bottoms: list[nn.Module] = []
-    heads = []
-    for number in models:
-        with seeded(seed, "start", number):
-            if training.widths:
-                bottoms.append(CifarResNet((1,) * len(training.widths), training.widths, channels))
-            else:
-                bottoms.append(resnet18())
-                bottoms[-1].fc = nn.Identity()
-            features = training.widths[-1] if training.widths else 512
-            heads.append(torch.empty(tasks, features).uniform_(-(features**-0.5), features**-0.5))
-    return StackedTaskNet(bottoms, torch.stack(heads))
+@contextmanager
+def checkpoints(*setting: Any) -> Iterator[Path]:
+    """A folder for the checkpoints of a run with this setting (plain values), removed once the run has finished."""
+    name = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:16]
+    folder = paths.runs() / "stgmtl" / "checkpoints" / name
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

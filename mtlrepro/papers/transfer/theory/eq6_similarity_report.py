@@ -91,7 +91,7 @@ def cut_table(rows: pd.DataFrame) -> pd.DataFrame:
 def edge_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Scores of the worst cut and of the tie."""
     columns = ["with the cut", "without", "most it can lose", "e2 kept", "e3 kept", "both kept (ours)"]
-    return rows[columns].max().to_frame("score")
+    return rows[columns].max().to_frame("score").rename_axis("cut")
 
 
 def rank_table(rows: pd.DataFrame) -> pd.DataFrame:

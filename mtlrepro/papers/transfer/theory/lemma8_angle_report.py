@@ -49,7 +49,7 @@ def needed_table(rows: pd.DataFrame) -> pd.DataFrame:
         enough = [factor for factor in rates.index if not len(bad) or factor > bad.max()]
         m1 = group[group["factor"] == 1.0]["m1"].median()
         lines[name] = {"printed m1, median": m1, "enough from factor": enough[0], "failed at the least factor": rates.iloc[0]}
-    return pd.DataFrame(lines).T
+    return pd.DataFrame(lines).T.rename_axis("setting")
 
 
 def proof_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -41,7 +41,8 @@ def reading_table(rows: pd.DataFrame) -> pd.DataFrame:
     n = int(some["n"].sum())
     readings = [column.removesuffix(": broken") for column in some.columns if column.endswith(": broken")]
     lines = {reading: (n, int(some[f"{reading}: broken"].sum()), some[f"{reading}: worst"].max()) for reading in readings}
-    return pd.DataFrame.from_dict(lines, orient="index", columns=["instances", "not optimal in", "largest excess, share of |y|²"])
+    columns = ["instances", "not optimal in", "largest excess, share of |y|²"]
+    return pd.DataFrame.from_dict(lines, orient="index", columns=columns).rename_axis("reading")
 
 
 def draw(rows: pd.DataFrame) -> Figure:

@@ -82,7 +82,8 @@ def reading_table(rows: pd.DataFrame) -> pd.DataFrame:
     some = rows[rows["kind"] == "bound"]
     n = int(some["n"].sum())
     lines = {text: (n, int(some[f"{name}_broken"].sum()), some[f"{name}_worst"].max()) for name, text in READINGS.items()}
-    return pd.DataFrame.from_dict(lines, orient="index", columns=["instances", "fails in", "largest excess, share of |y|²"])
+    columns = ["instances", "fails in", "largest excess, share of |y|²"]
+    return pd.DataFrame.from_dict(lines, orient="index", columns=columns).rename_axis("reading")
 
 
 def proof_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -26,8 +26,11 @@ class PairGrid(nn.Module):
     """g(x B) A_task for seeds x columns runs, g linear or ReLU.
 
     Parameters: shared (seeds, columns, r, d), heads (seeds, columns, tasks, r). B starts uniform in +-1 / sqrt(d), drawn from
-    the seed's generator, the same for every column; heads start at 1 for r = 1, else uniform in +-1 / sqrt(r).
+    the seed's generator, the same for every column; heads start at 1 for r = 1, else uniform in +-1 / sqrt(r). `rates`: the
+    learning rate of each column that was kept, (seeds, columns), after `fit_pairs`.
     """
+
+    rates: Tensor
 
     def __init__(
         self, d: int, rank: int, tasks: int, columns: int, generators: Sequence[torch.Generator], relu: bool, dtype: torch.dtype
@@ -109,6 +112,7 @@ def fit_pairs(
     fitted = fit(model, batches, loss, optimizer=RunwiseSGD(model.parameters(), rate), epochs=epochs, validate=validate)
     best = fitted.best.unflatten(1, (pairs, len(rates))).argmax(-1)
     model.keep(best + torch.arange(pairs) * len(rates))
+    model.rates = torch.tensor(rates)[best]
     return model
 
 

@@ -1,0 +1,115 @@
+"""The campaign as a whole, on a small copy of the project with two exhibits, killed twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jupytext
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from project_copy import copy_project
+from registered import ALONE
+
+FIRST, SECOND = ALONE[:2]
+COUNT = 8
+# What stands for an exhibit's module: each run says that it began, and takes long enough to be killed.
+STUDY = """
+import os
+import time
+
+import numpy as np
+
+
+def measure(name, seed):
+    with open(os.environ["LOG"], "a") as log:
+        log.write(f"{name} {seed}\\n")
+    time.sleep(0.4)
+    return {"value": float(np.random.default_rng(seed).normal())}
+"""
+NOTEBOOK = """
+# %% tags=["parameters"]
+profile: str = "quick"
+seeds: int = None  # seeds
+# %%
+from mtlrepro import results
+from mtlrepro.papers.NAME import study
+from mtlrepro.parameters import params
+
+p = params("EXHIBIT", globals())
+runs = results.Runs(p)
+rows = runs.map(study.measure, [{"name": p.exhibit, "seed": seed} for seed in range(p.seeds)])
+results.record(p.exhibit, rows, runs, tier="synthetic")
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A committed copy of the project with two small notebooks in place of its own, and nothing recorded."""
+    copy = copy_project(tmp_path_factory.mktemp("project"), ["notebooks/", "book/results/", "tests/"])
+    for file in copy.glob("mtlrepro/papers/*/exhibits.yaml"):
+        content = yaml.safe_load(file.read_text())
+        for entry in content["exhibits"].values():
+            if f"{file.parent.name}/{entry.get('notebook')}" not in (FIRST.notebook, SECOND.notebook):
+                entry.pop("notebook", None)
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+    for paper in {FIRST.paper, SECOND.paper}:
+        names = [exhibit.id.partition("/")[2] for exhibit in (FIRST, SECOND) if exhibit.paper == paper]
+        profiles = yaml.safe_dump({name: {"full": {"seeds": COUNT}} for name in names})
+        (copy / f"mtlrepro/papers/{paper}/profiles.yaml").write_text(profiles)
+        (copy / f"mtlrepro/papers/{paper}/study.py").write_text(STUDY)
+    for exhibit in (FIRST, SECOND):
+        file = copy / f"notebooks/{exhibit.notebook}.ipynb"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = NOTEBOOK.replace("NAME", exhibit.paper).replace("EXHIBIT", exhibit.id)
+        nbformat.write(jupytext.reads(text, fmt="py:percent"), file)
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "All"]):
+        subprocess.run(["git", *words], cwd=copy, check=True)
+    return copy
+
+
+def start(project, *words):
+    environment = os.environ | {
+        "PYTHONPATH": str(project), "MTLREPRO_RUNS": str(project / "runs"), "LOG": str(project.parent / "log"),
+        "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    command = [sys.executable, "-c", "from mtlrepro.cli import main; main()", "campaign", "--processes", "2", *words]
+    return subprocess.Popen(
+        command, cwd=project, env=environment, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def begun(project):
+    log = project.parent / "log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.mark.slow
+def test_a_campaign_killed_twice_ends_with_the_rows_of_an_uninterrupted_one(project):
+    """Laws: rows are those of the settings computed one by one; a kill repeats the runs under way alone; nothing is published."""
+    for many in (3, 9):
+        process = start(project)
+        deadline = time.monotonic() + 120
+        while len(begun(project)) < many and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        time.sleep(2.5)  # a notebook's kernel looks for its parent once a second
+        assert many <= len(begun(project)) < 2 * COUNT
+    said = start(project).communicate(timeout=200)[0]
+    assert "ready to publish:" in said, said
+    assert all(exhibit.id in said for exhibit in (FIRST, SECOND))
+    assert len(begun(project)) - len(set(begun(project))) <= 2 * 2, "two runs are under way at a kill, no more"
+    for exhibit in (FIRST, SECOND):
+        values = [float(np.random.default_rng(seed).normal()) for seed in range(COUNT)]
+        expected = pd.DataFrame({"name": exhibit.id, "seed": range(COUNT), "value": values})
+        assert (project / f"runs/{exhibit.id}.full.csv").read_text() == expected.to_csv(index=False)
+    assert not (project / "book/results").exists()
+    assert "ready to publish: " in start(project, "--status").communicate(timeout=60)[0]
