@@ -8,11 +8,7 @@ With l_c the part of the auxiliary loss on pixels of auxiliary class c, and L^m_
 where d is the difference between two batches in a row and L(0) is the first batch's value. Eq. 7 prints one difference of the
 whole L_a as denominator (`scalar`); the paper's code takes each class's own (`class`, the default).
 
-`exact` replaces the ratio of differences by the true derivative through one SGD step of rate lr (not in the paper):
-
-    d L_m(theta_{t+1}) / d w_c = -lr <grad L_m(theta_{t+1}), grad l_c(theta_t)> / L_a(0)
-
-which is one forward-mode product for all classes at once, along the direction grad L_m(theta_{t+1}).
+The ratio is no derivative of the main loss; `held_out_class_weights` takes that one.
 
 Our readings: both terms of d(w_c l_c) take the present w_c; a class that a batch lacks has loss 0 there; Adam's moments move on
 every update, also of classes without pixels.
@@ -20,20 +16,19 @@ every update, also of classes without pixels.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, jvp
 
 from mtlrepro.errors import BadValue, UnknownName
-from mtlrepro.training.weighting import Batch, LossFunction, Step, Weighting
+from mtlrepro.training.per_run import RunValue
+from mtlrepro.training.weighting import Step, Weighting
 
 Form = Literal["class", "scalar"]
-FORMS = ("class", "scalar", "exact")
+FORMS = ("class", "scalar")
 # The paper's 15 ranges of inverse depth as auxiliary classes of the driving scenes: thresholds 1/d, d in metres.
 DISTANCES = (6, 8, 10, 14, 18, 23, 31, 40, 49, 59, 92, 147, 236, 655)
 
@@ -60,11 +55,11 @@ def class_sums(values: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 class ClassWeightState(NamedTuple):
-    """What `class_weight_step` carries from batch to batch, all tensors on one device; (C,) unless stated.
+    """What `class_weight_step` carries from batch to batch, all tensors on one device; (C,), or (runs, C), unless stated.
 
-    weights: w_c. main_start, auxiliary_start: (), L_m(0) and L_a(0). main, auxiliary: mean L^m_c and l_c of the last whole window
-    of batches; main_sum, auxiliary_sum: summed over the window now running. first, second: Adam's moments. batches: (), seen.
-    updates: (), their number so far.
+    weights: w_c. main_start, auxiliary_start: () or (runs,), L_m(0) and L_a(0). main, auxiliary: mean L^m_c and l_c of the last
+    whole window of batches; main_sum, auxiliary_sum: summed over the window now running. first, second: Adam's moments.
+    batches: (), seen. updates: (), their number so far.
     """
 
     weights: Tensor
@@ -81,8 +76,8 @@ class ClassWeightState(NamedTuple):
 
 
 def class_weight_start(classes: int, main_start: Tensor, auxiliary_start: Tensor) -> ClassWeightState:
-    """The state before the first batch: every weight 1. main_start, auxiliary_start: (), the first batch's L_m and L_a."""
-    zeros = main_start.detach().new_zeros(classes)
+    """The state before the first batch: every weight 1. main_start, auxiliary_start: () or (runs,), the first L_m and L_a."""
+    zeros = main_start.detach().new_zeros(*main_start.shape, classes)
     none = torch.zeros((), dtype=torch.int64, device=zeros.device)
     ones = torch.ones_like(zeros)
     return ClassWeightState(
@@ -91,10 +86,21 @@ def class_weight_start(classes: int, main_start: Tensor, auxiliary_start: Tensor
 
 
 def difference_gradient(state: ClassWeightState, main: Tensor, auxiliary: Tensor, form: Form, eps: float = 1e-8) -> Tensor:
-    """g_c of eq. 8: (C,), from this window's L^m_c and l_c, (C,) each, and those of the window before."""
-    change = (main - state.main) / state.main_start + eps
-    weighted = state.weights * (auxiliary - state.auxiliary) / state.auxiliary_start
-    return change / ((weighted if form == "class" else weighted.sum()) + eps) * auxiliary
+    """g_c of eq. 8: (..., C), from this window's L^m_c and l_c, (..., C) each, and those of the window before."""
+    change = (main - state.main) / state.main_start[..., None] + eps
+    weighted = state.weights * (auxiliary - state.auxiliary) / state.auxiliary_start[..., None]
+    return change / ((weighted if form == "class" else weighted.sum(-1, keepdim=True)) + eps) * auxiliary
+
+
+def adam_step(
+    weights: Tensor, g: Tensor, first: Tensor, second: Tensor, updates: Tensor, rate: float | Tensor,
+    betas: tuple[float, float], eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """One Adam step of weights that stay at or above 0: (weights, first, second), all (..., C). updates: (), this one counted."""
+    first, second = torch.lerp(g, first, betas[0]), torch.lerp(g.square(), second, betas[1])
+    count = updates.clamp_min(1).to(g.dtype)
+    scaled = (first / (1 - betas[0] ** count)) / ((second / (1 - betas[1] ** count)).sqrt() + eps)
+    return (weights - rate * scaled).clamp_min(0), first, second
 
 
 def class_weight_step(
@@ -103,18 +109,17 @@ def class_weight_step(
     auxiliary: Tensor,
     *,
     form: Form = "class",
-    gradient: Tensor | None = None,
-    rate: float = 2e-4,
+    rate: float | Tensor = 2e-4,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     freeze: int = 0,
     every: int = 1,
 ) -> ClassWeightState:
-    """The state after one batch, whose losses by auxiliary class are main L^m_c and auxiliary l_c, (C,) each.
+    """The state after one batch, whose losses by auxiliary class are main L^m_c and auxiliary l_c, (C,) or (runs, C) each.
 
-    form: denominator of the ratio, see above. gradient: (C,), used in place of the ratio (`exact`). rate, betas: Adam's; eps: in
-    the ratio and in Adam. freeze: so many batches leave the weights at 1. every: batches a window; an update at the end
-    of each, from the means of this window and the one before. No host synchronisation: updates are selected, not branched on.
+    form: denominator of the ratio, see above. rate: Adam's, a number or (runs, 1); betas: Adam's; eps: in the ratio and in Adam.
+    freeze: so many batches leave the weights at 1. every: batches a window; an update at the end of each, from the means of this
+    window and the one before. No host synchronisation: updates are selected, not branched on.
     Raises UnknownName for a form, BadValue for numbers out of range.
     """
     if form not in ("class", "scalar"):
@@ -125,15 +130,12 @@ def class_weight_step(
     main_sum, auxiliary_sum = state.main_sum + main.detach(), state.auxiliary_sum + auxiliary.detach()
     main, auxiliary = main_sum / every, auxiliary_sum / every
     ends = batches % every == 0
-    # The first window has none before it to differ from; a given derivative needs none, but starts with it alike.
+    # The first window has none before it to differ from.
     due = ends & (batches > freeze) & (batches >= 2 * every)
 
-    g = difference_gradient(state, main, auxiliary, form, eps) if gradient is None else gradient.detach()
+    g = difference_gradient(state, main, auxiliary, form, eps)
     updates = state.updates + due
-    first, second = torch.lerp(g, state.first, betas[0]), torch.lerp(g.square(), state.second, betas[1])
-    count = updates.clamp_min(1).to(g.dtype)
-    scaled = (first / (1 - betas[0] ** count)) / ((second / (1 - betas[1] ** count)).sqrt() + eps)
-    stepped = (state.weights - rate * scaled).clamp_min(0)
+    stepped, first, second = adam_step(state.weights, g, state.first, state.second, updates, rate, betas, eps)
 
     def kept(when: Tensor, new: Tensor, old: Tensor) -> Tensor:
         return torch.where(when, new, old)
@@ -147,104 +149,40 @@ def class_weight_step(
     )  # fmt: skip
 
 
-def exact(
-    auxiliary: Callable[[Mapping[str, Tensor]], Tensor],
-    before: Mapping[str, Tensor],
-    main_gradient: Mapping[str, Tensor],
-    rate: float | Tensor,
-) -> Tensor:
-    """d L_m(theta_{t+1}) / d w_c for every class, (C,), where theta_{t+1} came from theta_t by an SGD step of rate `rate`.
-
-    auxiliary: parameters -> what w_c multiplies in the loss, (C,): l_c / L_a(0). before: theta_t by name, all or only those that
-    main and auxiliary loss share (others add nothing). main_gradient: the gradient of L_m at theta_{t+1}, same names.
-    One forward-mode product, whatever C.
-    """
-    point = {name: value.detach() for name, value in before.items()}
-    along = {name: main_gradient[name].detach() for name in point}
-    product: Tensor = jvp(auxiliary, (point,), (along,))[1]
-    return -rate * product.detach()
-
-
 class ClassWeights(Weighting):
-    """Class-wise weights as a weighting: `step.losses` are (2 (C + 1),), [L^m_0 .. L^m_C, l_0 .. l_C] by auxiliary class.
+    """Class-wise weights as a weighting: `step.losses` are (..., 2 (C + 1)), [L^m_0 .. L^m_C, l_0 .. l_C] by auxiliary class.
 
     The losses are what `class_sums` gives for the main and for the auxiliary pixel losses; entries C are of pixels without
     auxiliary class, whose main loss counts and whose auxiliary loss gets weight 0. Weights: 1 / L_m(0) and w_c / L_a(0).
-    form: class, scalar or exact. Other arguments as in `class_weight_step`.
-    `exact` takes L_m(theta_{t+1}) from the next batch, whose forward pass training makes anyway, and l_c(theta_t) from this one;
-    it keeps a copy of the shared parameters and needs the optimizer's rate (its step is taken as plain SGD).
-    auxiliary: for `exact`, what gives [l_0 .. l_C] alone of a batch, where that spares the main task's own layers.
+    form: class or scalar. rate: a number or (runs,). Other arguments as in `class_weight_step`.
     `state.weights` are the weights, `gradient` the last g_c. Raises UnknownName, BadValue.
     """
 
     def __init__(
         self,
-        form: Literal["class", "scalar", "exact"] = "class",
-        rate: float = 2e-4,
+        form: Form = "class",
+        rate: float | Tensor = 2e-4,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         freeze: int = 0,
         every: int = 1,
-        auxiliary: LossFunction | None = None,
     ) -> None:
         if form not in FORMS:
             raise UnknownName("form", form, FORMS)
-        if not (math.isfinite(rate) and rate > 0):
-            raise BadValue(f"rate must be above 0, not {rate:g}.")
-        if form == "exact" and every != 1:
-            raise BadValue("the exact derivative is of one step: every must be 1.")
-        self.form = form
-        self.auxiliary = auxiliary
-        self.options: dict[str, Any] = {"rate": rate, "betas": betas, "eps": eps, "freeze": freeze, "every": every}
+        self.form: Form = form
+        self.rate = RunValue("rate", rate, low=0)
+        self.options: dict[str, Any] = {"betas": betas, "eps": eps, "freeze": freeze, "every": every}
         self.state: ClassWeightState | None = None
         self.gradient: Tensor | None = None
-        self.last: tuple[dict[str, Tensor], Batch] | None = None
 
     def __call__(self, step: Step) -> Tensor:
-        """(2 (C + 1),), the weights before this batch's update of them."""
-        main, auxiliary = step.losses.detach().chunk(2)
-        classes = len(main) - 1
+        """(..., 2 (C + 1)), the weights before this batch's update of them."""
+        main, auxiliary = step.losses.detach().chunk(2, -1)
         if self.state is None:
-            self.state = class_weight_start(classes, main.sum(), auxiliary[:-1].sum())
+            self.state = class_weight_start(main.shape[-1] - 1, main.sum(-1), auxiliary[..., :-1].sum(-1))
         state = self.state
-        weights = torch.cat([
-            (1 / state.main_start).expand(classes + 1), state.weights / state.auxiliary_start, torch.zeros_like(main[:1])
-        ])  # fmt: skip
-        if self.form == "exact":
-            self.gradient = self._exact(step, state)
-            self.state = class_weight_step(state, main[:-1], auxiliary[:-1], gradient=self.gradient, **self.options)
-        else:
-            form: Form = "class" if self.form == "class" else "scalar"
-            self.gradient = difference_gradient(state, main[:-1], auxiliary[:-1], form, self.options["eps"])
-            self.state = class_weight_step(state, main[:-1], auxiliary[:-1], form=form, **self.options)
-        return weights
-
-    def _exact(self, step: Step, state: ClassWeightState) -> Tensor:
-        """d L_m / d w_c over L_m(0), of this batch's L_m and the last step's weights; zeros at the first step."""
-        last = self.last
-        self.last = {name: p.detach().clone() for name, p in (step.shared | step.heads).items()}, step.batch
-        if last is None:
-            return torch.zeros_like(state.weights)
-        main = step.losses[: len(step.losses) // 2].sum() / state.main_start
-        gradient = torch.autograd.grad(main, list(step.shared.values()), retain_graph=True)
-        return self.along(step, state, last, dict(zip(step.shared, gradient, strict=True)))
-
-    def along(
-        self, step: Step, state: ClassWeightState, last: tuple[dict[str, Tensor], Batch], main_gradient: Mapping[str, Tensor]
-    ) -> Tensor:
-        """`exact` at `last`, the step before: its parameters and its batch. main_gradient: by name of the shared parameters."""
-        if step.rate is None:
-            raise BadValue("the exact derivative needs the step's rate.")
-        before, batch = last
-
-        def auxiliary(shared: Mapping[str, Tensor]) -> Tensor:
-            buffers = {name: value.clone() for name, value in step.model.named_buffers()}  # running means must not move
-
-            def call(*inputs: Any) -> Any:
-                return functional_call(step.model, {**before, **buffers, **shared}, inputs)
-
-            sums = step.loss_function(call, batch).chunk(2)[1] if self.auxiliary is None else self.auxiliary(call, batch)
-            return sums[:-1] / state.auxiliary_start
-
-        shared = {name: before[name] for name in step.shared}
-        return exact(auxiliary, shared, main_gradient, step.rate)
+        own = [1 / state.main_start[..., None].expand_as(main), state.weights / state.auxiliary_start[..., None]]
+        main, auxiliary = main[..., :-1], auxiliary[..., :-1]
+        self.gradient = difference_gradient(state, main, auxiliary, self.form, self.options["eps"])
+        self.state = class_weight_step(state, main, auxiliary, form=self.form, rate=self.rate.along(step.losses), **self.options)
+        return torch.cat([*own, torch.zeros_like(own[0][..., :1])], -1)

@@ -135,6 +135,11 @@ METHODS: MethodTable[Method] = MethodTable(
             module="ol_aux", constructor="OLAux", grid={"step_size": (0.01, 0.1)}, recommended={"step_size": 1.0, "every": 5},
             needs=("gradients", "all_tasks"),
         ),
+        "held_out_class_weights": Method(
+            title="held-out class weights", paper="ours: exact derivative of the held-out main loss",
+            module="held_out_class_weights", constructor="HeldOutClassWeights", grid={"rate": (0.01, 0.03)},
+            recommended={"rate": 0.01}, needs=("slope", "all_tasks"),
+        ),
         "random_weights": Method(
             title="random weights", paper="Lin et al. 2022",
             module="random_weights", constructor="RandomWeights", recommended={"total": 1.0}, needs=("all_tasks", "generators"),

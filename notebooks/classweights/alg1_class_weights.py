@@ -21,38 +21,31 @@
 # $$ g_c = \frac{\Delta L^m_c / L_m(0) + \varepsilon}{\Delta (w_c l_c) / L_a(0) + \varepsilon}\; l_c, \qquad
 #    w_c \leftarrow \max(w_c - \mathrm{Adam}(g_c),\, 0). $$
 #
-# It claims that weights of harmful classes converge to nearly zero and those of helpful ones show their importance.
+# It claims that weights of harmful classes converge to nearly zero and those of helpful ones show their importance. To see that,
+# one must know which classes harm. Here ten classes of equal frequency and equal loss share a bottleneck of one channel with the
+# main task: five ask for what the main task asks for, five for something else, which takes the channel's room. An *oracle* that
+# knows them, and its opposite, show how much class weights can matter at all.
 
 # %% tags=["parameters"]
 profile: str = "quick"  # quick, full or paper
 show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None  # None: the profile's value
+further: dict[str, int] = None  # seeds more on a kind of problem
 first_seed: int = None
-rates: dict[str, float] = None  # learning rate by optimizer
-alpha: float = None  # rate of the class weights
-interval: int = None  # steps between two measurements
-harmful: list[str] = None  # classes that are made to harm
-images: list[int] = None  # of the training, validation and test part
-size: list[int] = None
-width: int = None
-halvings: int = None
-batch: int = None
-steps: int = None
-check: int = None
-device: str = None
+tuning: int = None  # seeds on which the rates are chosen
+compared: int = None  # seeds on which the rules' derivatives are compared
+alphas: list[float] = None  # rates of the class weights
+rates: dict[str, list[float]] = None  # learning rates by kind of problem
+map: dict[str, list[int | float]] = None  # what else is varied on the first problem: width, labelled, noise
+frequencies: list[int | float] = None  # of classes that help alike
+problems: dict[str, dict[str, object]] = None  # kind of problem -> its network, steps and data
 
 # %%
 from mtlrepro.parameters import params
 
-p = params(
-    "classweights/alg1",
-    globals(),
-    positive=("seeds", "alpha", "interval", "images", "size", "width", "halvings", "batch", "steps", "check"),
-)
+p = params("classweights/alg1", globals(), positive=("seeds", "tuning", "compared", "alphas"))
 
 # %%
-from dataclasses import replace
-
 import pandas as pd
 import torch
 
@@ -64,27 +57,29 @@ from mtlrepro.papers.classweights import alg1_class_weights_report as report
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-derivatives = runs.map(alg1_class_weights.derivatives, alg1_class_weights.settings(p), "derivatives")
-still = runs.map(alg1_class_weights.derivatives, alg1_class_weights.still_settings(p), "a network that stands still")
-planted = runs.map(alg1_class_weights.planted, alg1_class_weights.planted_settings(p), "planted harm")
-rows = report.joined(derivatives, still, planted)
-results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="synthetic", device=p.device)
+rows = alg1_class_weights.rows_of(runs, p)
+results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="synthetic", device="cpu")
 page = results.shown(p)
 
 # %%
 page.figure(
-    lambda rows: report.draw_weights(rows),
-    "Weights of each class over the training, means over seeds, by kind of harm and rule; red: classes that were made to harm "
-    "depth. "
-    "The paper says that these go to nearly zero.",
+    report.draw_room,
+    "Test loss of the main task against that with all weights 1, by problem; means over seeds with 95% intervals. The band is "
+    "the oracle's room. Red: rules that set the weights; blue: ours.",
 )
 
 # %%
 page.table(
-    report.planted_table,
-    "Depth's test loss by weights, its change from equal weights, and the final weight of harmful classes minus that of the "
-    "others. "
-    "Where the harmful classes at weight 0 do not lower the loss, they are not shown to harm.",
+    report.arm_table,
+    "The same in numbers, with the share of the oracle's gain, final weights of both kinds of classes, and the rates, which "
+    "every arm chose on held-out labels and other seeds.",
+)
+
+# %%
+page.figure(
+    report.draw_weights,
+    "Weights at the end of training, means over seeds with 95% intervals. The paper: classes that harm go to nearly zero, and "
+    "weights of the others show how much they help.",
 )
 
 # %% [markdown]
@@ -94,52 +89,81 @@ page.table(
 page.text(report.findings)
 
 # %% [markdown]
+# ## A rule that follows the main loss: held-out class weights (ours)
+#
+# One plain step of rate $\eta$ leads from $\theta_t$ to
+# $\theta_{t+1} = \theta_t - \eta\, \nabla \big(L_m + \sum_c w_c l_c\big)(\theta_t)$. So the main loss $V$ on *held-out* data is a
+# function of the weights, with the derivative
+#
+# $$ \frac{\partial V(\theta_{t+1})}{\partial w_c}
+#    = -\eta\, \big\langle \nabla V(\theta_{t+1}),\, \nabla l_c(\theta_t) \big\rangle . $$
+#
+# It needs no gradient per class: with $v = \nabla V(\theta_{t+1})$, all products $\langle v, \nabla l_c \rangle$ are one
+# forward-mode product of the losses along $v$, so a step costs the same for 10 classes and for 100
+# ([Table 2](tab2_seconds)). The sign is that of the agreement of two gradients. The ratio of eq. 8 has the sign of two changes
+# over time, which both are negative while a network learns, whether the gradients agree or not.
+#
+# One step of look-ahead weights *samples* in learning to reweight {cite}`ren2018reweight` and meta-weight-net
+# {cite}`shu2019metaweight`, and *tasks* in {cite}`lin2019olaux`; auxiliary learning by implicit differentiation
+# {cite}`navon2021auxilearn` looks further than one step.
+#
+# Whether the main loss must be a held-out one is what the arm *exact, training batch* asks, with that of the next training batch.
+# Held-out labels are not free either: *all weights 1, held-out labels trained on* uses them for training instead.
+
+# %% [markdown]
 # ## What we asked besides
 #
-# Both differences of the ratio are mostly due to the *images* of the two batches, not to the weights. Does $g_c$ have the sign of
-# the derivative more often than by chance? Along a training that follows the ratio, all rules are measured at the same steps. The
-# *reference* is the exact derivative with the main loss of other images: where even the exact one agrees with it only now and
-# then, a batch is too small to tell.
+# ### Does the ratio point where the derivative points?
+#
+# Along a training that follows the ratio, all rules are measured at the same steps. The *reference* is the derivative of the
+# main loss on the test part, free of label noise. A single step is noisy for any rule; a sum over many steps, which is what moves
+# a weight, shows whether the noise hides a direction.
 
 # %%
 page.figure(
-    lambda rows: report.draw_agreement(report.derivatives_of(rows)),
-    "Share of steps and classes where two rules have one sign, beyond what independent signs of the same frequencies would "
-    "give; means "
-    "over seeds with 95% intervals.",
+    report.draw_agreement,
+    "Rank correlation over classes between each rule's derivatives and the reference, by the number of steps that are summed; "
+    "means over seeds with 95% intervals.",
 )
 
 # %%
-page.table(
-    lambda rows: report.agreement_table(report.derivatives_of(rows)), "Agreement of the rules, with 95% intervals over seeds"
-)
+page.table(report.agreement_table, "Agreement of the rules in sign and in rank, with 95% intervals over seeds")
 
 # %% [markdown]
 # (errata-eq7-differences)=
 # ### A network that stands still
 #
 # With a learning rate of 0 the network never changes, so no weight can change its main loss: every derivative is 0. The ratio
-# does not see that. It compares two batches of different images, and its values are as large as before:
+# does not see that. It compares two batches of different samples:
 
 # %%
-own_run = replace(page, run="live", body=page.live)
-own_run.table(
-    report.still_table, "The ratio while the network learns, and while it stands still (SGD, one seed; this build's own run)"
+page.table(report.still_table, "The ratio while the network learns, and while it stands still, one seed")
+
+# %%
+page.table(
+    report.size_table,
+    "Share of positive values, and quantiles of the size over its class's median. Where the denominator happens to be near 0, "
+    "the ratio is huge, and Adam's second moment remembers it.",
 )
 
 # %% [markdown]
-# How are the ratios distributed? Where the denominator happens to be near 0, the ratio is huge, and Adam's second moment
-# remembers it: later steps of that weight become tiny. And a share above 0 that is not a half pushes all weights one way,
-# whatever the class.
+# ### Where can class weights matter?
 
 # %%
-page.figure(
-    lambda rows: report.draw_tails(report.derivatives_of(rows)),
-    "Size of the derivative over its class's median, trained with Adam: the share of steps in which it is larger.",
+page.table(
+    report.map_table,
+    "The linear problem with a wider bottleneck, or with other shares of labelled places (of 1, all have a main label): test "
+    "loss against that with all weights 1, with 95% intervals. Rates as chosen for the first setting.",
 )
 
+# %% [markdown]
+# ### Do weights follow frequency?
+
 # %%
-page.table(lambda rows: report.tail_table(report.derivatives_of(rows)), "Tails by rule")
+page.table(
+    report.frequency_table,
+    "Ten classes that help alike and differ only in frequency: an informative rule has no reason to rank them.",
+)
 
 # %% [markdown]
 # The rule by hand: two classes, two batches. The first class's main and auxiliary loss both grew, the second's main loss grew
@@ -156,11 +180,17 @@ page.table(pd.DataFrame({"class": ["first", "second"], "ratio": ratio.tolist(), 
 # %% [markdown]
 # :::{dropdown} How we read the paper
 # - **Form**: the paper's code takes each class's own difference as the denominator; eq. 7 prints one for the whole auxiliary loss
-#   (*scalar form*). Both are measured; the weights follow the first.
-# - **Exact derivative** (ours): through one plain step of rate $\eta$,
-#   $\partial L_m(\theta_{t+1}) / \partial w_c = -\eta\, \langle \nabla L_m(\theta_{t+1}), \nabla l_c(\theta_t) \rangle / L_a(0)$,
-#   for all classes by one forward-mode product. With Adam it leaves out Adam's scaling, so plain SGD is shown beside.
-# - **Data**: synthetic driving-like scenes; depth is the main task, segmentation's classes carry the weights.
+#   (*scalar form*). "A set of batches" are means over 10 or 50 batches in a row.
+# - **Problems**: a *linear* bottleneck; a *dense* network with one hidden layer, where the main task asks for the size of a
+#   value; a *convolutional* one on small images, where it asks at some pixels for the strength of a texture, and harmful classes
+#   for a colour. Helpful classes carry the main task's signal in five degrees, harmful ones another signal; variances and
+#   frequencies are equal.
+# - **Protocol**: plain SGD, so that the exact derivative is exact; weights 1 for the first fifth of the steps, then moved each
+#   step; both losses divided by their start values; the state at the end is tested, once, against labels without noise.
+# - **Rates**: every arm chooses its learning rate and its rate of the weights from one grid on held-out labels, on other seeds.
+#   With windows of n batches the grid of the weights is n times larger, so that they can move as far.
+# - **Claims** are judged on the mean over the three problems, paired by seed. For *stable with Adam* the plain rule's updates are
+#   the ratios of the same training. A batch is 64 samples or 4 images of 64 pixels, in place of 16 images.
 # :::
 
 # %%
@@ -169,8 +199,8 @@ page.this_run()
 # %% [markdown]
 # ## Your own data
 #
-# A model with two outputs and a loader of inputs, main targets and class labels are enough. `model`, `loader` and `classes`, the
-# number of classes, are yours; everything else stands here.
+# A model with two outputs, a loader of inputs, main targets and class labels, and some held-out data are enough. `model`,
+# `loader`, `held_x`, `held_y` and `classes`, the number of classes, are yours; everything else stands here.
 
 # %%
 snippet = (paths.book() / "snippets" / "classweights_own_data.py").read_text()
@@ -182,7 +212,7 @@ print(snippet.partition("# ruff")[0])
 # Suppose the network did not learn at all between two batches. What would $g_c$ measure?
 #
 # :::{dropdown} Solution
-# Both differences would be those between two sets of images. A batch whose pixels of class $c$ are more, or harder, has a larger
-# main *and* a larger auxiliary loss on them: numerator and denominator tend to have the same sign, the ratio is positive, and the
+# Both differences would be those between two sets of samples. A batch with more, or harder, places of class $c$ has a larger main
+# *and* a larger auxiliary loss on them: numerator and denominator tend to have the same sign, the ratio is positive, and the
 # weight falls, whatever the class does for the main task.
 # :::

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 TASKS = ("segmentation", "depth")
 # Kind of scenes -> the exhibit that they stand for.
@@ -12,11 +11,10 @@ EXHIBITS = {"driving": "classweights/fig2", "indoor": "classweights/fig3", "stre
 
 @dataclass(frozen=True)
 class Method:
-    """A way to train. title: on figures. own_main: whether a training serves one main task only. form: of class-wise weights."""
+    """A way to train. title: on figures. own_main: whether a training serves one main task only."""
 
     title: str
     own_main: bool = False
-    form: Literal["", "class", "exact"] = ""
 
 
 VECTORS = 5
@@ -26,15 +24,9 @@ METHODS: dict[str, Method] = {
     "uncertainty": Method("uncertainty"),
     "mgda": Method("MGDA"),
     **{f"pareto {i}": Method(f"Pareto MTL {i + 1}") for i in range(VECTORS)},
-    "classes": Method("class-wise", own_main=True, form="class"),
-    "exact": Method("class-wise, exact", own_main=True, form="exact"),
+    "classes": Method("class-wise", own_main=True),
+    "held-out": Method("class-wise, held-out (ours)", own_main=True),
 }
 PARETO = tuple(name for name in METHODS if name.startswith("pareto"))
 # All vectors of Pareto MTL as one method: the one that validation prefers.
 BEST_PARETO = "pareto"
-
-# How the derivative by a class's weight is taken.
-RULES = ("ratio", "scalar", "exact", "reference")
-# Trainings with classes planted as harmful: fixed weights, no auxiliary task, and weights by either rule.
-PLANTED = ("all weights 1", "harmful 0", "others 0", "single", "classes", "exact")
-PLANTS = ("misleading", "scrambled")

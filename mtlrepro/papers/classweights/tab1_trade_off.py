@@ -93,9 +93,9 @@ def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
         for i in range(p.seeds)
     ]
     rows = runs.map(final, settings, f"{kind}, training", data=digests)
-    # For the gates: where in its grid each rate lies, the steps of a training, and what was used of the weights' rate.
+    # For the gates: where in its grid each rate lies, the steps of a training, and those that move the class weights.
     inside = rows["rate"].between(min(p.rates), max(p.rates), inclusive="neither")
-    return rows.assign(interior=inside, steps=p.steps)
+    return rows.assign(interior=inside, steps=p.steps, updates=p.steps * (1 - p.freeze), source=p.source)
 
 
 def _tuned(name: str) -> str:

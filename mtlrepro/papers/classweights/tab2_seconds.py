@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,12 +15,13 @@ from torch import Tensor, nn
 
 from mtlrepro.device import choose, generator
 from mtlrepro.methods.class_weights import ClassWeights
+from mtlrepro.methods.held_out_class_weights import HeldOutClassWeights
 from mtlrepro.methods.registry import build
 from mtlrepro.papers.classweights.models.unet import DEPTH, UNet
-from mtlrepro.papers.classweights.training.scene_tasks import by_class, pixel_losses
+from mtlrepro.papers.classweights.training.scene_tasks import as_tasks, by_class, pixel_losses
 from mtlrepro.parameters import Params
 from mtlrepro.training.loop import train_step
-from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting
+from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting, WeightingWrapper
 
 # Turns before the first that counts, at most as many as count.
 WARM_UP = 10
@@ -39,6 +41,22 @@ class _BackwardTwice(Equal):
         return super().__call__(step)
 
 
+class _SeparatePasses(WeightingWrapper):
+    """The same weights from passes as in Pareto MTL's published code: forward and backward once a task, then for the sum."""
+
+    def __call__(self, step: Step) -> Tensor:
+        wanted, tasks = step.shared | step.heads, range(step.losses.shape[-1])
+        each = [
+            torch.autograd.grad(step.loss_function(step.model, step.batch)[i], list(wanted.values()), allow_unused=True)
+            for i in tasks
+        ]
+        rows = dict(zip(wanted, zip(*each, strict=True), strict=True))
+        # A step of its own, so that the update takes its own backward pass.
+        own = replace(step)
+        own.__dict__["_backward"] = tuple({name: rows[name] for name in part} for part in (step.shared, step.heads))
+        return self.inner(own)
+
+
 def batch_of(classes: int, size: tuple[int, int], images: int, device: str = "cpu") -> Batch:
     """Random images with a class, a depth and no invalid pixel."""
     drawn, where = generator(0, "seconds", classes), choose(device)
@@ -48,18 +66,22 @@ def batch_of(classes: int, size: tuple[int, int], images: int, device: str = "cp
     return Batch(x, (labels, depth, torch.ones_like(labels, dtype=torch.bool), labels))
 
 
-def methods(classes: int) -> dict[str, tuple[Weighting, LossFunction]]:
-    """Name -> a fresh weighting and its losses; depth is the main task. "two backwards" serves as a control of the meter."""
-    losses, auxiliary = by_class(DEPTH, classes)
+def methods(classes: int, held: Batch) -> dict[str, tuple[Weighting, LossFunction]]:
+    """Name -> a fresh weighting and its losses; depth is the main task. "two backwards" serves as a control of the meter.
+
+    held: the batch on which held-out weights take the main loss.
+    """
+    tasks, auxiliary = as_tasks(DEPTH, classes, (1.0, 1.0))
 
     def plain(call: Call, batch: Batch) -> Tensor:
         return torch.stack([values.mean() for values in pixel_losses(call, batch)])
 
     return {
         "linear": (Equal(), plain),
-        "classes": (ClassWeights(), losses),
-        "exact": (ClassWeights("exact", auxiliary=auxiliary), losses),
+        "classes": (ClassWeights(), by_class(DEPTH, classes)),
+        "held-out": (HeldOutClassWeights(lambda call: pixel_losses(call, held, DEPTH)[0].mean(), auxiliary=auxiliary), tasks),
         "pareto": (build("pareto_mtl"), plain),
+        "pareto, separate passes": (_SeparatePasses(build("pareto_mtl")), plain),
         "two backwards": (_BackwardTwice(), plain),
     }
 
@@ -71,8 +93,8 @@ def seconds(classes: int, size: Sequence[int], images: int, width: int, turns: i
     """
     batch, double = (batch_of(classes, (size[0], size[1]), n, device) for n in (images, 2 * images))
     gpu = choose(device).type == "cuda"
-    cases = {name: (batch, *case) for name, case in methods(classes).items()} | {
-        "double batch": (double, *methods(classes)["linear"])
+    cases = {name: (batch, *case) for name, case in methods(classes, batch).items()} | {
+        "double batch": (double, *methods(classes, batch)["linear"])
     }
     calls: dict[str, Callable[[], Any]] = {}
     for name, (own, weighting, losses) in cases.items():
@@ -100,13 +122,12 @@ def _step(
 
 
 def same_updates(classes: int, size: Sequence[int], images: int, width: int) -> float:
-    """Largest difference between a linear sum's parameters and those of both class-wise forms after a first SGD step, over the
+    """Largest difference between a linear sum's parameters and those of class-wise weights after a first SGD step, over the
     largest change; the linear sum's losses are divided by their values, as eq. 2 to 4 with all weights 1 do."""
     batch = batch_of(classes, (size[0], size[1]), images)
     after = {}
-    for name, (weighting, losses) in methods(classes).items():
-        if name not in ("linear", "classes", "exact"):
-            continue
+    for name in ("linear", "classes"):
+        weighting, losses = methods(classes, batch)[name]
         model = UNet(classes, width).to(memory_format=torch.channels_last)
         start = torch.cat([p.detach().flatten() for p in model.parameters()])
         if name == "linear":
@@ -119,4 +140,4 @@ def same_updates(classes: int, size: Sequence[int], images: int, width: int) -> 
         train_step(model, batch, losses, torch.optim.SGD(model.parameters(), lr=0.1), weighting)
         after[name] = torch.cat([p.detach().flatten() for p in model.parameters()])
     moved = (after["linear"] - start).abs().max()
-    return max(float((after[name] - after["linear"]).abs().max() / moved) for name in ("classes", "exact"))
+    return float((after["classes"] - after["linear"]).abs().max() / moved)

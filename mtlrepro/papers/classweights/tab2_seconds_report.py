@@ -6,8 +6,11 @@ import pandas as pd
 
 from mtlrepro import results
 
-TITLES = {"linear": "equal", "classes": "class-wise", "exact": "class-wise, exact", "pareto": "Pareto MTL"}
-_PRINTED = {"linear": "linear_sum", "classes": "ours", "pareto": "pareto_mtl"}
+TITLES = {
+    "linear": "equal", "classes": "class-wise", "held-out": "class-wise, held-out (ours)",
+    "pareto": "Pareto MTL, one forward pass", "pareto, separate passes": "Pareto MTL, separate passes",
+}  # fmt: skip
+_PRINTED = {"linear": "linear_sum", "classes": "ours", "pareto, separate passes": "pareto_mtl"}
 
 
 def ratios(rows: pd.DataFrame, classes: int | None = None) -> pd.DataFrame:
@@ -32,6 +35,13 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             line["difference of ratios"] = ratios(rows)[name].median() - ratio
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def findings(rows: pd.DataFrame) -> str:
+    """Steps of each method in those of the linear sum."""
+    own = ratios(rows)
+    steps = {title: f"{own[name].median():.2f}" for name, title in TITLES.items() if name != "linear"}
+    return "Steps of the linear sum that one step takes: " + ", ".join(f"{title} {value}" for title, value in steps.items()) + "."
 
 
 def growth(rows: pd.DataFrame) -> pd.DataFrame:

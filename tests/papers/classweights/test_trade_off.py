@@ -1,13 +1,13 @@
 """What the reports of class-wise weights measure on planted rows, worked by hand, and that they draw the committed runs."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import pytest
 
 from mtlrepro import exhibits, paths
 from mtlrepro.papers.classweights import alg1_class_weights_report, tab1_trade_off_report, tab2_seconds_report
-from mtlrepro.papers.classweights.arms import BEST_PARETO, PARETO, PLANTED, TASKS
+from mtlrepro.papers.classweights.arms import BEST_PARETO, PARETO, TASKS
+from mtlrepro.papers.classweights.planted_arms import PLANTED_ARMS
 from mtlrepro.results import paper_values
 
 SEEDS = range(6)
@@ -86,6 +86,12 @@ def test_gates_of_the_trade_off_fail_at_the_edge_of_a_grid_and_pass_inside():
         }
         assert f"share of rates inside their grid {passed}" in gates["grid-interior"].value
         assert "kept before the last tenth 1," in gates["converged"].value
+    single = _rows(LOSS).assign(**{"constant segmentation": 0.8, "constant depth": 1.2})
+    gate = {gate.name: gate for gate in tab1_trade_off_report.measured("classweights/fig2", single).gates}["baseline-level"]
+    assert "segmentation over a constant's 0.641 (fails), depth over a constant's 0.427" in gate.value
+    moved = {gate.name: gate for gate in tab1_trade_off_report.measured(
+        "classweights/fig2", single.assign(updates=80, alpha=0.02, moved=0.2)).gates}["weights-moved"]  # fmt: skip
+    assert moved.passed
     late = tab1_trade_off_report.measured("classweights/fig2", rows.assign(step=100))
     assert "kept before the last tenth 0 (fails)" in {gate.name: gate for gate in late.gates}["converged"].value
 
@@ -102,50 +108,50 @@ def test_tables_show_the_paper_s_numbers_in_their_places():
     assert regions.loc[("car", "log L1"), "single, paper"] == paper_values("classweights/tab1")["car_logl1"][0]
 
 
-def test_agreement_beyond_chance_is_nought_for_independent_signs_and_a_half_for_equal_ones():
-    rng = np.random.default_rng(0)
-    signs = rng.choice([-1.0, 1.0], 4000)
-    rows = pd.DataFrame({"optimizer": "adam", "seed": 0, "group": "all", "ratio": signs, "exact": rng.choice([-1.0, 1.0], 4000)})
-    one = alg1_class_weights_report.agreement(rows, "adam", "ratio", "exact").iloc[0]
-    assert abs(one["agreement"] - one["chance"]) < 4 * 0.5 / np.sqrt(4000)
-    same = alg1_class_weights_report.agreement(rows.assign(exact=signs), "adam", "ratio", "exact").iloc[0]
-    assert same["agreement"] == 1
-    assert same["chance"] == pytest.approx(0.5, abs=0.01)
+# Losses of one seed on planted classes, relative to all weights 1: an oracle that gains 0.2, a rule that gains 0.1.
+PLANTED = dict.fromkeys(PLANTED_ARMS, 1.0) | {"single": 1.1, "oracle": 0.8, "inverse oracle": 1.5, "ratio": 0.9, "held-out": 0.75}
+CLASSES = {"w0": 0.9, "w1": 0.8, "w2": 0.4, "w3": 0.4}  # two helpful and two harmful ones
 
 
-def test_classes_are_grouped_by_their_mean_share_of_pixels():
-    rows = pd.DataFrame({"class": ["pole", "car", "sky"], "share": [0.001, 0.02, 0.3]})
-    assert alg1_class_weights_report.grouped(rows).group.tolist() == ["rare", "middle", "frequent"]
-
-
-def _planted(harm=0.2, fall=0.5, alpha=0.1):
-    """Rows of trainings where the harmful class costs `harm` of the loss and its weight falls by `fall`."""
-    losses = dict.fromkeys(PLANTED, 1.0) | {"harmful 0": 1 - harm, "others 0": 1.3, "classes": 0.9}
+def _planted(harm=0.2, alpha=0.02, half=0.05, constant=4.0):
+    """Rows of arms on two problems; the paper's ratio moves weights to CLASSES, from `half` above."""
     rows = []
-    for plant in alg1_class_weights_report.PLANTS:
+    for kind in ("linear", "dense"):
         for seed in SEEDS:
-            same = {"plant": plant, "seed": seed, "alpha": alpha}
-            rows += [same | {"how": how, "kind": "test", "depth": loss} for how, loss in losses.items()]
-            rows += [
-                same | {"how": how, "kind": "weights", "step": step, "class": name, "harmful": name == "bad",
-                        "weight": 1 - fall * step / 100 if name == "bad" else 1.0}
-                for how in ("classes", "exact") for step in range(10, 101, 10) for name in ("bad", "good")
-            ]  # fmt: skip
+            for arm, loss in (PLANTED | {"oracle": 1 - harm, "without 0": 1.3, "without 1": 1.1}).items():
+                row = {"part": "arm", "kind": kind, "arm": arm, "seed": seed, "test": loss * (1 + seed / 1000), "rate": 0.1,
+                       "constant": constant, "alpha": alpha, "inside": True, "steps": 100.0}  # fmt: skip
+                if arm in ("ratio", "held-out", "random"):
+                    ends = CLASSES if arm == "ratio" else dict.fromkeys(CLASSES, 1.0)
+                    row |= ends | {name.replace("w", "half"): value + half for name, value in ends.items()}
+                rows.append(row)
+            rows.append({"part": "size", "kind": kind, "rule": "ratio", "seed": seed, "still": False, "roughness": 0.3,
+                         "plain roughness": 1.2})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def test_planted_harm_gives_the_fall_of_the_weights_and_the_gain():
-    found = alg1_class_weights_report.measured(_planted())
-    assert found.effects["harmful-near-zero"] == pytest.approx([0.5] * 6)
-    assert found.effects["main-loss-falls"] == pytest.approx([0.1] * 6)
-    assert "helpful-above-harmful" not in found.effects  # nothing was planted as helpful
-    gates = _gates(found)
-    assert gates["plants-work"]
-    assert gates["enough-updates"]  # 100 steps at 0.1
-    assert gates["converged"]  # from 0.7 to 0.5 for one class of two
-    assert not _gates(alg1_class_weights_report.measured(_planted(harm=0.0)))["plants-work"]
-    assert not _gates(alg1_class_weights_report.measured(_planted(alpha=0.001)))["enough-updates"]
-    assert not _gates(alg1_class_weights_report.measured(_planted(fall=0.9)))["converged"]
+def test_planted_classes_give_the_effects_by_hand():
+    effects = alg1_class_weights_report.measured(_planted()).effects
+    assert effects["harmful-near-zero"] == pytest.approx([0.6] * 6)
+    assert effects["helpful-above-harmful"] == pytest.approx([0.45] * 6)
+    assert effects["main-loss-falls"] == pytest.approx([0.1] * 6)
+    assert effects["importance-ranked"] == pytest.approx([1.0] * 6)
+    assert effects["stable-with-adam"] == pytest.approx([0.75] * 6)
+
+
+def test_planted_classes_pass_and_fail_their_gates():
+    assert all(_gates(alg1_class_weights_report.measured(_planted(alpha=0.05))).values())
+    for failing, changed in (
+        ("plants-work", {"harm": 0.0}), ("control", {"harm": 0.0}), ("enough-updates", {"alpha": 0.001}),
+        ("baseline-level", {"constant": 2.0}),
+    ):  # fmt: skip
+        assert not _gates(alg1_class_weights_report.measured(_planted(**changed)))[failing], failing
+    rows = _planted()
+    assert not _gates(alg1_class_weights_report.measured(rows.assign(inside=rows.arm != "ratio")))["grid-interior"]
+    moved = rows.assign(half2=rows["half2"] + 0.6, half3=rows["half3"] + 0.6)  # far from the end, and in the other order
+    assert not _gates(alg1_class_weights_report.measured(moved))["converged"]
+    drifted = rows.assign(w0=rows["w0"].where(rows.arm != "random", 1.5))
+    assert not _gates(alg1_class_weights_report.measured(drifted))["control"]
 
 
 def _times(turns, **seconds):
@@ -156,7 +162,8 @@ def _times(turns, **seconds):
     )  # fmt: skip
 
 
-ARMS = {"linear": 1.0, "classes": 1.6, "exact": 2.0, "pareto": 4.0, "double batch": 1.9, "two backwards": 1.6}
+ARMS = {"linear": 1.0, "classes": 1.6, "held-out": 2.0, "pareto": 4.0, "pareto, separate passes": 6.0, "double batch": 1.9,
+        "two backwards": 1.6}  # fmt: skip
 
 
 def test_seconds_are_paired_by_turn_with_the_fewest_classes():
@@ -168,10 +175,6 @@ def test_seconds_are_paired_by_turn_with_the_fewest_classes():
     assert not _gates(tab2_seconds_report.measured(_times(50, **ARMS | {"double batch": 1.2})))["compute-bound"]
 
 
-def _derived(make):
-    return lambda rows: make(alg1_class_weights_report.derivatives_of(rows))
-
-
 _DRAWN = {
     "fig2": [lambda rows: tab1_trade_off_report.draw_plane(rows, "driving"), tab1_trade_off_report.choices,
              lambda rows: tab1_trade_off_report.loss_table(rows, "driving"),
@@ -179,18 +182,20 @@ _DRAWN = {
     "fig3": [lambda rows: tab1_trade_off_report.draw_plane(rows, "indoor")],
     "fig4": [lambda rows: tab1_trade_off_report.loss_table(rows, "street")],
     "tab1": [tab1_trade_off_report.region_table],
-    "tab2": [tab2_seconds_report.table, tab2_seconds_report.growth],
+    "tab2": [tab2_seconds_report.table, tab2_seconds_report.growth, tab2_seconds_report.findings],
     "alg1": [
-        alg1_class_weights_report.draw_weights, alg1_class_weights_report.planted_table, alg1_class_weights_report.findings,
-        alg1_class_weights_report.still_table, _derived(alg1_class_weights_report.draw_agreement),
-        _derived(alg1_class_weights_report.agreement_table), _derived(alg1_class_weights_report.draw_tails),
-        _derived(alg1_class_weights_report.tail_table),
+        alg1_class_weights_report.draw_room, alg1_class_weights_report.arm_table, alg1_class_weights_report.draw_weights,
+        alg1_class_weights_report.map_table, alg1_class_weights_report.frequency_table, alg1_class_weights_report.draw_agreement,
+        alg1_class_weights_report.agreement_table, alg1_class_weights_report.size_table, alg1_class_weights_report.still_table,
+        alg1_class_weights_report.findings,
     ],
 }  # fmt: skip
+_RECORDED = [
+    (name, profile) for name in _DRAWN for profile in ("quick", "full") if profile == "quick" or name in ("tab2", "alg1")
+]
 
 
-@pytest.mark.parametrize("profile", ["quick", "full"])
-@pytest.mark.parametrize("exhibit", _DRAWN)
+@pytest.mark.parametrize(("exhibit", "profile"), _RECORDED)
 def test_committed_runs_are_drawn(exhibit, profile):
     """Figures have something on each axis; sentences and texts in tables hold no NaN."""
     rows = pd.read_csv(paths.recorded() / "classweights" / f"{exhibit}.{profile}.csv", low_memory=False)
@@ -205,9 +210,9 @@ def test_committed_runs_are_drawn(exhibit, profile):
             assert not any("nan" in text for text in texts)
 
 
-@pytest.mark.parametrize("exhibit", _DRAWN)
-def test_measurements_name_registered_claims_and_every_gate(exhibit):
-    rows = pd.read_csv(paths.recorded() / "classweights" / f"{exhibit}.full.csv", low_memory=False)
+@pytest.mark.parametrize(("exhibit", "profile"), _RECORDED)
+def test_measurements_name_registered_claims_and_every_gate(exhibit, profile):
+    rows = pd.read_csv(paths.recorded() / "classweights" / f"{exhibit}.{profile}.csv", low_memory=False)
     if exhibit == "alg1":
         found = alg1_class_weights_report.measured(rows)
     elif exhibit == "tab2":

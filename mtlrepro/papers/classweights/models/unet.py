@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue
+from mtlrepro.training.precision import Chosen, computing_in
 
 SEGMENTATION, DEPTH = 0, 1
 
@@ -61,15 +62,17 @@ class Decoder(nn.Module):
 class UNet(nn.Module):
     """One encoder, two decoders. classes: of the segmentation. width: channels of the finest stage. depth: number of halvings.
 
-    seed: of the initial weights. Works in channels_last as in the usual memory format. Raises BadValue for widths, classes or
-    depths below 1.
+    seed: of the initial weights. precision: of the forward pass; outputs are float32. Works in channels_last as in the usual
+    memory format. Raises BadValue for widths, classes or depths below 1.
     """
 
-    def __init__(self, classes: int, width: int = 64, depth: int = 4, channels: int = 3, seed: int = 0) -> None:
+    def __init__(
+        self, classes: int, width: int = 64, depth: int = 4, channels: int = 3, seed: int = 0, precision: Chosen = "float32"
+    ) -> None:
         super().__init__()
         if min(classes, width, depth, channels) < 1:
             raise BadValue("classes, width, depth and channels must be at least 1.")
-        self.classes, self.step = classes, 2**depth
+        self.classes, self.step, self.precision = classes, 2**depth, precision
         widths = [width * min(2**i, 8) for i in range(depth + 1)]
         with seeded(seed, "unet"):
             self.encoder = Encoder(channels, widths)
@@ -82,9 +85,11 @@ class UNet(nn.Module):
         """
         if images.shape[-1] % self.step or images.shape[-2] % self.step:
             raise BadValue(f"height and width must be multiples of {self.step}, not {tuple(images.shape[-2:])}.")
-        features = self.encoder(images)
-        found = [self._decoded(features, t) for t in ((SEGMENTATION, DEPTH) if task is None else (task,))]
-        return found if task is None else found[0]
+        # Entered anew at each pass: autocast would keep its copies of the weights over an update.
+        with computing_in(self.precision, images.device):
+            features = self.encoder(images)
+            maps = [self._decoded(features, t).float() for t in ((SEGMENTATION, DEPTH) if task is None else (task,))]
+        return maps if task is None else maps[0]
 
     def _decoded(self, features: list[Tensor], task: int) -> Tensor:
         maps: Tensor = self.decoders[task](features)

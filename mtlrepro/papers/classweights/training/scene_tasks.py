@@ -11,7 +11,7 @@ state with the lowest validation loss of that task; test scenes are seen once, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from mtlrepro.device import choose, generator
 from mtlrepro.errors import UnknownName
 from mtlrepro.methods.class_weights import DISTANCES, ClassWeights, class_sums, quantise
+from mtlrepro.methods.held_out_class_weights import HeldOutClassWeights
 from mtlrepro.methods.registry import build
 from mtlrepro.papers.classweights.arms import METHODS, PARETO, TASKS, VECTORS
 from mtlrepro.papers.classweights.data.scene_sets import CLASSES, drawn_scenes
@@ -39,7 +40,8 @@ from mtlrepro.papers.classweights.training.dense_metrics import (
 )
 from mtlrepro.parameters import Params
 from mtlrepro.training.loop import fit, minibatches
-from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Weighting
+from mtlrepro.training.precision import Precision, precision_on
+from mtlrepro.training.weighting import Batch, Call, Equal, Evaluate, LossFunction, Weighting
 
 RANGES = len(DISTANCES) + 1
 _EVALUATED = 32  # images of a validation or test batch
@@ -50,9 +52,9 @@ class SceneTraining:
     """What all methods share. kind: preset. source: a real set of that kind, or synthetic_scenes. images: of the training,
     validation and test part. size: height and width.
 
-    width, halvings: of the U-Net. steps: updates, `check` of them between two validations; the rate is a tenth in the last third.
-    freeze: share of the steps during which class weights stay 1. explained, misleading: see `data.scenes`.
-    scrambled: classes whose labels are exchanged at random among themselves, pixel by pixel, in the training part.
+    width, halvings: of the U-Net. steps: updates, `check` of them between two validations. freeze: share of the steps after which
+    the learning rate falls to a tenth; class weights stay 1 until then. explained, misleading: see `data.scenes`.
+    precision: see `precision_on`; held-out class weights train in float32.
     """
 
     kind: str
@@ -66,7 +68,7 @@ class SceneTraining:
     freeze: float = 0.2
     explained: float = 0.5
     misleading: tuple[str, ...] = ()
-    scrambled: tuple[str, ...] = ()
+    precision: Precision = "auto"
     device: str = "cpu"
     source: str = "synthetic_scenes"
 
@@ -84,7 +86,7 @@ class SceneTraining:
 
 def training_of(p: Params, kind: str) -> dict[str, Any]:
     """The `SceneTraining` of a preset with the values of `p`, as plain data."""
-    names = ("source", "images", "size", "width", "halvings", "batch", "steps", "check", "device")
+    names = ("source", "images", "size", "width", "halvings", "batch", "steps", "check", "freeze", "device")
     options = asdict(SceneTraining.of({"kind": kind} | {name: p.values[name] for name in names if name in p.values}))
     return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
 
@@ -122,21 +124,11 @@ def scene_parts(training: SceneTraining, seed: int) -> tuple[ScenePart, ScenePar
     else:
         known = target[train][drawn.valid[train]]
         thresholds = torch.quantile(known[: 10**6], torch.linspace(0, 1, RANGES + 1)[1:-1]).unique().tolist()
-    labels = drawn.labels.clone()
-    if training.scrambled:
-        labels[train] = scramble(labels[train], [kind.label(name) for name in training.scrambled], generator(seed, "scramble"))
     ranges = quantise(target, thresholds, drawn.valid)
-    whole = ScenePart(*(values.to(device) for values in (drawn.images, labels, target, drawn.valid, ranges)))
+    whole = ScenePart(*(values.to(device) for values in (drawn.images, drawn.labels, target, drawn.valid, ranges)))
     ends = np.cumsum([0, *training.images])
     first, second, third = (ScenePart(*(v[a:b] for v in whole)) for a, b in pairwise(ends))
     return first, second, third
-
-
-def scramble(labels: Tensor, group: Sequence[int], drawn: torch.Generator) -> Tensor:
-    """Labels with every pixel of a class of `group` given a random class of the group; shape as `labels`."""
-    options = torch.tensor(group)
-    random = options[torch.randint(len(options), labels.shape, generator=drawn)]
-    return torch.where(torch.isin(labels, options), random, labels)
 
 
 def pixel_losses(call: Call, batch: Batch, task: int | None = None) -> list[Tensor]:
@@ -161,46 +153,73 @@ def auxiliary_classes(main: int, batch: Batch) -> Tensor:
     return classes
 
 
-def by_class(main: int, classes: int) -> tuple[LossFunction, LossFunction]:
-    """What `ClassWeights` takes: main and auxiliary loss by auxiliary class, (2 (classes + 1),); and the auxiliary one alone."""
-
-    def sums(values: Tensor, batch: Batch) -> Tensor:
-        return class_sums(values / values[0].numel(), auxiliary_classes(main, batch), classes)
+def by_class(main: int, classes: int) -> LossFunction:
+    """What `ClassWeights` takes: main and auxiliary loss by auxiliary class, (2 (classes + 1),)."""
 
     def losses(call: Call, batch: Batch) -> Tensor:
         maps = pixel_losses(call, batch)
-        return torch.cat([sums(maps[main] / len(maps[main]), batch), sums(maps[1 - main], batch)])
+        return torch.cat([_sums(maps[main] / len(maps[main]), main, classes, batch), _sums(maps[1 - main], main, classes, batch)])
+
+    return losses
+
+
+def as_tasks(main: int, classes: int, starts: Sequence[float]) -> tuple[LossFunction, LossFunction]:
+    """What `HeldOutClassWeights` takes: the main loss and that of each auxiliary class over the start values `starts` of the two
+    tasks, (1 + classes,); and the same with 0 in place of the main loss, of the auxiliary decoder alone."""
+
+    def of_classes(values: Tensor, batch: Batch) -> Tensor:
+        return _sums(values, main, classes, batch)[:-1] / starts[1 - main]
+
+    def losses(call: Call, batch: Batch) -> Tensor:
+        maps = pixel_losses(call, batch)
+        return torch.cat([maps[main].mean()[None] / starts[main], of_classes(maps[1 - main] / len(maps[main]), batch)])
 
     def auxiliary(call: Call, batch: Batch) -> Tensor:
-        return sums(pixel_losses(call, batch, 1 - main)[0], batch)
+        values = of_classes(pixel_losses(call, batch, 1 - main)[0] / len(batch.inputs), batch)
+        return torch.cat([torch.zeros_like(values[:1]), values])
 
     return losses, auxiliary
 
 
+def _sums(values: Tensor, main: int, classes: int, batch: Batch) -> Tensor:
+    return class_sums(values / values[0].numel(), auxiliary_classes(main, batch), classes)
+
+
 class Trained(NamedTuple):
-    """states: main task -> its state; validation: main task -> that state's loss; step: main task -> when."""
+    """states: main task -> its state; validation: main task -> that state's loss; step: main task -> when; moved: main task ->
+    mean absolute distance of the class weights from 1 then."""
 
     model: UNet
     states: dict[int, dict[str, Tensor]]
     validation: dict[int, float]
     step: dict[int, int]
-    weighting: Weighting
+    moved: dict[int, float]
 
 
 def weighting_of(
-    method: str, main: int, training: SceneTraining, classes: int, alpha: float = 0.01
+    method: str, main: int, training: SceneTraining, classes: int, alpha: float, starts: Sequence[float], metric: Evaluate | None
 ) -> tuple[Weighting, LossFunction | None]:
-    """A fresh weighting, with the losses it needs where these are not one a task."""
-    form = METHODS[method].form
-    if form:
-        losses, auxiliary = by_class(main, classes)
-        freeze = round(training.freeze * training.steps)
-        return ClassWeights(form, rate=alpha, freeze=freeze, auxiliary=auxiliary), losses
+    """A fresh weighting, with the losses it needs where these are not one a task. metric: the main loss on held-out images."""
+    freeze = round(training.freeze * training.steps)
+    if method == "classes":
+        return ClassWeights(rate=alpha, freeze=freeze), by_class(main, classes)
+    if method == "held-out":
+        losses, auxiliary = as_tasks(main, classes, starts)
+        return HeldOutClassWeights(metric, rate=alpha, freeze=freeze, auxiliary=auxiliary), losses
     if method in PARETO:
         return build("pareto_mtl", vector=PARETO.index(method), count=VECTORS, search=training.steps // 10), None
     if method == "uncertainty":
         return build("uncertainty", kinds=["classification", "regression"]), None
     return (build("mgda") if method == "mgda" else Equal()), None
+
+
+def class_weights_of(weighting: Weighting) -> Tensor | None:
+    """(classes,): the class weights that a method has learnt; None of others."""
+    if isinstance(weighting, ClassWeights) and weighting.state is not None:
+        return weighting.state.weights
+    if isinstance(weighting, HeldOutClassWeights) and weighting.weights is not None:
+        return weighting.weights[1:]
+    return None
 
 
 def train(
@@ -211,20 +230,20 @@ def train(
     rate: float,
     alpha: float = 0.01,
     optimizer: str = "adam",
-    class_weights: Tensor | None = None,
-    weighting: Callable[[Weighting, LossFunction | None], tuple[Weighting, LossFunction | None]] = lambda w, f: (w, f),
 ) -> Trained:
     """One training. main: SEGMENTATION or DEPTH; where a method serves both, a state is kept for each.
 
-    alpha: rate of class weights. optimizer: adam (weight decay 1e-8, as in the paper) or sgd. class_weights: (classes,), held on
-    the auxiliary task of the linear sum. weighting: may exchange the weighting. Raises UnknownName.
+    alpha: rate of class weights. optimizer: adam (weight decay 1e-8, as in the paper) or sgd. Raises UnknownName.
     """
     if method not in METHODS:
         raise UnknownName("method", method, METHODS)
     learned, held, _ = scene_parts(training, seed)
     classes = len(training.classes)
     auxiliary = classes if main == DEPTH else RANGES
-    model = UNet(classes, training.width, training.halvings, seed=seed).to(choose(training.device))
+    device = choose(training.device)
+    # Autocast leaves out what a forward-mode product reads.
+    precision = "float32" if method == "held-out" else precision_on(device, training.precision)
+    model = UNet(classes, training.width, training.halvings, seed=seed, precision=precision).to(device)
     model = model.to(memory_format=torch.channels_last)
     stream = _stream(learned, training.batch, generator(seed, "order"))
     first = next(_stream(learned, training.batch, generator(seed, "order")))
@@ -232,17 +251,19 @@ def train(
 
     def losses(call: Call, batch: Batch) -> Tensor:
         maps = pixel_losses(call, batch)
-        if class_weights is not None:
-            of = torch.cat([class_weights, class_weights.new_zeros(1)])[auxiliary_classes(main, batch)]  # -1: the last one
-            maps[1 - main] = maps[1 - main] * of
         return torch.stack([values.mean() / start for values, start in zip(maps, starts, strict=True)])
 
     def alone(call: Call, batch: Batch) -> Tensor:
         return pixel_losses(call, batch, main)[0].mean()[None] / starts[main]
 
-    chosen, own = weighting(*weighting_of(method, main, training, auxiliary, alpha))
+    held_stream = _stream(held, min(training.batch, len(held.images)), generator(seed, "held out"))
+
+    def held_out(call: Call) -> Tensor:
+        return pixel_losses(call, next(held_stream), main)[0].mean()
+
+    chosen, own = weighting_of(method, main, training, auxiliary, alpha, starts, held_out)
     mains = (main,) if METHODS[method].own_main else (SEGMENTATION, DEPTH)
-    kept = Trained(model, {}, dict.fromkeys(mains, float("inf")), dict.fromkeys(mains, 0), chosen)
+    kept = Trained(model, {}, dict.fromkeys(mains, float("inf")), dict.fromkeys(mains, 0), {})
     done = [0]
 
     def validate(module: nn.Module) -> Tensor:
@@ -251,6 +272,8 @@ def train(
         for task, value in zip(mains, losses, strict=True):
             if value < kept.validation[task]:
                 kept.validation[task], kept.step[task] = value, done[0]
+                weights = class_weights_of(chosen)
+                kept.moved[task] = 0.0 if weights is None else float((weights - 1).abs().mean())
                 kept.states[task] = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         return -torch.tensor(losses)
 
@@ -270,7 +293,7 @@ def train(
         epochs=epochs,
         weighting=chosen,
         validate=validate,
-        schedule=lambda epoch: 1.0 if epoch < 2 * epochs / 3 else 0.1,
+        schedule=lambda epoch: 1.0 if epoch < training.freeze * epochs else 0.1,
     )
     return kept
 
@@ -332,6 +355,18 @@ def scored(trained: Trained, training: SceneTraining, main: int, seed: int) -> l
     return rows
 
 
+def constants(training: SceneTraining, seed: int) -> dict[str, float]:
+    """Test losses of constants: the class frequencies of the training part (cross-entropy) and its median depth (L1); and how
+    many metres a unit of indoor depth has."""
+    learned, _, test = scene_parts(training, seed)
+    counts = torch.bincount(learned.labels[learned.labels >= 0], minlength=len(training.classes)).double() + 1
+    labels = test.labels[test.labels >= 0]
+    entropy = -(counts / counts.sum()).log()[labels].mean()
+    away = (test.depth[test.valid] - learned.depth[learned.valid].median()).abs().mean()
+    metres = {"metres": preset(training.kind).far} if training.kind == "indoor" else {}
+    return {"constant segmentation": round(float(entropy), 6), "constant depth": round(float(away), 6)} | metres
+
+
 def tune(training: Mapping[str, Any], method: str, main: str, seed: int, rate: float, alpha: float) -> list[dict[str, Any]]:
     """One training at one rate: a row for each main task that it serves, its validation loss. No test scene is seen."""
     trained = train(SceneTraining.of(training), method, TASKS.index(main or "depth"), seed, rate, alpha)
@@ -347,5 +382,7 @@ def final(
     for main in mains:
         task = TASKS.index(main)
         own = {"main": main, "validation": round(trained.validation[task], 6), "step": trained.step[task]}
+        own["moved"] = round(trained.moved[task], 4)
         rows += [own | row for row in scored(trained, options, task, seed)]
-    return rows
+    known = constants(options, seed)
+    return [row | known for row in rows]

@@ -64,6 +64,7 @@ def train_ways(
         model = fresh("aligned")
         model.encoder.load_state_dict(half.encoder.state_dict())
         model.heads.load_state_dict(half.heads.state_dict())
+        model.encoder.requires_grad_(False)
         heads, alignments = model.turns()
         trained = fitted(model, epochs // 2, [heads, alignments] if way == "fixed" else [heads])
         model.requires_grad_(True)

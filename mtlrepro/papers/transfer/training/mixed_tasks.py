@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from mtlrepro.papers.transfer.training.alternating import AlternatingAdam, each_turn
+from mtlrepro.papers.transfer.training.row_adam import RowAdam
 from mtlrepro.training.loop import Fit, fit, mixed
 from mtlrepro.training.weighting import Batch
 
@@ -81,11 +82,7 @@ def fit_tasks(
         mixture = mixed([part.batches(batch, order) for part in train], order)
         return each_turn((train[task].batch(rows, task, place) for task, rows in mixture), len(turns) if turns else 1)
 
-    optimizer: torch.optim.Optimizer
-    if turns:
-        optimizer = AlternatingAdam(turns, rate)
-    else:
-        optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), lr=rate, fused=True)
+    optimizer = AlternatingAdam(turns, rate) if turns else RowAdam(model, rate)
     return fit(
         model,
         batches,
