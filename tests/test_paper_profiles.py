@@ -39,6 +39,8 @@ def reduced(name: str, value: Any) -> Any:
         return "cpu"
     if name == "encoder" and "bert" in value:
         return "glove"  # frozen, and weights that a person brings: what is trained stands behind it
+    if name == "states":
+        return value[1:]  # the first is a network before training
     if name not in REDUCED:
         return value
     if isinstance(value, dict):
