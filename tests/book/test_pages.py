@@ -177,3 +177,10 @@ def test_numbers_in_tables_are_marked_and_words_are_not() -> None:
     number = '<td class="number">'
     assert pages.marked_numbers("<td>-1.5e-17</td><td>60</td>") == f"{number}-1.5e-17</td>{number}60</td>"
     assert pages.marked_numbers("<td>rank deficient</td><td>3 of 4 hold</td>") == "<td>rank deficient</td><td>3 of 4 hold</td>"
+
+
+def test_no_key_of_the_bibliography_stands_twice():
+    """The book's own entries and those of all papers are one file, which the build refuses with a repeated key."""
+    keys = re.findall(r"^@\w+\{([^,]+),", pages.bibliography(), re.MULTILINE)
+    assert keys
+    assert len(keys) == len(set(keys))
