@@ -78,7 +78,8 @@ def _computed(run: Mapping[str, Any], limit: Limit) -> bool:
         return True
     if limit.look():
         raise Unfinished("the time is up.")
-    function = getattr(import_module(run["module"]), run["function"])
+    within = run["module"].removeprefix("mtlrepro.papers.")
+    function = getattr(import_module(f"mtlrepro.papers.{within}"), run["function"])
     code = digest.run_code(function, setting)
     if digest.run_key(function, setting, run["data"], code) != key:
         raise MtlreproError(f"{run['exhibit']}: the list of runs was made with other code than is here: prepare it again.")
