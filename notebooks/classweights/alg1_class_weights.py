@@ -36,8 +36,8 @@ tuning: int = None  # seeds on which the rates are chosen
 compared: int = None  # seeds on which the rules' derivatives are compared
 alphas: list[float] = None  # rates of the class weights
 rates: dict[str, list[float]] = None  # learning rates by kind of problem
-map: dict[str, list[float]] = None  # what else is varied on the first problem: width, labelled, noise
-frequencies: list[float] = None  # of classes that help alike
+map: dict = None  # what else is varied on the first problem: width, labelled, noise
+frequencies: list = None  # of classes that help alike
 problems: dict[str, dict[str, object]] = None  # kind of problem -> its network, steps and data
 
 # %%
