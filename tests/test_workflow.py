@@ -55,8 +55,9 @@ def project(tmp_path_factory):
         names = [exhibit.id.partition("/")[2] for exhibit in (FIRST, SECOND) if exhibit.paper == paper]
         profiles = yaml.safe_dump({name: {"quick": {"seeds": 2}} for name in names})
         (copy / f"mtlrepro/papers/{paper}/profiles.yaml").write_text(profiles)
-    for file in copy.glob("book/papers/*/errata.yaml"):
-        file.unlink()
+    for name in ("errata", "findings"):  # they point to cells and to recorded runs of the notebooks left out
+        for file in copy.glob(f"book/papers/*/{name}.yaml"):
+            file.unlink()
     write(copy, GOOD, RECORD)
     write(copy, BAD, 'raise ValueError("planted failure")')
     return copy
