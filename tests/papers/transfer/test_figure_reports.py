@@ -254,8 +254,9 @@ def test_fig8_effects_and_gates():
     assert all(gate.passed for gate in gates(measured).values())
     rows = fig8_rows()
     longer = rows.assign(multi=rows["multi"] + 0.02 * (rows["epochs"] == 100))
-    failed = {name for name, gate in gates(fig8_principal_angles_report.measured(longer)).items() if not gate.passed}
-    assert failed == {"converged"}
+    for changed in (longer, rows[rows["epochs"] == 50]):
+        failed = {name for name, gate in gates(fig8_principal_angles_report.measured(changed)).items() if not gate.passed}
+        assert failed == {"converged"}
     small = fig8_rows().replace({"size": {5_000: 3_000}})
     assert not gates(fig8_principal_angles_report.measured(small))["range"].passed
     assert not gates(fig8_principal_angles_report.measured(fig8_rows(multi=0.4)))["control"].passed
