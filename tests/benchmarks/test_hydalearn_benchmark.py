@@ -31,14 +31,6 @@ INPUTS, SHARED, HEAD, OUTPUTS = 75, [64] * 4, [32], 25
 SIZE, POINTS, RATE, BETA, SEEDS, REFRESH = 16, 2_000, 0.01, 6.0, 32, 8
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def network() -> SharedBottom:
     """An ordinary module."""
 

@@ -109,14 +109,6 @@ class Trainer:
         return np.diff(marks).tolist()
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_images_a_second_beside_a_plain_float32_loop(benchmark, name):

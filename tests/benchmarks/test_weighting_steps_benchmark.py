@@ -30,14 +30,6 @@ from mtlrepro.training.weighting import Equal
 METHODS = registry.serving(2, lacking=("look_ahead", "slope"))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def weighting(name):
     row = registry.METHODS[name]
     offered = {"generators": generator(0, name), "kinds": "regression", "tasks": 2, "total": 2.0, "main": 0}

@@ -7,19 +7,10 @@ import time
 
 import pandas as pd
 import pytest
-import torch
 from ratios import report
 
 from mtlrepro.papers.classweights.data.scenes import PRESETS, scenes
 from mtlrepro.papers.classweights.tab2_seconds import same_updates, seconds
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.slow

@@ -19,14 +19,6 @@ def settings(kind, **problem):
             "hidden": 0 if kind == "linear" else 4, "width": 1}  # fmt: skip
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_targets_have_one_mean_and_variance_and_only_helpful_ones_the_signal(kind):
     """Law: mean 0, variance 1; correlation sqrt(q) of a helpful class with the signal, 0 of harmful ones, and 1 between these."""

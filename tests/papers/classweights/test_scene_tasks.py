@@ -16,14 +16,6 @@ SMALL = tasks.SceneTraining("driving", (16, 8, 8), (16, 16), width=2, halvings=1
 PLAIN = {"kind": "driving", "images": [16, 8, 8], "size": [16, 16], "width": 2, "halvings": 1, "batch": 4, "steps": 8, "check": 4}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_parts_are_disjoint_and_targets_lie_in_0_to_1():
     assert tasks.SceneTraining.of(PLAIN) == SMALL
     for kind in ("driving", "indoor", "street"):

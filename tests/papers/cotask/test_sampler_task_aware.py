@@ -23,14 +23,6 @@ from mtlrepro.papers.cotask.sampler_task_aware import RECORDS, batched_loader, l
 SIZE, TASKS, TURNS = 20_000, 18, 9
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("pipeline", [task_aware, loader, batched_loader], ids=["ours", "loader", "loader of batches"])
 def test_all_pipelines_draw_the_same_distribution(pipeline):
     """Law: drawn records of each task follow its weights, chi-square over all its records, p > 0.001."""

@@ -24,14 +24,6 @@ SEEDS, SIZES, RATES, TARGET, KAPPA = range(5), [200, 300, 500, 1_000, 2_000], [1
 PLAIN_RUNS = 12
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def tasks():
     return transfer_tasks(list(SEEDS), m_source=max(SIZES), m_target=TARGET, m_test=1)

@@ -98,12 +98,9 @@ class Trainer:
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def seeded_dropout():
     with seeded(0, "dropout"):
         yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("tune", [True, False])
