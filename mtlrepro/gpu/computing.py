@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from mtlrepro.data import cifar
 from mtlrepro.data.places import arrays_sha256, corrupt
 from mtlrepro.errors import MtlreproError, Unfinished
 from mtlrepro.results import digest
-from mtlrepro.results.runs import Runs, _remove, _timed
+from mtlrepro.results.runs import Runs, release, timed
 from mtlrepro.training import images
 
 # Seconds past the limit after which a run is given up that is no training of images, and so keeps no state.
@@ -74,7 +73,7 @@ def compute(folder: Path, limit: Limit) -> int:
 def _computed(run: Mapping[str, Any], limit: Limit) -> bool:
     """Whether the run is finished, now or before; False where another process computes it. Raises Unfinished at the limit."""
     finished, key, setting = _Finished(run["exhibit"]), run["key"], run["setting"]
-    if key in finished._finished():
+    if key in finished.finished_runs():
         return True
     if limit.look():
         raise Unfinished("the time is up.")
@@ -84,15 +83,14 @@ def _computed(run: Mapping[str, Any], limit: Limit) -> bool:
     if digest.run_key(function, setting, run["data"], code) != key:
         raise MtlreproError(f"{run['exhibit']}: the list of runs was made with other code than is here: prepare it again.")
     finished.folder.mkdir(parents=True, exist_ok=True)
-    claim = finished._claim(key)
+    claim = finished.claim(key)
     if claim is None:
-        return key in finished._finished()
+        return key in finished.finished_runs()
     try:
-        entry = _timed(function, key, setting, digest.rows_in(code), finished.folder / key)
-        finished._append(entry)
+        entry = timed(function, key, setting, digest.rows_in(code), finished.folder / key)
+        finished.keep(entry)
     finally:
-        _remove(claim)
-    shutil.rmtree(finished.folder / key, ignore_errors=True)
+        release(claim)
     named = ", ".join(f"{name} {value}" for name, value in setting.items() if isinstance(value, str | int | float))
     print(f"{run['exhibit']}: {named}: {entry['seconds']:.0f} s", flush=True)
     return True

@@ -101,7 +101,7 @@ class Runs:
         self._mapped += [(function, setting) for setting in settings]
         self.code = digest.code_record(self._mapped, graph)
         self._plan(what, keys)
-        known = dict(self._finished())
+        known = dict(self.finished_runs())
         todo = {key: (setting, code) for key, setting, code in zip(keys, settings, codes, strict=True) if key not in known}
         computed = self._computed(function, todo, data, jobs or int(os.environ.get("MTLREPRO_JOBS", "1")))
         shown = progress(computed, total=len(todo), what=f"{self.exhibit} {what}", done=len(settings) - len(todo))
@@ -120,10 +120,10 @@ class Runs:
 
         def claimed() -> Iterator[Any]:
             for key in list(left):
-                if time.time() < until and (claim := self._claim(key)) is not None:
+                if time.time() < until and (claim := self.claim(key)) is not None:
                     claims[key] = claim
                     setting, code = todo[key]
-                    yield joblib.delayed(_timed)(function, key, setting, digest.rows_in(code), self.folder / key)
+                    yield joblib.delayed(timed)(function, key, setting, digest.rows_in(code), self.folder / key)
 
         try:
             while left:
@@ -134,12 +134,11 @@ class Runs:
                         raise MtlreproError(
                             f"{self.exhibit}: its code was edited during a run, which is not kept; give the same command again."
                         )
-                    self._append(entry)
-                    shutil.rmtree(self.folder / key, ignore_errors=True)
-                    _remove(claims.pop(key))
+                    self.keep(entry)
+                    release(claims.pop(key))
                     del left[key]
                     yield entry
-                elsewhere = self._finished()
+                elsewhere = self.finished_runs()
                 for key in [key for key in left if key in elsewhere]:
                     del left[key]
                     yield elsewhere[key]
@@ -150,17 +149,17 @@ class Runs:
                     time.sleep(1)
         finally:
             for claim in claims.values():
-                _remove(claim)
+                release(claim)
 
-    def _claim(self, key: str) -> filelock.BaseFileLock | None:
+    def claim(self, key: str) -> filelock.BaseFileLock | None:
         """The right to compute a run, gone with this process; None where another has it or the run is finished."""
         claim = filelock.FileLock(self.folder / f"{key}.claim", thread_local=False)
         try:
             claim.acquire(timeout=0.5, poll_interval=0.05)  # `standing` holds it for an instant
         except filelock.Timeout:
             return None
-        if key in self._finished():
-            _remove(claim)
+        if key in self.finished_runs():
+            release(claim)
             return None
         return claim
 
@@ -181,7 +180,7 @@ class Runs:
             runs: dict[str, list[str]] = plan["runs"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        finished = self._finished()
+        finished = self.finished_runs()
         seconds = {what: [finished[key]["seconds"] for key in keys if key in finished] for what, keys in runs.items()}
         left = {what: [key for key in keys if key not in finished] for what, keys in runs.items()}
         every = [each for some in seconds.values() for each in some]
@@ -195,7 +194,7 @@ class Runs:
             self.file.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _finished(self) -> dict[str, Row]:
+    def finished_runs(self) -> dict[str, Row]:
         """Key -> entry. A last line torn by a kill is cut off; any other unreadable line is passed over and recomputed."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.lock:
@@ -224,7 +223,8 @@ class Runs:
         self._read += len(whole)
         return self._known
 
-    def _append(self, entry: Row) -> None:
+    def keep(self, entry: Row) -> None:
+        """Keep a finished run, an entry of `timed`, and drop its checkpoints. Raises MtlreproError where the disk is full."""
         line = json.dumps(entry | {"sum": _checksum(entry["rows"])}) + "\n"
         try:
             with self.lock, self.file.open("ab") as file:
@@ -237,9 +237,11 @@ class Runs:
                     f"disk full while writing {self.file}: free some space and give the same command; finished runs are kept."
                 ) from None
             raise
+        shutil.rmtree(self.folder / entry["key"], ignore_errors=True)
 
 
-def _remove(claim: filelock.BaseFileLock) -> None:
+def release(claim: filelock.BaseFileLock) -> None:
+    """Give up a claim on a run, finished or not."""
     Path(claim.lock_file).unlink(missing_ok=True)
     claim.release()
 
@@ -254,7 +256,8 @@ def _held(claim: Path) -> bool:
         return True
 
 
-def _timed(function: Callable[..., Any], key: str, setting: Row, readable: frozenset[str], checkpoints: Path) -> Row:
+def timed(function: Callable[..., Any], key: str, setting: Row, readable: frozenset[str], checkpoints: Path) -> Row:
+    """Compute one run: its key, seconds and rows. readable: rows of method tables that it may read. checkpoints: their folder."""
     start = time.perf_counter()
     os.environ["MTLREPRO_CHECKPOINTS"] = str(checkpoints)
     try:
