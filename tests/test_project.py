@@ -70,7 +70,7 @@ def test_nothing_committed_is_a_data_set_or_large():
     for name in filter(None, listed.split("\0")):
         file = ROOT / name
         if file.exists():
-            assert file.stat().st_size < 1_200_000, f"{name} is over 1.2 MB"
+            assert file.stat().st_size < 1_000_000, f"{name} is over 1 MB"
             assert file.suffix not in {".npy", ".npz", ".gz", ".zip", ".pt", ".pkl", ".bin", ".mat"}, name
 
 

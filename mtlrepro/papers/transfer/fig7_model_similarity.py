@@ -66,7 +66,7 @@ def compare(panel: str, setting: str, seeds: list[int], pairs: int, samples: int
                 scores[name] = scores[name] + score(values, test.y, classify) / 2
     arms = {"multi": together, "single": alone}
     return [
-        {"relu": relu, "classify": classify, "noise": noise, "seed": seed, "distance": round(1 - c, 6)}
+        {"seed": seed, "distance": round(1 - c, 6)}
         | {name: values[i, j].item() for name, values in scores.items()}
         | {f"{arm} rate inside": min(RATES) < model.rates[i, j].item() < max(RATES) for arm, model in arms.items()}
         for i, seed in enumerate(seeds)
