@@ -21,7 +21,6 @@ from mtlrepro.papers.stgmtl.training.image_runs import (
     Images,
     Recipe,
     Split,
-    checkpoints,
     f1,
     image_settings,
     prepared,
@@ -65,8 +64,8 @@ def data_maps(
     images = prepared(group, seed, limits, recipe)
     tasks = len(images.tasks)
     plans = torch.ones(1, tasks) if of == "multi-task" else torch.eye(tasks)
-    with deterministic(threads=1), checkpoints("data maps", group, of, seed, limits, training) as folder:
-        models = [train(images, plan, seed, recipe, folder, number, record=True) for number, plan in enumerate(plans)]
+    with deterministic(threads=1):
+        models = [train(images, plan, seed, recipe, number, record=True) for number, plan in enumerate(plans)]
     own = [0] * (tasks + 1) if of == "multi-task" else [*range(tasks), COPIED]  # the model of each task, and of the copy
     maps = {
         epoch: Snapshot(

@@ -12,7 +12,6 @@ from mtlrepro.papers.stgmtl.training.image_runs import (
     Group,
     Recipe,
     Split,
-    checkpoints,
     image_settings,
     prepared,
     train,
@@ -42,12 +41,11 @@ def seconds_by_tasks(
     recipe = Recipe(**training)
     images = prepared(group, seed, limits, recipe)
     rows = []
-    with deterministic(threads=1), checkpoints("seconds", group, sizes, seed, limits, training) as folder:
+    with deterministic(threads=1):
         for n in sizes:
             row: dict[str, Any] = {"kind": "cost", "n": n}
             for number, name in enumerate(("plain", "recorded")):
-                own = folder / f"{n} {name}"
-                model = train(images.first(n), torch.ones(n), seed, recipe, own, record=bool(number))
+                model = train(images.first(n), torch.ones(n), seed, recipe, record=bool(number))
                 row[name] = round(model.seconds, 3)
             rows.append(row)
     return rows

@@ -23,7 +23,6 @@ from mtlrepro.papers.stgmtl.training.image_runs import (
     Model,
     Recipe,
     Split,
-    checkpoints,
     f1,
     image_settings,
     prepared,
@@ -79,11 +78,11 @@ def grouped_f1(
     drawn = torch.randperm(tasks, generator=generator(seed, "single tasks"))[:single_tasks].sort().values
     dealt = torch.randperm(tasks, generator=generator(seed, "dealt"))
     rows: list[dict[str, Any]] = []
-    with deterministic(threads=1), checkpoints("f1", group, clusters, single_tasks, fuzziness, seed, limits, training) as folder:
+    with deterministic(threads=1):
 
         def answers(weights: Tensor, own: Recipe = recipe, linear_model: bool = False) -> list[_Answers]:
             """Of one model for each row of `weights`."""
-            models = (train(images, row, seed, own, folder, next(numbers), linear_model=linear_model) for row in weights)
+            models = (train(images, row, seed, own, next(numbers), linear_model=linear_model) for row in weights)
             return [_answers(model, images, recipe) for model in models]
 
         def score(method: str, plan: Tensor, models: list[_Answers], columns: Tensor | None = None, **case: float) -> None:
@@ -93,7 +92,7 @@ def grouped_f1(
                 row = {"method": method, "average": average, "epochs": epochs, "trainings": len(models)}
                 rows.append(row | case | _scores(plan, models, images, epochs, average, columns))
 
-        whole = train(images, ones[0], seed, recipe, folder, next(numbers), record=True)
+        whole = train(images, ones[0], seed, recipe, next(numbers), record=True)
         multi_task = [_answers(whole, images, recipe)]
         score("multi-task", ones.T, multi_task)
         score("same tasks", ones.T, multi_task, drawn)

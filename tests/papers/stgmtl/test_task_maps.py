@@ -65,28 +65,28 @@ def test_random_answers_are_each_seed_s_own():
     assert (sets[0].labels["test"][:, :column] == sets[1].labels["test"][:, :column]).all()
 
 
-def test_the_same_seed_gives_the_same_model_and_another_number_another(images, tmp_path):
+def test_the_same_seed_gives_the_same_model_and_another_number_another(images):
     ones = torch.ones(10)
-    one, same = (_logits(image_runs.train(images, ones, 1, RECIPE, tmp_path / name)) for name in "ab")
-    other = _logits(image_runs.train(images, ones, 1, RECIPE, tmp_path / "a", number=1))
+    one, same = (_logits(image_runs.train(images, ones, 1, RECIPE)) for _ in range(2))
+    other = _logits(image_runs.train(images, ones, 1, RECIPE, number=1))
     assert torch.equal(one, same)
     assert not torch.allclose(one, other)
 
 
-def test_a_task_without_weight_moves_nothing(images, tmp_path):
+def test_a_task_without_weight_moves_nothing(images):
     """A single-task model does not depend on the other tasks' labels."""
     answers = images.labels["train"].copy()
     answers[:, 1:] = 1 - answers[:, 1:]
     changed = replace(images, labels=images.labels | {"train": answers})
     own = torch.eye(10)[0]
-    logits = [_logits(image_runs.train(each, own, 1, RECIPE, tmp_path / str(i)))[0] for i, each in enumerate((images, changed))]
+    logits = [_logits(image_runs.train(each, own, 1, RECIPE))[0] for each in (images, changed)]
     assert torch.equal(*logits)
 
 
-def test_the_copied_task_moves_nothing_and_has_a_head_of_its_own(images, tmp_path):
+def test_the_copied_task_moves_nothing_and_has_a_head_of_its_own(images):
     """With a copy or without, the shared features and all heads are the same; the copy's data map is not its original's."""
-    plain = image_runs.train(images, torch.ones(10), 1, RECIPE, tmp_path / "plain")
-    copied = image_runs.train(images, torch.ones(10), 1, RECIPE, tmp_path / "copied", record=True)
+    plain = image_runs.train(images, torch.ones(10), 1, RECIPE)
+    copied = image_runs.train(images, torch.ones(10), 1, RECIPE, record=True)
     assert torch.allclose(_logits(plain), _logits(copied), atol=1e-5)
     last = copied.maps[RECIPE.epochs]
     assert last.mean.shape == (11, 150)
@@ -94,10 +94,10 @@ def test_the_copied_task_moves_nothing_and_has_a_head_of_its_own(images, tmp_pat
     assert not torch.equal(last.mean[image_runs.COPIED], last.mean[-1])
 
 
-def test_the_first_half_of_a_training_is_a_training_of_half_the_epochs(images, tmp_path):
+def test_the_first_half_of_a_training_is_a_training_of_half_the_epochs(images):
     """The rate is constant: so one training tells what half of its epochs would have given."""
-    whole = image_runs.train(images, torch.ones(10), 1, RECIPE, tmp_path / "whole", record=True)
-    half = image_runs.train(images, torch.ones(10), 1, replace(RECIPE, epochs=4), tmp_path / "half", record=True)
+    whole = image_runs.train(images, torch.ones(10), 1, RECIPE, record=True)
+    half = image_runs.train(images, torch.ones(10), 1, replace(RECIPE, epochs=4), record=True)
     assert RECIPE.quarters(half=True) == replace(RECIPE, epochs=4).quarters() == [1, 2, 3, 4]
     for epoch in (1, 2, 3, 4):
         assert torch.equal(whole.maps[epoch].mean, half.maps[epoch].mean)
@@ -109,19 +109,6 @@ def test_f1_is_one_for_the_truth_and_zero_for_its_opposite(images):
     truth = torch.from_numpy(labels.T.astype(np.float32)) - 0.5
     assert (image_runs.f1(truth, labels) == 1).all()
     assert (image_runs.f1(-truth, labels) == 0).all()
-
-
-def test_a_folder_of_checkpoints_stays_after_a_failure_and_goes_after_success(setting):
-    def interrupted():
-        with image_runs.checkpoints("name", 1) as folder:
-            folder.mkdir(parents=True)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    with image_runs.checkpoints("name", 1) as folder:
-        assert folder.is_dir()
-    assert not folder.exists()
 
 
 def test_distances_are_those_of_the_snapshots_themselves():

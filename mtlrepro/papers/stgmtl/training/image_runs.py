@@ -7,14 +7,9 @@ names no schedule, and so a training of half the epochs is the first half of the
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +20,6 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from mtlrepro import paths
 from mtlrepro.data.binary_tasks import EXTRA, TaskSet, cifar_tasks, digits_tasks
 from mtlrepro.data.digits import load_digits, split_digits
 from mtlrepro.device import choose, seeded
@@ -38,7 +32,7 @@ from mtlrepro.training.augmentation import ImageData, image_data
 from mtlrepro.training.image_batches import BinaryTasks
 from mtlrepro.training.image_evaluation import binary_logits
 from mtlrepro.training.image_settings import ImageTraining
-from mtlrepro.training.images import Checkpoint, train_images
+from mtlrepro.training.images import train_images
 from mtlrepro.training.weighting import Batch
 
 Group = Literal["G1", "G2", "G3"]
@@ -219,14 +213,13 @@ class Model:
 
 
 def train(
-    images: Images, weights: Tensor, seed: int, recipe: Recipe, folder: Path, number: int = 0, record: bool = False,
-    linear_model: bool = False,
+    images: Images, weights: Tensor, seed: int, recipe: Recipe, number: int = 0, record: bool = False, linear_model: bool = False
 ) -> Model:  # fmt: skip
     """Train one model with `weights` (tasks,) in its loss, eq. 1.
 
-    seed, number: initial weights are those of both, the order of images that of `seed` alone. folder: of the checkpoint, from
-    which a killed training goes on. record: keep data maps, from the forward passes of training and before the step, and give one
-    task a second head. linear_model: logistic regression on pixels in place of the network.
+    seed, number: initial weights are those of both, the order of images that of `seed` alone. record: keep data maps, from the
+    forward passes of training and before the step, and give one task a second head. linear_model: logistic regression on pixels
+    in place of the network.
     """
     tasks, shape = len(images.tasks), images.data.shape
     bottom: nn.Module
@@ -257,7 +250,6 @@ def train(
     trained = train_images(
         net, images.data, answers, recipe.training(), seed=seed, weighting=Static(weights.float()[columns]),
         at_snapshot=at_snapshot, observe=observe if record else None, kept=[recorded],
-        checkpoint=Checkpoint(folder / f"{number}.pt", 180.0),
     )  # fmt: skip
     snapshots = trained.snapshots.items()
     return Model(
@@ -266,12 +258,3 @@ def train(
         {epoch: Snapshot(kept["mean"], kept["std"], kept["count"]) for epoch, kept in snapshots if record},
         float(trained.seconds.sum()),
     )
-
-
-@contextmanager
-def checkpoints(*setting: Any) -> Iterator[Path]:
-    """A folder for the checkpoints of a run with this setting (plain values), removed once the run has finished."""
-    name = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:16]
-    folder = paths.runs() / "stgmtl" / "checkpoints" / name
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
