@@ -85,14 +85,15 @@ class DataMap:
 
         confidence: (n, tasks) probabilities of the true label. index: (n,) integers, the points' row numbers. A point that stands
         several times in a batch (sampling with replacement) counts as often as it stands there.
-        Raises BadValue for other shapes; an index out of range is an error of the device.
+        Raises BadValue for other shapes; an index out of range, a negative one too, is an error of the device.
         """
         if confidence.shape != (*index.shape, self.tasks) or index.ndim != 1:
             raise BadValue(
                 f"a batch of n points has confidences (n, {self.tasks}) and an index (n,), "
                 f"not {tuple(confidence.shape)} and {tuple(index.shape)}."
             )
-        rows, order = index.sort()
+        # A negative number would be counted from the end in silence: it is to be out of range like one too large.
+        rows, order = torch.where(index < 0, self.points, index).sort()
         values = confidence.to(self._mean)[order]
         # Occurrences of one point lie side by side; each of them computes, and writes, the same new state of that point.
         same = torch.zeros_like(rows)
@@ -118,7 +119,12 @@ class DataMap:
         return self
 
     def snapshot(self) -> Snapshot:
-        """The map as it is now, in float16 on the same device; an error of at most 2.5e-4 in the mean."""
+        """The map as it is now, in float16 on the same device; an error of at most 2.5e-4 in the mean.
+
+        Raises BadValue where a confidence was NaN.
+        """
+        if broken := self._mean.isnan().any(0).nonzero().flatten().tolist():
+            raise BadValue(f"NaN among the confidences of tasks {broken}: the training has diverged, or a label is missing.")
         return Snapshot(self.mean.half(), self.std.half(), self.count.clone())
 
 

@@ -108,13 +108,21 @@ def test_wrong_shapes_are_refused(confidence, index):
         DataMap(3, 7).update(torch.zeros(confidence), torch.zeros(index, dtype=torch.long))
 
 
+def test_a_confidence_that_is_no_number_is_refused_and_its_task_named():
+    recorded = DataMap(3, 5)
+    recorded.update(torch.tensor([[0.5, torch.nan, 0.5]]), torch.tensor([2]))
+    with pytest.raises(BadValue, match=r"tasks \[1\]"):
+        recorded.snapshot()
+
+
 def test_wrong_sizes_and_points_out_of_range_are_refused():
     with pytest.raises(BadValue, match="at least one"):
         DataMap(0, 5)
     with pytest.raises(BadValue, match="cannot take in"):
         DataMap(3, 7).merge(DataMap(3, 8))
-    with pytest.raises(IndexError):
-        DataMap(3, 7).update(torch.zeros(1, 3), torch.tensor([7]))
+    for number in (7, -1):
+        with pytest.raises(IndexError):
+            DataMap(3, 7).update(torch.zeros(1, 3), torch.tensor([number]))
 
 
 def test_memory_is_as_stated():
