@@ -117,5 +117,5 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (built / "index.html").exists():
         return built
     output = tmp_path_factory.mktemp("book")
-    pages.write_contents([], output)
+    pages.write_contents({}, output)
     return pages.render(output / "_toc.yml", output).parent

@@ -36,6 +36,8 @@ Notebook = Any
 
 # Code cells of more lines than this are folded on the page: a reader sees the story and the figures first.
 _LONG = 12
+# Between paper, exhibits and name in the title of a page.
+TITLE_PARTS = " · "
 # The caption in book/_toc.yml under which the papers stand.
 _PAPERS = "The papers"
 
@@ -125,27 +127,31 @@ def collect(folder: Path | None = None) -> list[Page]:
         text = nbformat.writes(notebook) + "\n"
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             write_text(target, text)
-    write_contents([page.name for page in pages], toc_file().parent)
+    titles = [notebook.cells[0].source.partition("\n")[0] for notebook in written.values()]
+    # The paper's name stands above its pages already.
+    short = [title.lstrip("# ").partition(TITLE_PARTS)[2] or title.lstrip("# ") for title in titles]
+    write_contents(dict(zip((page.name for page in pages), short, strict=True)), toc_file().parent)
     return pages
 
 
-def write_contents(names: list[str], folder: Path) -> None:
-    """Write what is generated beside the pages `names`: the table of contents into `folder`, and the bibliography."""
-    write_text(folder / "_toc.yml", yaml.safe_dump(contents(names), sort_keys=False))
+def write_contents(titles: Mapping[str, str], folder: Path) -> None:
+    """Write what is generated beside the pages: the table of contents, of `titles`, into `folder`, and the bibliography."""
+    write_text(folder / "_toc.yml", yaml.safe_dump(contents(titles), sort_keys=False, allow_unicode=True))
     write_text(pages_folder() / "references.bib", bibliography())
 
 
-def contents(names: list[str]) -> dict[str, Any]:
-    """book/_toc.yml with a chapter for each paper, the pages `names` (``paper/notebook``) being its sections."""
+def contents(titles: Mapping[str, str]) -> dict[str, Any]:
+    """book/_toc.yml with a chapter for each paper and its pages below. titles: ``paper/notebook`` -> title in the side bar."""
     toc: dict[str, Any] = yaml.safe_load((paths.book() / "_toc.yml").read_text(encoding="utf-8"))
     for part in toc["parts"]:
         if part["caption"] == _PAPERS:
-            part["chapters"] = [_chapter(key, names) for key in exhibits.papers()]
+            part["chapters"] = [_chapter(key, titles) for key in exhibits.papers()]
     return toc
 
 
-def _chapter(paper: str, names: list[str]) -> dict[str, Any]:
-    sections = [{"file": f"exhibits/{name}"} for name in names if name.startswith(f"{paper}/")]
+def _chapter(paper: str, titles: Mapping[str, str]) -> dict[str, Any]:
+    own = {name: title for name, title in titles.items() if name.startswith(f"{paper}/")}
+    sections = [{"file": f"exhibits/{name}", "title": title} for name, title in own.items()]
     return {"file": f"papers/{paper}/index"} | ({"sections": sections} if sections else {})
 
 
@@ -408,7 +414,7 @@ def page_title(page: Page, name: str) -> str:
         kind, _, number = exhibit.label.partition(" ") if exhibit.label != exhibit.title else (exhibit.title, "", "")
         numbers.setdefault(kind, []).append(number)
     labels = [f"{kind}{'s' if len(of) > 1 else ''} {', '.join(of)}".strip() for kind, of in numbers.items()]
-    return " · ".join(dict.fromkeys([exhibits.papers()[page.exhibits[0].paper].name, ", ".join(labels), name]))
+    return TITLE_PARTS.join(dict.fromkeys([exhibits.papers()[page.exhibits[0].paper].name, ", ".join(labels), name]))
 
 
 def _describe_images(title: str, cells: list[Cell]) -> None:

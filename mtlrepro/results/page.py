@@ -69,6 +69,8 @@ class Shown:
 
     def this_run(self) -> None:
         """Show, folded, what the run just made says of each claim, beside the recorded one where there is one."""
+        if not self.live.judgement.claims:
+            return
         title = f"This run, profile {self.live.profile}"
         if self.run == "recorded":
             title += f": {agreement(self.live.judgement, self.body.judgement)}"

@@ -21,8 +21,11 @@ def html_table(
 
     An index with a name becomes the first columns, a plain one is left out; an underscore in a name is shown as a space. Numbers
     have `digits` significant digits; what is missing is a dash. caption: plain text. run: recorded or live, kept as
-    ``data-run``. bold: (row, column) of cells that the paper prints bold.
+    ``data-run``. bold: (row, column) of cells that the paper prints bold. Where there is no row, a sentence that says so.
     """
+    if frame.empty:
+        title = f"{escape(caption.rstrip('.'))}: " if caption else ""
+        return f'<p class="no-rows">{title}no such rows in this run, which is older than the table.</p>'
     named = [name for name in frame.index.names if name is not None]
     if named or not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(names=named or [""])

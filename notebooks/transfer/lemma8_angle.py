@@ -55,9 +55,6 @@ results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="pape
 page = results.shown(p)
 
 # %% [markdown]
-# ## The bound, with too few and with enough samples
-
-# %% [markdown]
 # (errata-lemma8-dimension)=
 # ## No constant makes the printed condition enough
 #

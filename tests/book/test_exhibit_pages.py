@@ -67,6 +67,12 @@ def pages(site: Path) -> dict[str, Blocks]:
     return {name: Blocks(page) for name, page in found.items()}
 
 
+def words(site: Path, name: str) -> str:
+    """A page's article, without code and scripts."""
+    text = (site / "exhibits" / f"{name}.html").read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0]
+    return re.sub(r"<(script|style|pre|code)\b.*?</\1>", "", text, flags=re.DOTALL)
+
+
 def recorded(notebook: str) -> bool:
     return any(results.available(exhibit.id, committed=True) for exhibit in exhibits.everything() if exhibit.notebook == notebook)
 
@@ -74,6 +80,18 @@ def recorded(notebook: str) -> bool:
 def test_the_first_figure_or_table_is_of_the_recorded_run(pages: dict[str, Blocks]) -> None:
     first = {name: page.runs[0] for name, page in pages.items() if page.runs}
     assert {name: run for name, run in first.items() if run != ("recorded" if recorded(name) else "live")} == {}
+
+
+def test_no_table_is_empty_and_no_heading_stands_over_nothing(site: Path, pages: dict[str, Blocks]) -> None:
+    for name in pages:
+        text = words(site, name)
+        assert not re.search(r"<tbody>\s*</tbody>", text), name
+        assert not re.search(r"</h[2-4]>\s*</section>", text), name
+
+
+def test_every_formula_is_set(site: Path, pages: dict[str, Blocks]) -> None:
+    raw = {name: re.findall(r"\$[^$<>\n]{1,40}\$", re.sub(r"<[^>]+>", "", words(site, name))) for name in pages}
+    assert {name: found for name, found in raw.items() if found} == {}
 
 
 def test_every_figure_and_table_says_which_run_it_is_of(pages: dict[str, Blocks]) -> None:

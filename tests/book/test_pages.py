@@ -129,15 +129,15 @@ def test_a_damaged_status_names_the_file(executed: Write, tmp_path: Path) -> Non
 
 
 def test_the_contents_list_only_pages_that_exist_below_their_paper() -> None:
-    toc = pages.contents([EXHIBIT.notebook])
+    toc = pages.contents({EXHIBIT.notebook: "Figure 9 · A title"})
     chapters = {chapter["file"]: chapter for part in toc["parts"] for chapter in part["chapters"]}
     mine = f"papers/{EXHIBIT.paper}/index"
-    assert chapters[mine]["sections"] == [{"file": f"exhibits/{EXHIBIT.notebook}"}]
+    assert chapters[mine]["sections"] == [{"file": f"exhibits/{EXHIBIT.notebook}", "title": "Figure 9 · A title"}]
     assert all("sections" not in chapter for name, chapter in chapters.items() if name != mine)
 
 
 def test_every_paper_and_every_page_of_prose_is_in_the_contents() -> None:
-    toc = pages.contents([])
+    toc = pages.contents({})
     listed = {chapter["file"] for part in toc["parts"] for chapter in part["chapters"]} | {toc["root"]}
     assert {f"papers/{key}/index" for key in exhibits.papers()} <= listed
     written = {path.relative_to(paths.book()).with_suffix("").as_posix() for path in paths.book().glob("**/*.md")}
