@@ -82,11 +82,12 @@ class Shown:
 
 
 def shown(p: Params, exhibit: str = "") -> Shown:
-    """What the page of `exhibit` (default: the notebook's own) shows, after its run was recorded.
+    """What the page of `exhibit` (default: the notebook's own) shows, after its run was recorded, in the book's style.
 
     With ``p.show == "recorded"`` the recorded run of the largest profile, where one was published; else the run just made.
     Raises DataMissing where nothing was recorded yet.
     """
+    plots.use()
     exhibit = exhibit or p.exhibit
     live = latest(exhibit, p.profile)
     if p.show == "recorded":

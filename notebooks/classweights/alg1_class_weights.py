@@ -49,13 +49,12 @@ p = params("classweights/alg1", globals(), positive=("seeds", "tuning", "compare
 import pandas as pd
 import torch
 
-from mtlrepro import paths, plots, results
+from mtlrepro import paths, results
 from mtlrepro.methods import class_weights as cw
 from mtlrepro.papers.classweights import alg1_class_weights
 from mtlrepro.papers.classweights import alg1_class_weights_report as report
 
 torch.set_num_threads(1)
-plots.use()
 runs = results.Runs(p)
 rows = alg1_class_weights.rows_of(runs, p)
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="synthetic", device="cpu")

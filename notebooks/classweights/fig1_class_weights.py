@@ -32,10 +32,9 @@ from mtlrepro.parameters import params
 p = params("classweights/fig1", globals())
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.classweights import diagrams, fig1_class_weights
 
-plots.use()
 results.record(p.exhibit, [], p, tier="no data")
 page = results.shown(p)
 

@@ -52,12 +52,11 @@ p = params(
 # %%
 import torch
 
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.classweights import tab1_trade_off
 from mtlrepro.papers.classweights import tab1_trade_off_report as report
 
 torch.set_num_threads(1)
-plots.use()
 runs = results.Runs(p)
 rows = tab1_trade_off.rows_of(runs, p)
 for exhibit, own in rows.items():

@@ -25,10 +25,9 @@ from mtlrepro.parameters import params
 p = params("cotask/fig1", globals())
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.cotask import fig1_combined_tasks_report as report
 
-plots.use()
 results.record(p.exhibit, [], p, tier="no data")
 page = results.shown(p)
 

@@ -43,12 +43,11 @@ p = params("cotask/fig2", globals(), positive=("seeds", "epochs", "per_class", "
 # %%
 import torch
 
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.cotask import fig2_representations, fig2_representations_report as report
 from mtlrepro.papers.cotask.training.cifar_training import first_data
 
 torch.set_num_threads(1)
-plots.use()
 runs = results.Runs(p)
 data = first_data(p)
 rows = runs.map(fig2_representations.representations, fig2_representations.settings(p), "seeds", data=data.sha256)

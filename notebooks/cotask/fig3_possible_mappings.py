@@ -31,10 +31,9 @@ from mtlrepro.parameters import params
 p = params("cotask/fig3", globals(), positive=("per_task",))
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.cotask import fig3_possible_mappings, fig3_possible_mappings_report as report
 
-plots.use()
 runs = results.Runs(p)
 data = fig3_possible_mappings.task_set(p.source)
 rows = runs.map(fig3_possible_mappings.rows_of, fig3_possible_mappings.settings(p), "settings", data=data.sha256)

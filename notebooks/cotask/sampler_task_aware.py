@@ -40,13 +40,12 @@ p = params("cotask/sampler", globals(), positive=("batches", "turns", "records")
 # %%
 import torch
 
-from mtlrepro import paths, plots, results
+from mtlrepro import paths, results
 from mtlrepro.device import generator
 from mtlrepro.papers.cotask import sampler_task_aware, sampler_task_aware_report as report
 from mtlrepro.papers.cotask.data.small_table import small_tabular_set
 
 torch.set_num_threads(1)
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(sampler_task_aware.rows_of, sampler_task_aware.settings(p), "settings")
 tables = (report.recorded_rows(exhibit, p.profile) for exhibit in ("cotask/tab8", "cotask/tab7"))

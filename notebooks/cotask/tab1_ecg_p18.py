@@ -44,11 +44,10 @@ p = params("cotask/tab1", globals(), positive=("seeds", "records", "steps", "epo
 # %%
 import torch
 
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.cotask import tab1_ecg_p18, tab1_ecg_p18_report as report
 
 torch.set_num_threads(1)
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(tab1_ecg_p18.rows_of, tab1_ecg_p18.settings(p), "trainings", data=tab1_ecg_p18.data_digests(p))
 rows = rows.drop(columns="data_set")

@@ -43,11 +43,10 @@ p = params("cotask/tab2", globals(), positive=("seeds", "records", "steps", "epo
 # %%
 import torch
 
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.cotask import tab2_ecg_echolvh, tab2_ecg_echolvh_report as report
 
 torch.set_num_threads(1)
-plots.use()
 runs = results.Runs(p)
 rows = runs.map(tab2_ecg_echolvh.rows_of, tab2_ecg_echolvh.settings(p), "trainings", data=tab2_ecg_echolvh.data_digests(p))
 for exhibit, (own, measured) in report.recorded(rows).items():

@@ -48,12 +48,11 @@ p = params("cotask/tab3", globals(), positive=("epochs", "single_epochs", "per_c
 # %%
 import torch
 
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.cotask import tab3_cifar_mtl, tab3_cifar_mtl_report as report
 from mtlrepro.papers.cotask.training.cifar_training import first_data
 
 torch.set_num_threads(1)
-plots.use()
 runs = results.Runs(p)
 data = first_data(p)
 rows = runs.map(tab3_cifar_mtl.accuracies, tab3_cifar_mtl.settings(p), "trainings", data=data.sha256)

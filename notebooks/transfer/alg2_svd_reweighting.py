@@ -38,11 +38,10 @@ p = params("transfer/alg2", globals(), positive=("seeds", "tasks", "samples"))
 # %%
 import pandas as pd
 
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer import alg2_svd_reweighting as reweighting
 from mtlrepro.papers.transfer import alg2_svd_reweighting_report as report
 
-plots.use()
 runs = results.Runs(p)
 mapped = runs.map(reweighting.compare, reweighting.settings(p), "map").assign(part="map")
 example = runs.map(reweighting.motivating_example, reweighting.example_settings(p), "example").assign(part="example")

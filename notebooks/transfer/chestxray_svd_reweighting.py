@@ -35,11 +35,10 @@ from mtlrepro.parameters import params
 p = params("transfer/chestxray", globals(), positive=("seeds", "samples", "epochs"))
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer import chestxray_svd_reweighting as chestxray
 from mtlrepro.papers.transfer import chestxray_svd_reweighting_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = chestxray.rows(runs, p)
 tier = "paper's data" if set(runs.data) == {"chestxray14"} else "public stand-in"

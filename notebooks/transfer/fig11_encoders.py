@@ -37,12 +37,11 @@ from mtlrepro.parameters import params
 p = params("transfer/fig11", globals(), positive=("seeds", "encoders", "capacities", "rates", "epochs", "patience", "batch"))
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer import tab1_fig10_fig11_capacity as capacity
 from mtlrepro.papers.transfer import tab1_fig10_fig11_report as report
 from mtlrepro.papers.transfer.training import sentences as texts
 
-plots.use()
 runs = results.Runs(p)
 tier, data = texts.sources()
 rows = capacity.figure_11(runs, p, data)

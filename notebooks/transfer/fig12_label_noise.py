@@ -37,10 +37,9 @@ from mtlrepro.parameters import params
 p = params("transfer/fig12", globals(), positive=("seeds", "samples", "groups", "epochs"))
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer import fig12_label_noise, fig12_label_noise_report as report
 
-plots.use()
 runs = results.Runs(p)
 rows = fig12_label_noise.rows(runs, p)
 tier = "paper's data" if set(runs.data) == {"chestxray14"} else "public stand-in"

@@ -34,11 +34,10 @@ from mtlrepro.parameters import params
 p = params("transfer/fig5a", globals(), positive=("seeds", "samples", "tested", "epochs"))
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer import fig5a_alignment_glue as glue
 from mtlrepro.papers.transfer import fig5a_alignment_glue_report as report
 
-plots.use()
 runs = results.Runs(p)
 tier, data = glue.sources(p.encoder)
 rows = runs.map(glue.train, glue.settings(p), "training", data=data)

@@ -37,12 +37,11 @@ from mtlrepro.parameters import params
 p = params("transfer/fig5b", globals(), positive=("seeds", "epochs", "tuning_epochs"))
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer import fig5b_alignment_sentences as alignment
 from mtlrepro.papers.transfer import fig5b_alignment_sentences_report as report
 from mtlrepro.papers.transfer.training import sentences as texts
 
-plots.use()
 runs = results.Runs(p)
 tier, data = texts.sources()
 keep = ["seed", "leak", "way", "task", "valid", "test", "tune", "whole"]

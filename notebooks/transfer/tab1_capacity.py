@@ -43,12 +43,11 @@ p = params(
 )
 
 # %%
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.transfer import tab1_fig10_fig11_capacity as capacity
 from mtlrepro.papers.transfer import tab1_fig10_fig11_report as report
 from mtlrepro.papers.transfer.training import sentences as texts
 
-plots.use()
 runs = results.Runs(p)
 tier, data = texts.sources()
 rows = capacity.table_1(runs, p, data)

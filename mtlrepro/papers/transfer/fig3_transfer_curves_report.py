@@ -58,8 +58,9 @@ def _grid(rows: pd.DataFrame, solver: str) -> Figure:
         line[0].set_ylabel(f"gain over {name}")
     for ax, title in zip(axes[0], _SETTINGS.values(), strict=True):
         ax.set_title(title)
+    for ax in axes[-1]:
+        ax.set_xlabel("source samples")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    fig.supxlabel("source samples", fontsize=12)
     return fig
 
 
