@@ -145,8 +145,8 @@ def contents(names: list[str]) -> dict[str, Any]:
 
 
 def _chapter(paper: str, names: list[str]) -> dict[str, Any]:
-    sections = [{"file": f"exhibits/{name}"} for name in names if name.startswith(f"{paper}/")]
-    return {"file": f"papers/{paper}/index"} | ({"sections": sections} if sections else {})
+    sections = [f"papers/{paper}/lesson", *(f"exhibits/{name}" for name in names if name.startswith(f"{paper}/"))]
+    return {"file": f"papers/{paper}/index", "sections": [{"file": name} for name in sections]}
 
 
 def bibliography() -> str:
