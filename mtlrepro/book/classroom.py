@@ -133,7 +133,10 @@ def hand_in(paper: str, student: str, out: Path) -> tuple[list[str], Path]:
 
 
 def returned(student: str, judgement: Judgement) -> pd.DataFrame:
-    """What a student returns: one row per primary claim that was measured, with its 95% interval, columns `COLUMNS`."""
+    """What a student returns: one row per primary claim that was measured, with its 95% interval, positive for the claim.
+
+    Columns: `COLUMNS`.
+    """
     return pd.DataFrame(_rows(student, judgement), columns=list(COLUMNS))
 
 
@@ -143,10 +146,15 @@ def _rows(student: str, judgement: Judgement) -> list[dict[str, Any]]:
     rows = []
     for judged in judgement.claims:
         if isinstance(judged, JudgedEffect) and judged.claim.primary and len(judged.values) > 1:
-            effect, low, high = interval(judged.values)
+            effect, low, high = _interval(judged)
             what = {"claim": judged.claim.id, "unit": judged.claim.unit, "n": judged.n, "outcome": judged.outcome}
             rows.append(who | how | what | {"effect": effect, "low": low, "high": high})
     return rows
+
+
+def _interval(judged: JudgedEffect) -> tuple[float, float, float]:
+    """Effect and 95% interval, positive for the claim."""
+    return interval([judged.claim.sign * value for value in judged.values])
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -231,8 +239,8 @@ def _recorded(own: pd.DataFrame) -> tuple[float, float, float] | None:
     if exhibit not in known or profile not in results.available(exhibit, committed=True):
         return None
     run = results.load(exhibit, profile, committed=True)
-    values = run.measured.effects.get(claim, ())
-    return interval(values) if len(values) > 1 and run.tier == tier else None
+    judged = [one for one in run.judgement.claims if isinstance(one, JudgedEffect) and one.claim.id == claim]
+    return _interval(judged[0]) if judged and len(judged[0].values) > 1 and run.tier == tier else None
 
 
 def draw(rows: pd.DataFrame) -> Figure:
@@ -245,19 +253,19 @@ def draw(rows: pd.DataFrame) -> Figure:
         own, mean = own.sort_values("effect"), own.effect.mean()
         holds = own.low.le(mean) & own.high.ge(mean)
         for chosen, color, marker, label in (
-            (holds, "blue", "o", "holds the class mean"),
-            (~holds, "vermillion", "X", "misses it"),
+            (holds, "blue", "o", "hold it"),
+            (~holds, "vermillion", "X", "miss it"),
         ):
             part = own[chosen]
             ends = np.stack([part.effect - part.low, part.high - part.effect])
             places = np.flatnonzero(chosen)
             ax.errorbar(part.effect, places, xerr=ends, fmt=marker, color=plots.COLORS[color], label=f"{len(part)}: {label}")
-        ax.axvline(mean, color=plots.COLORS["black"], linewidth=1)
+        ax.axvline(mean, color=plots.COLORS["black"], linewidth=1, label="mean of the class")
         if recorded := _recorded(own):
             ax.axvspan(*recorded[1:], color=plots.COLORS["grey"], alpha=0.25, label="recorded, 95% interval")
         ax.set_yticks(range(len(own)), list(own.student))
         ax.set(xlabel=own.unit.iloc[0], title=f"{exhibit}, {claim}: {len(own)} students")
-        ax.legend()
+        ax.legend(loc="lower right")  # the smallest effects are at the left there
     return figure
 
 

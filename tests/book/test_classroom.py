@@ -86,8 +86,10 @@ def test_a_return_holds_the_95_percent_interval_of_each_primary_claim_that_was_m
     table = classroom.returned("Ada", recorded.judgement)
     assert list(table.columns) == list(classroom.COLUMNS)
     assert len(table)
-    row = table.iloc[0]
-    assert (row.effect, row.low, row.high) == pytest.approx(interval(recorded.measured.effects[row.claim]))
+    signs = {judged.claim.id: judged.claim.sign for judged in recorded.judgement.claims}
+    row = table.iloc[-1]
+    values = np.asarray(recorded.measured.effects[row.claim]) * signs[row.claim]
+    assert (row.effect, row.low, row.high) == pytest.approx(interval(values))
 
 
 def test_a_class_of_right_intervals_covers_the_truth_about_as_often_as_it_should(tmp_path: Path) -> None:
@@ -101,9 +103,10 @@ def test_a_class_of_right_intervals_covers_the_truth_about_as_often_as_it_should
 
 def test_the_recorded_effect_is_compared_with_where_profile_and_data_are_the_same(tmp_path: Path) -> None:
     recorded = results.load(EXHIBIT.id, "quick", committed=True)
-    claim, values = next((name, values) for name, values in recorded.measured.effects.items() if len(values) > 1)
-    near = rows_of("Ada", np.asarray(values), claim, recorded.tier)
-    far = rows_of("Bo", np.asarray(values) + 1000 * np.ptp(values) + 1000, claim, recorded.tier)
+    judged = next(judged for judged in recorded.judgement.claims if len(judged.values) > 1)
+    claim, values = judged.claim.id, np.asarray(judged.values) * judged.claim.sign
+    near = rows_of("Ada", values, claim, recorded.tier)
+    far = rows_of("Bo", values + 1000 * np.ptp(values) + 1000, claim, recorded.tier)
     line = classroom.summary(pd.concat([near, far], ignore_index=True)).iloc[0]
     assert line["recorded"] == pytest.approx(np.mean(values))
     assert line["hold the recorded"] == 1
