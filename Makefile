@@ -12,13 +12,16 @@ LOWEST := .venv-lowest
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book full bench test lowest serve lint clean data
+.PHONY: book class full bench test lowest serve lint clean data
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
 	$(BIN)/python -m mtlrepro.book.pairing
 	$(BIN)/snakemake --snakefile workflow/Snakefile --cores all --config profile=$(PROFILE) --rerun-incomplete --keep-going --quiet rules progress --nolock
 	@echo "The book: book/_build/html/index.html (or: make serve)"
+
+class: $(VENV)/class
+	@echo "JupyterLab: $(BIN)/jupyter lab notebooks (exercises: notebooks/<paper>/exercises)"
 
 full: $(VENV)/installed
 	$(BIN)/mtlrepro campaign --hours $(HOURS)
@@ -61,11 +64,23 @@ data: $(VENV)/installed
 clean:
 	rm -rf book/_build book/exhibits runs/book .snakemake
 
-$(VENV)/installed: requirements.lock pyproject.toml
+# An empty environment and uv.
+define environment
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or name it with PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -m venv --upgrade-deps --help >/dev/null 2>&1 || { echo "$(PYTHON) has no venv module: install it (Debian: apt install python3-venv)." >&2; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
+endef
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(environment)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+# What a class needs on a laptop: the package, a kernel and JupyterLab; the torch that has no CUDA in it.
+$(VENV)/class: requirements.lock pyproject.toml
+	$(environment)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu --constraint requirements.lock \
+		--editable . ipykernel jupyterlab
 	touch $@

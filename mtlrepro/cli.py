@@ -70,7 +70,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="forget finished runs and start again")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes for a notebook's grid (default: MTLREPRO_JOBS or 1)")] = None,
 ) -> None:
-    """Run exhibits' notebooks through papermill and print one verdict line an exhibit.
+    """Run exhibits' notebooks through papermill and print one verdict line an exhibit, then where notebook, rows and figures are.
 
     Finished runs are kept: the same command after an interruption goes on where it stopped. Exits 0 when everything ran,
     whatever the verdicts.
@@ -78,6 +78,8 @@ def run(
     if profile not in PROFILES:
         raise UnknownName("profile", profile, PROFILES)
     for line in runner.run_exhibits(ids, profile, dict(_parameter(text) for text in p or []), fresh, jobs):
+        print(line)
+    for line in runner.written(ids, profile):
         print(line)
 
 
@@ -153,6 +155,29 @@ def run_campaign(
         if status
         else campaign.run(ids or None, hours, profile, count, campaign.workflow(shlex.split(engine)))
     )
+    for line in lines:
+        print(line)
+
+
+@app.command("classroom")
+def run_classroom(
+    paper: Annotated[str | None, typer.Argument(help="a paper, such as transfer")] = None,
+    out: Annotated[Path | None, typer.Argument(help="a folder to write to")] = None,
+    student: Annotated[str | None, typer.Option(help="run this student's part, by name or number, and write its CSV")] = None,
+    gather: Annotated[Path | None, typer.Option("--collect", help="a folder of returned CSVs: picture and table of all")] = None,
+) -> None:
+    """What a class needs: exercises, solutions, key and data of a paper; a run for each student; all runs in one picture."""
+    from mtlrepro.book import classroom
+
+    if gather is not None and paper is None and student is None:
+        lines = classroom.collect(gather)
+    elif paper is None or out is None or gather is not None:
+        raise BadValue("classroom takes PAPER OUT, with or without --student NAME; or --collect FOLDER alone.")
+    elif student is None:
+        lines = classroom.make(paper, out)
+    else:
+        lines, file = classroom.hand_in(paper, student, out)
+        lines += [f"{student}: first_seed {classroom.first_seed(student)}, return {file}"]
     for line in lines:
         print(line)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -121,3 +122,14 @@ def test_doctor_reports_every_look_and_ends_as_it_says(mtlrepro: Command) -> Non
     for what in ("python", "torch", "torchvision", "notebook pairs", "cache", "disk"):
         assert f"{what}:" in done.stdout
     assert done.returncode == ("FAIL" in done.stdout)
+
+
+@pytest.mark.parametrize("words", [[], ["x"], ["--student", "Ada"], ["x", "out", "--collect", "folder"]])
+def test_classroom_says_how_it_is_called(mtlrepro: Command, words: list[str]) -> None:
+    assert "PAPER OUT" in one_line(mtlrepro("classroom", *words))
+
+
+def test_classroom_writes_a_kit_and_says_where(mtlrepro: Command, tmp_path: Path) -> None:
+    done = mtlrepro("classroom", PAPER, str(tmp_path / "kit"))
+    assert done.returncode == 0
+    assert str(tmp_path / "kit" / "README.md") in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -112,3 +113,20 @@ def test_hooks_before_a_commit_need_no_network_and_run_the_projects_programs():
         for hook in repository["hooks"]:
             assert hook["language"] == "system"
             assert hook["entry"].startswith(".venv/bin/")
+
+
+def test_every_way_into_a_class_installs_the_package_without_cuda_and_with_the_locked_versions():
+    """`make class`, Binder and the README's commands for Windows give uv the same words; the container calls `make class`."""
+    binder = (ROOT / "binder" / "postBuild").read_text()
+    makefile = (ROOT / "Makefile").read_text().partition("$(VENV)/class: ")[2]
+    windows = next(line for line in (ROOT / "README.md").read_text().splitlines() if "Scripts\\uv" in line)
+    for commands in (binder, makefile, windows.replace(" -c ", " --constraint ").replace(" -e ", " --editable ")):
+        for words in ("--torch-backend cpu", "--constraint requirements.lock", "--editable ."):
+            assert words in commands
+    subprocess.run(["bash", "-n", ROOT / "binder" / "postBuild"], check=True)
+    assert (ROOT / "binder" / "postBuild").stat().st_mode & 0o100
+    python = (ROOT / "binder" / "runtime.txt").read_text().strip().removeprefix("python-")
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["image"].endswith(f":{python}")
+    assert container["postCreateCommand"] == "make class"
+    assert re.search(r"^class: \$\(VENV\)/class$", (ROOT / "Makefile").read_text(), re.MULTILINE)

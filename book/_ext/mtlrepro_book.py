@@ -1,14 +1,16 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
 Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``findings``, ``exhibits PAPER``, ``data-sets``, ``errata``,
-``papers``, ``lessons``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. No number that they show is typed by hand. It also makes
-the site self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
+``papers``, ``lessons``, ``quiz PAPER``, ``exercises PAPER``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. No number that they
+show is typed by hand. It also makes the site self-contained: MathJax is copied into it, and scripts that would ask a server for
+something are left out.
 """
 
 from __future__ import annotations
 
 import gzip
 import importlib.util
+import os
 import re
 import runpy
 import shutil
@@ -27,7 +29,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from mtlrepro import exhibits, paths, results
-from mtlrepro.book import errata, findings, pages
+from mtlrepro.book import errata, exercises, findings, lessons, pages
 from mtlrepro.data import schema
 from mtlrepro.results import Judgement, Recorded, outcomes, verdict_box
 from mtlrepro.results.digest import git
@@ -227,19 +229,44 @@ class Papers(BookDirective):
 
 
 class Lessons(BookDirective):
-    """Where a lesson may start, paper by paper: its ``lesson.md``. A link to a page that was not run is text alone."""
+    """The lessons, paper by paper, with the exercises of each."""
 
     def run(self) -> list[nodes.Node]:
-        lines: list[str] = []
+        rows = [["lesson", "exercises in code"]]
         for key, paper in exhibits.papers().items():
-            file = paths.book() / "papers" / key / "lesson.md"
-            if file.exists():
-                text = re.sub(r"\[([^\]]+)\]\(/(exhibits/[^)]+)\)", self.known_link, file.read_text(encoding="utf-8"))
-                lines += [f"**{paper.name}**", "", *text.splitlines(), ""]
-        return self.markdown(lines)
+            minutes = ", ".join(str(exercise.minutes) for exercise in exercises.of_paper(key))
+            rows.append([f"[{paper.name}](/papers/{key}/lesson): {paper.question}", f"{minutes} minutes"])
+        table = [line for first, second in rows for line in (f"* - {first}", f"  - {second}")]
+        return self.markdown(["```{list-table}", ":header-rows: 1", "", *table, "```"])
 
-    def known_link(self, match: re.Match[str]) -> str:
-        return match[0] if match[2] in self.env.found_docs else match[1]
+
+class Quiz(BookDirective):
+    """A paper's quiz, each answer folded."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        return self.markdown(lessons.folded_quiz(self.arguments[0]))
+
+
+class Exercises(BookDirective):
+    """A paper's exercises in code, with links to the notebooks."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        return self.markdown(lessons.exercise_list(self.arguments[0], self.download))
+
+    def download(self, file: Path, text: str) -> str:
+        place = Path(os.path.relpath(file, Path(self.env.doc2path(self.env.docname)).parent)).as_posix()
+        return f"{{download}}`{text} <{place}>`"
+
+
+def without_unknown_links(app: Sphinx, page: str, source: list[str]) -> None:
+    """In a lesson, a link to a page that was not run becomes text alone."""
+    if page.endswith("/lesson"):
+        known = app.env.found_docs
+        source[0] = re.sub(r"\[([^\]]+)\]\(/(exhibits/[^)]+)\)", lambda link: link[0] if link[2] in known else link[1], source[0])
 
 
 class Exhibits(BookDirective):
@@ -565,11 +592,13 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
-        "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits,
+        "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "quiz": Quiz,
+        "exercises": Exercises, "exhibits": Exhibits,
         "exhibit-header": ExhibitHeader, "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)
+    app.connect("source-read", without_unknown_links)
     app.connect("html-page-context", trim_page, priority=900)
     app.connect("build-finished", tidy_site)
     app.connect("build-finished", copy_mathjax)

@@ -152,7 +152,7 @@ def contents(titles: Mapping[str, str]) -> dict[str, Any]:
 def _chapter(paper: str, titles: Mapping[str, str]) -> dict[str, Any]:
     own = {name: title for name, title in titles.items() if name.startswith(f"{paper}/")}
     sections = [{"file": f"exhibits/{name}", "title": title} for name, title in own.items()]
-    return {"file": f"papers/{paper}/index"} | ({"sections": sections} if sections else {})
+    return {"file": f"papers/{paper}/index", "sections": [{"file": f"papers/{paper}/lesson"}, *sections]}
 
 
 def bibliography() -> str:

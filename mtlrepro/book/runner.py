@@ -138,6 +138,18 @@ def run_exhibits(
     return lines
 
 
+def written(ids: Sequence[str], profile: str) -> list[str]:
+    """What the last runs of `ids` on this machine have left: the executed notebook, the rows, the figures; a line each."""
+    from mtlrepro.results import store
+    from mtlrepro.results.page import figure_files
+
+    files: list[tuple[str, Path]] = []
+    for exhibit in map(exhibits.get, ids):
+        files += [("notebook", executed(str(exhibit.notebook), profile)), ("rows", store.latest(exhibit.id, profile).table)]
+        files += [("figure", file) for file in figure_files(exhibit.id, profile)]
+    return list(dict.fromkeys(f"  {what}: {file}" for what, file in files))
+
+
 def owner(exhibit: exhibits.Exhibit) -> exhibits.Exhibit:
     """The exhibit whose id a shared notebook gives to `params`: the first in the registry."""
     return next(e for e in exhibits.everything() if e.notebook == exhibit.notebook)

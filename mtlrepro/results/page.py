@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html import escape
+from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtlrepro import plots
+from mtlrepro import paths, plots
+from mtlrepro.files import replacing
 from mtlrepro.parameters import Params
 from mtlrepro.results.judgement import JudgedEffect, Judgement
 from mtlrepro.results.store import Recorded, available, latest, load
@@ -40,13 +42,20 @@ class Shown:
         return self.body.rows
 
     def figure(self, draw: Callable[[pd.DataFrame], Figure] | Figure, caption: str, alt: str = "") -> None:
-        """Show ``draw(rows)`` with its caption.
+        """Show ``draw(rows)`` with its caption. That of a live run is written to a file too, see `figure_files`.
 
         caption: markdown. alt: what is seen, for those who cannot see it; by default the caption, the axes and what is drawn.
         """
         figure = draw if isinstance(draw, Figure) else draw(self.rows)
         note = {"kind": "figure", "run": self.run, "caption": caption, "alt": alt or plots.described(figure, caption)}
-        _display(figure, {METADATA: note})
+        shown = _display(figure, {METADATA: note})
+        if self.run == "live":
+            written = figure_files(self.live.exhibit, self.live.profile)
+            target = _figures() / f"{self.live.exhibit}.{self.live.profile}-{len(written) + 1}.svg"
+            with replacing(target) as part:
+                figure.savefig(part, format="svg", metadata={"Date": None})
+            if not shown:
+                print(target)
         plt.close(figure)
 
     def table(self, make: Callable[[pd.DataFrame], pd.DataFrame] | pd.DataFrame, caption: str = "", digits: int = 3) -> None:
@@ -90,11 +99,23 @@ def shown(p: Params, exhibit: str = "") -> Shown:
     plots.use()
     exhibit = exhibit or p.exhibit
     live = latest(exhibit, p.profile)
+    for old in figure_files(exhibit, p.profile):
+        old.unlink()
     if p.show == "recorded":
         committed = [profile for profile in available(exhibit, committed=True) if profile != "quick" or p.profile == "quick"]
         if committed:
             return Shown("recorded", load(exhibit, committed[-1], committed=True), live)
     return Shown("live", live, live)
+
+
+def _figures() -> Path:
+    return paths.runs() / "figures"
+
+
+def figure_files(exhibit: str, profile: str) -> list[Path]:
+    """The figures that the last live run of `exhibit` on this machine drew: ``runs/figures/<exhibit>.<profile>-<number>.svg``."""
+    files = (_figures() / exhibit).parent.glob(f"{exhibit.rpartition('/')[2]}.{profile}-*.svg")
+    return sorted(files, key=lambda file: int(file.stem.rpartition("-")[2]))
 
 
 def agreement(live: Judgement, recorded: Judgement) -> str:
@@ -118,12 +139,14 @@ def claims_beside(live: Judgement, recorded: Judgement | None) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _display(shown: Figure | dict[str, str], metadata: dict[str, Any]) -> None:
-    """Show a figure, or text by its MIME type, where there is a notebook; elsewhere nothing, as there is nobody to see it."""
+def _display(shown: Figure | dict[str, str], metadata: dict[str, Any]) -> bool:
+    """Show a figure, or text by its MIME type, where there is a notebook; False elsewhere, as there is nobody to see it."""
     try:
         from IPython import get_ipython
         from IPython.display import display
     except ImportError:
-        return
-    if get_ipython() is not None:  # type: ignore[no-untyped-call]
-        display(shown, metadata=metadata, raw=isinstance(shown, dict))  # type: ignore[no-untyped-call]
+        return False
+    if get_ipython() is None:  # type: ignore[no-untyped-call]
+        return False
+    display(shown, metadata=metadata, raw=isinstance(shown, dict))  # type: ignore[no-untyped-call]
+    return True

@@ -1,0 +1,71 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Exercise 1: from two gains to two weights
+#
+# About 10 minutes. You need nothing but arithmetic.
+#
+# A fake step on the main loss changes the main metric by $\delta_m$, one on the auxiliary loss by $\delta_a$. HydaLearn's weights
+# sum to $W$:
+#
+# - both gains positive: $w_m / w_a = (\delta_m / \delta_a)^\beta$;
+# - one positive, one negative: all of $W$ goes to the task with the positive gain (our reading; the paper leaves it open);
+# - both negative: the ratio is that of the absolute values, and the sum is scaled down to $W / (1 + e^{-w_a / w_m})$.
+#
+# Write the rule. Then look at the last case: which task gets the larger weight, the one that hurts less or the one that hurts more?
+
+# %%
+import math
+
+from mtlrepro.methods.hydalearn import hydalearn_weights
+
+
+# %%
+def weights(gain_main: float, gain_aux: float, total: float = 1.0, beta: float = 1.0) -> tuple[float, float]:
+    """(w_m, w_a) from two gains that are not 0. total: W."""
+    # YOUR CODE HERE
+    raise NotImplementedError("weights is not written yet")
+
+
+# %% tags=["test"]
+def check(rule):
+    def close(given, wanted) -> bool:
+        return all(abs(a - float(b)) < 1e-9 for a, b in zip(given, wanted))
+
+    assert close(rule(3.0, 1.0), (0.75, 0.25)), "gains of 3 and 1 give the weights 3/4 and 1/4"
+    assert close(rule(3.0, 1.0, beta=2.0), (0.9, 0.1)), "with beta = 2 the ratio of 3 becomes 9"
+    assert close(rule(2.0, -1.0), (1.0, 0.0)), "a negative auxiliary gain leaves all weight with the main task"
+    assert close(rule(-2.0, 1.0), (0.0, 1.0)), "a negative main gain leaves all weight with the auxiliary task"
+    given = rule(-2.0, -1.0)
+    assert sum(given) < 1, f"two negative gains scale the sum down; yours is {sum(given):.2f}"
+    for main in (-3.0, -1.0, -0.1, 0.1, 1.0, 3.0):
+        for aux in (-2.0, -0.5, 0.5, 2.0):
+            for beta in (0.5, 1.0, 3.0):
+                wanted = hydalearn_weights(main, aux, 2.0, beta)
+                assert close(rule(main, aux, 2.0, beta), wanted), f"gains {main} and {aux}, W = 2, beta = {beta}: want {wanted}"
+
+
+check(weights)
+print("Right: your rule is the package's.")
+
+# %% [markdown]
+# ## Look
+
+# %%
+for main, aux in ((-3.0, -1.0), (-1.0, -3.0)):
+    w_main, w_aux = weights(main, aux)
+    print(f"the main step costs {-main}, the auxiliary step costs {-aux}: weights {w_main:.2f} and {w_aux:.2f}")
+
+# %% [markdown]
+# Is that the stated aim, to give weight by gain? The errata, under equation 3, say what follows from it.
