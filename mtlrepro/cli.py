@@ -157,6 +157,30 @@ def run_campaign(
         print(line)
 
 
+@app.command()
+def compare(
+    problem: Annotated[list[str], typer.Option(help="a file that ends in PROBLEM = Problem(...), or a paper's problem")],
+    methods: Annotated[str, typer.Option(help="names, separated by commas (default: all that serve the problem)")] = "",
+    seeds: Annotated[int, typer.Option(min=2, help="splits, starts and orders of batches")] = 5,
+    trials: Annotated[int, typer.Option(min=2, help="tuning trials of every method on every seed")] = 10,
+    share: Annotated[float, typer.Option(min=0.01, help="of each problem's updates")] = 1.0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="forget finished runs and start again")] = False,
+) -> None:
+    """Every method on a problem under one protocol, tuned alike; prints effects against tuned static weights.
+
+    Finished runs are kept: the same command after an interruption goes on where it stopped.
+    """
+    from mtlrepro.compare import running
+    from mtlrepro.results.tables import shown_value
+
+    wanted = [name.strip() for name in methods.split(",") if name.strip()]
+    for title, frame in running.tables(problem, wanted, seeds, trials, share, fresh):
+        table = Table(*frame.columns, title=title, title_justify="left", box=None, pad_edge=False)
+        for line in frame.itertuples(index=False):
+            table.add_row(*map(shown_value, line))
+        Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
 @app.command("doctor")
 def examine() -> None:
     """Look over this machine: versions, device, disk, data, browser; says what to do about what is missing."""
