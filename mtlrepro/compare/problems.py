@@ -65,9 +65,9 @@ class Problem:
     numpy arrays or tensors: inputs (n, d), or a list of such arrays, one for each task; targets (n,) or (n, outputs). A seed
     stands for the split or draw of the data. metric: of the main task, a name in METRICS. shared, head: widths of the shared
     layers of a ReLU network, and of each head's hidden ones. network: (inputs, outputs of each task, one generator per run) ->
-    the model, in place of it; as `StackedMLP`. steps: updates of a training. batch: samples of each task in an update. rates: lowest
-    and highest learning rate. traits: what a decision turns on, such as "few main labels". data: () -> name -> sha256 of what
-    `load` reads.
+    the model, in place of it; as `StackedMLP`. steps: updates of a training. batch: samples of each task in an update. rates:
+    lowest and highest learning rate. traits: what a decision turns on, such as "few main labels". data: () -> name -> sha256 of
+    what `load` reads.
     Raises BadValue for a metric that the main task has not, a single task, or a budget that is not above zero.
     """
 

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
 
 from mtlrepro.compare.problems import METRICS, Part, Problem, Task, at
 from mtlrepro.device import generator
@@ -145,13 +144,16 @@ def train(
 ) -> tuple[dict[str, Tensor], Tensor, float]:
     """All trials of all seeds as one batch: the states at every check (checks, runs, ...), the main task's validation scores
     (checks, runs), larger is better, and the cost of an update in plain updates. parts: of `seeds`; the test part is not read."""
-    count = len(tried)
+    count, needs = len(tried), registry.METHODS[method].needs
     each_seed = [seed for seed in seeds for _ in tried]
     own = {name: torch.tensor([point[name] for point in tried]).repeat(len(seeds)) for name in tried[0]}
     model = problem.model(_width(parts[0]), [generator(seed, "model") for seed in each_seed])
     held = _repeated(parts[1], count)
-    weighting = Costed(_weighting(problem, method, held, each_seed, own))
     sizes = [x.shape[1] for x in _each_input(parts[0])]
+    plain = sum(min(problem.batch, n) for n in sizes)
+    backward = plain if len(sizes) > 1 or "gradients" not in needs else plain * len(problem.tasks)
+    backward += min(MEASURED, _each_input(held)[0].shape[1]) if "slope" in needs else 0
+    weighting = Costed(_weighting(problem, method, held, each_seed, own), model, plain, backward)
     orders = [[generator(seed, "order", i) for seed in seeds] for i in range(len(sizes))]
     streams = [_endless(n, min(problem.batch, n), each) for n, each in zip(sizes, orders, strict=True)]
 
@@ -184,40 +186,32 @@ def gradients(method: str, tasks: int) -> int:
 
 
 class Costed(WeightingWrapper):
-    """Another weighting, whose second update's cost is counted in floating-point operations; heads follow their own losses.
+    """Another weighting, with the cost of an update counted in its second one; heads follow their own losses.
 
-    cost: of an update, in those of a plain one (a forward and a backward pass of the summed loss).
+    cost: of an update, in those of a plain one: samples through the network forward, and twice those backward. A derivative along a
+    direction (forward mode) counts as its forward pass. plain: samples of a plain update; backward: of the method's own.
     """
 
-    def __init__(self, inner: Weighting) -> None:
+    def __init__(self, inner: Weighting, model: nn.Module, plain: int, backward: int) -> None:
         super().__init__(inner)
         self.weight_heads = False
-        self.steps, self.cost, self._plain = 0, 1.0, 0
+        self.steps, self.forward, self.plain, self.backward, self.cost = 0, 0, plain, backward, 1.0
+        model.register_forward_hook(self._count)
+
+    def _count(self, model: nn.Module, inputs: tuple[Any, ...], outputs: Any) -> None:
+        self.forward += inputs[0].shape[1]
 
     def __call__(self, step: Step) -> Tensor:
         """What the inner weighting gives."""
         self.steps += 1
-        if self.steps != 2:  # some methods look back at the step before
-            return self.inner(step)
-        with FlopCounterMode(display=False) as forward:
-            losses = step.loss_function(step.model, step.batch)
-        with FlopCounterMode(display=False) as backward:
-            torch.autograd.grad(losses.sum(), list((step.shared | step.heads).values()), allow_unused=True)
-        with FlopCounterMode(display=False) as own:
-            weights = self.inner(step)
-        self._plain = forward.get_total_flops() + backward.get_total_flops()
-        update = 0 if step.differentiated else backward.get_total_flops()
-        self.cost = (forward.get_total_flops() + own.get_total_flops() + update) / self._plain
-        return weights
+        self.forward = self.plain  # the step's own losses
+        return self.inner(step)
 
     def after_update(self, new_losses: Callable[[], Tensor]) -> None:
         """Passed on."""
-        if self.steps != 2:
-            self.inner.after_update(new_losses)
-            return
-        with FlopCounterMode(display=False) as own:
-            self.inner.after_update(new_losses)
-        self.cost += own.get_total_flops() / self._plain
+        self.inner.after_update(new_losses)
+        if self.steps == 2:  # some methods look back at the step before
+            self.cost = (self.forward + 2 * self.backward) / (3 * self.plain)
 
 
 def _weighting(problem: Problem, method: str, held: Part, seeds: Sequence[int], own: Mapping[str, Tensor]) -> Weighting:
