@@ -10,7 +10,7 @@ import pkgutil
 import runpy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -121,7 +121,7 @@ class Problem:
         inputs = tuple(zip(*(each[0] for each in loaded), strict=True)) if own else (tuple(each[0] for each in loaded),)
         if own and len(inputs) != len(self.tasks):
             raise BadValue(f"{self.title}, {name}: {len(inputs)} arrays of inputs for {len(self.tasks)} tasks.")
-        x = [self._stacked(arrays, f"{name}, inputs", NETWORK, 2) for arrays in inputs]
+        x = [self._stacked([_widened(a, arrays) for a in arrays], f"{name}, inputs", NETWORK, 2) for arrays in inputs]
         targets = []
         for i, task in enumerate(self.tasks):
             where = f"{name}, task {i}"
@@ -155,6 +155,18 @@ class Problem:
         outputs = [task.outputs for task in self.tasks]
         build = self.network or (lambda d, widths, each: StackedMLP(d, self.shared, self.head, widths, each))
         return build(inputs, outputs, generators)
+
+
+def _widened(array: Any, among: Sequence[Any]) -> Any:
+    """With columns of zeros, as wide as the widest: a rare category may be in some seeds' training parts only."""
+    width = max(np.shape(each)[-1] for each in among) if np.ndim(array) == 2 else 0
+    return np.pad(np.asarray(array), ((0, 0), (0, width - np.shape(array)[1]))) if width > np.shape(array)[-1] else array
+
+
+@lru_cache(maxsize=4)
+def parts_at(where: str, seeds: tuple[int, ...]) -> tuple[Part, Part, Part]:
+    """`Problem.parts` of the problem at a place, kept for the methods that follow."""
+    return at(where).parts(seeds)
 
 
 def discovered() -> dict[str, str]:

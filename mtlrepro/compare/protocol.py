@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mtlrepro.compare.problems import METRICS, Part, Problem, Task, at
+from mtlrepro.compare.problems import METRICS, Part, Problem, Task, at, parts_at
 from mtlrepro.device import generator
 from mtlrepro.errors import BadValue
 from mtlrepro.methods import registry
@@ -92,7 +92,7 @@ def measure(problem: str, place: str, method: str, seeds: Sequence[int], trials:
     do, one check at least: `equal_cost_*`.
     """
     of = at(place)
-    tried, parts = grid(method, of.rates, trials), of.parts(seeds)
+    tried, parts = grid(method, of.rates, trials), parts_at(place, tuple(seeds))
     steps = max(CHECKS, round(of.steps * share))
     states, scores, cost = train(of, parts, method, seeds, tried, steps)
     rates = [point["learning_rate"] for point in tried]
@@ -188,8 +188,8 @@ def gradients(method: str, tasks: int) -> int:
 class Costed(WeightingWrapper):
     """Another weighting, with the cost of an update counted in its second one; heads follow their own losses.
 
-    cost: of an update, in those of a plain one: samples through the network forward, and twice those backward. A derivative along a
-    direction (forward mode) counts as its forward pass. plain: samples of a plain update; backward: of the method's own.
+    cost: of an update, in those of a plain one: samples through the network forward, and twice those backward. A derivative along
+    a direction (forward mode) counts as its forward pass. plain: samples of a plain update; backward: of the method's own.
     """
 
     def __init__(self, inner: Weighting, model: nn.Module, plain: int, backward: int) -> None:

@@ -96,6 +96,19 @@ def spread(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def by_trait(rows: pd.DataFrame) -> pd.DataFrame:
+    """The decision list: for each trait of problems, the method with the best mean rank on those that have it, and its effect."""
+    table, lines = means(rows), []
+    traits = rows.drop_duplicates("problem").set_index("problem")["traits"].fillna("").str.split(", ")
+    for trait in sorted({trait for own in traits for trait in own if trait}):
+        own = table.loc[[problem for problem in table.index if trait in traits[problem]]].dropna(axis=1)
+        ranks = statistics.mean_ranks(own)
+        best = str(ranks.idxmin())
+        line = {"where": trait, "best method": best, "mean rank": ranks[best], "mean effect": own[best].mean()}
+        lines.append(line | {"rows": ", ".join(map(str, own.index))})
+    return pd.DataFrame(lines)
+
+
 def gates(rows: pd.DataFrame, seeds: int = 10, problems: int = 10) -> list[Gate]:
     """Whether the rows can carry a sentence: enough seeds and problems, and chosen rates inside their grids."""
     return [
