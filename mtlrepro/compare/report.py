@@ -111,10 +111,11 @@ def by_trait(rows: pd.DataFrame) -> pd.DataFrame:
 
 def gates(rows: pd.DataFrame, seeds: int = 10, problems: int = 10) -> list[Gate]:
     """Whether the rows can carry a sentence: enough seeds and problems, and chosen rates inside their grids."""
+    cost = "the full profile"
     return [
-        Gate.within("seeds", int(rows.groupby(["problem", "method"])["seed"].nunique().min()), least=seeds),
-        Gate.within("problems", len(complete(rows)), least=problems),
-        Gate.within("grid-interior", float(rows["inside"].astype(float).mean()), least=0.8),
+        Gate.within("seeds", int(rows.groupby(["problem", "method"])["seed"].nunique().min()), least=seeds, cost=cost),
+        Gate.within("problems", len(complete(rows)), least=problems, cost=cost),
+        Gate.within("rates inside their grids", float(rows["inside"].astype(float).mean()), least=0.8, cost=cost),
     ]
 
 

@@ -82,8 +82,8 @@ def rows(seeds, count=12):
 
 
 def test_sentences_are_told_only_where_the_gates_pass():
-    assert "Too small to judge" in page.told(rows(2), "quick")
-    told = page.told(rows(10), "full")
+    assert "Too small to judge" in page.told(rows(2), "quick", 60)
+    told = page.told(rows(10), "full", 3600)
     assert told.count("\n- ") == 5
     assert "Best by mean rank over 12 problems is single task" in told
     assert "better: single task; worse: equal weights." in told

@@ -142,7 +142,7 @@ BAD = {
     "few targets": (lambda seed: {p: (ONE, [1.0]) for p in ("train", "validation", "test")}, "needs inputs and 2 targets"),
     "rows": (lambda seed: {p: (ONE, [1.0, 2.0], [1.0]) for p in ("train", "validation", "test")}, "do not fit the inputs"),
     "range": (lambda seed: {p: (ONE, [1.0], [7.0]) for p in ("train", "validation", "test")}, "must lie in 0 to 1"),
-    "input": (lambda seed: {p: ([[float("nan")]], [1.0], [0.0]) for p in ("train", "validation", "test")}, "not finite"),
+    "input": (lambda seed: {p: (np.nan * ONE, [1.0], [0.0]) for p in ("train", "validation", "test")}, "not finite"),
 }
 
 
