@@ -182,6 +182,35 @@ def run_classroom(
         print(line)
 
 
+@app.command()
+def compare(
+    problem: Annotated[list[str] | None, typer.Option(help="a file that ends in PROBLEM = Problem(...), or a paper's")] = None,
+    methods: Annotated[str, typer.Option(help="names, separated by commas (default: all that serve the problem)")] = "",
+    seeds: Annotated[int, typer.Option(min=2, help="splits, starts and orders of batches")] = 5,
+    trials: Annotated[int, typer.Option(min=2, help="tuning trials of every method on every seed")] = 10,
+    share: Annotated[float, typer.Option(min=0.01, help="of each problem's updates")] = 1.0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="forget finished runs and start again")] = False,
+    profile: Annotated[str, typer.Option(help="quick or full: run what the book's page shows, and write it there")] = "",
+) -> None:
+    """Every method on a problem under one protocol, tuned alike; prints effects against tuned static weights.
+
+    Finished runs are kept: the same command after an interruption goes on where it stopped.
+    """
+    from mtlrepro.compare import page, running
+    from mtlrepro.results.tables import shown_value
+
+    if bool(profile) == bool(problem):
+        raise BadValue("name problems with --problem, or a profile of the book's page with --profile.")
+    for file in page.record(profile) if profile else []:
+        print(file)
+    wanted = [name.strip() for name in methods.split(",") if name.strip()]
+    for title, frame in running.tables(problem or [], wanted, seeds, trials, share, fresh) if problem else []:
+        table = Table(*frame.columns, title=title, title_justify="left", box=None, pad_edge=False)
+        for line in frame.itertuples(index=False):
+            table.add_row(*map(shown_value, line))
+        Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
 @app.command("doctor")
 def examine() -> None:
     """Look over this machine: versions, device, disk, data, browser; says what to do about what is missing."""

@@ -53,12 +53,24 @@ def names_in(setting: Any) -> frozenset[str]:
 
 
 def run_code(function: Callable[..., Any], setting: Mapping[str, Any], read: ImportGraph | None = None) -> dict[str, str]:
-    """Part -> digest of the code of one run. read: the graph to take it from (default: the files as they are now).
+    """Part -> digest of the code of one run: of its function's module, and of every module of ours that a setting names.
 
-    Raises BadValue for a notebook's function, and as `ImportGraph.closure` does.
+    read: the graph to take it from (default: the files as they are now). Raises BadValue for a notebook's function, and as
+    `ImportGraph.closure` does.
     """
     refuse_notebook_function(function)
-    return (read or graph()).closure(function.__module__, names_in(setting))
+    read = read or graph()
+    return {
+        part: code
+        for module in _modules(function, setting, read)
+        for part, code in read.closure(module, names_in(setting)).items()
+    }
+
+
+def _modules(function: Callable[..., Any], setting: Mapping[str, Any], read: ImportGraph) -> list[str]:
+    """Its own module, then those that the setting names, such as ``mtlrepro.papers.hydalearn.problems.related_toy``."""
+    named = sorted(name for name in names_in(setting) if name.startswith(f"{read.root}.") and read.file(name))
+    return [function.__module__, *named]
 
 
 def run_key(
@@ -109,7 +121,8 @@ def code_record(runs: Iterable[tuple[Callable[..., Any], Mapping[str, Any]]], re
     read = read or graph()
     modules: dict[str, set[str]] = {}
     for function, setting in runs:
-        modules.setdefault(function.__module__, set()).update(read.asked(function.__module__, names_in(setting)))
+        for module in _modules(function, setting, read):
+            modules.setdefault(module, set()).update(read.asked(module, names_in(setting)))
     parts = {part: digest for module, names in modules.items() for part, digest in read.closure(module, names).items()}
     return {"modules": {module: sorted(names) for module, names in sorted(modules.items())}, "parts": dict(sorted(parts.items()))}
 

@@ -53,8 +53,9 @@ class Runs:
     Processes that map the same settings at the same time share them: each setting is computed by the one that has claimed it.
     """
 
-    def __init__(self, p: Params) -> None:
-        self._open(exhibits.get(p.exhibit).id)
+    def __init__(self, p: Params, place: str = "") -> None:
+        """place: where runs of no exhibit are kept, such as ``compare``, in place of the exhibit's own."""
+        self._open(place or exhibits.get(p.exhibit).id)
         self.params = p
         self.seconds = 0.0
         self.data: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""Every task weighting on every problem under one protocol: problems, trainings, statistics over problems, and what they show."""

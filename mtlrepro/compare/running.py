@@ -1,0 +1,60 @@
+"""Running the protocol on problems that are named by hand, as ``mtlrepro compare`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mtlrepro import results
+from mtlrepro.compare import problems, protocol, report
+from mtlrepro.errors import BadValue
+from mtlrepro.files import sha256_of
+from mtlrepro.methods import registry
+from mtlrepro.parameters import Params
+
+
+def titles() -> dict[str, str]:
+    """Name of a method -> how figures and tables call it."""
+    return {name: row.title for name, row in registry.METHODS.items()}
+
+
+def needs() -> dict[str, str]:
+    """Name of a method -> what it needs, in words."""
+    return {name: ", ".join(row.needs).replace("_", " ") or "nothing" for name, row in registry.METHODS.items()}
+
+
+def rows(
+    runs: results.Runs, places: Mapping[str, str], seeds: Sequence[int], trials: int, share: float, wanted: Iterable[str] = ()
+) -> pd.DataFrame:
+    """The rows of every method on every problem (name -> its place), computed or kept from before. Raises as `settings` does."""
+    wanted, each = list(wanted), []
+    for name, place in places.items():
+        of = problems.at(place)
+        missing = [method for method in wanted if method not in protocol.methods_for(of, wanted)]
+        if missing:
+            raise BadValue(f"{name} lacks what {missing[0]} needs: {needs()[missing[0]]}.")
+        read = dict(of.data()) | ({f"{name}, its file": sha256_of(Path(place))} if place.endswith(".py") else {})
+        settings = protocol.settings({name: place}, seeds, trials, share, wanted)
+        each.append(runs.map(protocol.measure, settings, what=name, data=read))
+    return pd.concat(each, ignore_index=True)
+
+
+def tables(
+    names: Iterable[str], wanted: Iterable[str], seeds: int, trials: int, share: float, fresh: bool
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Run every method on each problem, then yield (title, table): of each problem, and of all where they are several.
+
+    names: of papers' problems, or files. wanted: methods beside the baselines; none: all. Raises BadValue and UnknownName.
+    """
+    places = {name: problems.place(name) for name in names}
+    runs = results.Runs(Params("compare", "quick"), place="compare")
+    if fresh:
+        runs.forget()
+    table = rows(runs, places, range(seeds), trials, share, wanted)
+    for name in places:
+        own = table[table.problem == name]
+        yield f"{own.title.iloc[0]}: {seeds} seeds, {trials} trials", report.own_table(own, titles())
+    if len(places) > 1:
+        yield f"{len(places)} problems", report.overall(table, titles())
