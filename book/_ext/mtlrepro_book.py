@@ -1,8 +1,9 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
 Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``findings``, ``exhibits PAPER``, ``data-sets``, ``errata``,
-``papers``, ``lessons``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. No number that they show is typed by hand. It also makes
-the site self-contained: MathJax is copied into it, and scripts that would ask a server for something are left out.
+``papers``, ``lessons``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``, ``touch PAPER/FIGURE``. No number that they show is
+typed by hand. It also makes the site self-contained: MathJax is copied into it, and scripts that would ask a server for
+something are left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import touch
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
@@ -29,6 +31,7 @@ from sphinx.util.docutils import SphinxDirective
 from mtlrepro import exhibits, paths, results
 from mtlrepro.book import errata, findings, pages
 from mtlrepro.data import schema
+from mtlrepro.errors import DataMissing
 from mtlrepro.results import Judgement, Recorded, outcomes, verdict_box
 from mtlrepro.results.digest import git
 from mtlrepro.results.judgement import JudgedEffect, JudgedStatement
@@ -343,6 +346,10 @@ class ExhibitHeader(BookDirective):
         mistakes = [entry for entry in errata.entries(exhibit.paper) if entry.verified_by == exhibit.id]
         links = ", ".join(f'<a href="#{entry.evidence.anchor}">{subscripts(entry.place)}</a>' for entry in mistakes)
         note = f'<p class="errata-links">{self.link("errata", "Errata")} shown here: {links}.</p>' if mistakes else ""
+        for name in touchable(exhibit.paper):
+            if name.partition("-")[0] == exhibit.id.partition("/")[2]:
+                there = self.link(f"papers/{exhibit.paper}/index", "A figure to move", f"touch-{name}")
+                place += f'<p class="errata-links">{there}.</p>'
         history = self.link(f"papers/{exhibit.paper}/index", "history of these claims", anchor="history-of-claims")
         return place + verdict_lines(exhibit, "../" * self.env.docname.count("/"), history) + note
 
@@ -458,6 +465,31 @@ class Diagram(Directive):
         return [figure]
 
 
+@cache
+def touchable(paper: str) -> dict[str, Callable[[], touch.Touchable]]:
+    """The figures of ``book/papers/<paper>/touch.py``, {} where there is none; without a paper, those of ``book/touch.py``."""
+    file = (paths.book() / "papers" / paper if paper else paths.book()) / "touch.py"
+    figures: dict[str, Callable[[], touch.Touchable]] = runpy.run_path(str(file))["FIGURES"] if file.exists() else {}
+    return figures
+
+
+class Touch(BookDirective):
+    """A figure that a reader moves, with its caption; where its run is not recorded, that instead."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        paper, _, name = self.arguments[0].rpartition("/")
+        try:
+            figure = self.html(touch.html(name, touchable(paper)[name]()))
+        except DataMissing as missing:
+            return self.markdown([str(missing)])
+        caption = nodes.container(classes=["caption", "touch-caption"])
+        self.state.nested_parse(self.content, self.content_offset, caption)
+        return [*figure, caption]
+
+
 def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> set[str]:
     """Pages that show results are read again in every build: results are no source files that Sphinx knows of."""
     return set(getattr(env, "mtlrepro_pages", set())) & set(env.found_docs)
@@ -566,7 +598,7 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
         "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "exhibits": Exhibits,
-        "exhibit-header": ExhibitHeader, "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
+        "exhibit-header": ExhibitHeader, "data-sets": DataSets, "errata": Errata, "diagram": Diagram, "touch": Touch,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)
