@@ -540,7 +540,7 @@ class Notation(BookDirective):
         for key, symbols in theirs.items():
             if not set(symbols) <= set(ours):
                 raise self.error(f"notation.yaml of {key} names what the table lacks: {sorted(set(symbols) - set(ours))}")
-        head = ["", "here", *(paper_name(key) for key in theirs)]
+        head = ["what", "here", *(paper_name(key) for key in theirs)]
         rows = [head, *([thing, symbol, *(own.get(thing, "") for own in theirs.values())] for thing, symbol in ours.items())]
         lines = [f"{'* -' if i == 0 else '  -'} {cell}".rstrip() for row in rows for i, cell in enumerate(row)]
         return self.markdown(["```{list-table}", ":header-rows: 1", "", *lines, "```"])
