@@ -269,7 +269,10 @@ def claims_history(paper: str) -> str:
 
 
 class Findings(BookDirective):
-    """The first ten findings that a recorded run could judge; folded, the others, and what the runs of the rest still lack."""
+    """The first ten findings that a recorded run could judge; folded, the others, and what the runs of the rest still lack, which
+    ``:ten:`` leaves out."""
+
+    option_spec = {"ten": directives.flag}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
         told = findings.told()
@@ -278,7 +281,7 @@ class Findings(BookDirective):
         folds = "".join(
             f'<details class="fold"><summary>{title}</summary><ul class="findings">{"".join(items)}</ul></details>'
             for title, items in (("More findings", judged[10:]), ("Asked, and not judged by any run so far", waiting))
-            if items
+            if items and "ten" not in self.options
         )
         return self.html(f'<ol class="findings">{"".join(judged[:10])}</ol>{folds}')
 
