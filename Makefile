@@ -12,7 +12,7 @@ LOWEST := .venv-lowest
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book class full bench test lowest serve lint clean data
+.PHONY: book class full bench test lowest serve pdf lint clean data
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
@@ -57,6 +57,10 @@ serve: $(VENV)/installed
 	@test -f book/_build/html/index.html || { echo "No book yet: run make book first." >&2; exit 1; }
 	@echo "http://127.0.0.1:$(PORT)"
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/html
+
+# The article and the whole book, as PDF, from the built site; needs a Chromium.
+pdf: $(VENV)/installed
+	$(BIN)/python -m mtlrepro.book.pdf
 
 data: $(VENV)/installed
 	$(BIN)/mtlrepro data fetch

@@ -1,9 +1,9 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
 Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``findings``, ``exhibits PAPER``, ``data-sets``, ``errata``,
-``papers``, ``lessons``, ``quiz PAPER``, ``exercises PAPER``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``. No number that they
-show is typed by hand. It also makes the site self-contained: MathJax is copied into it, and scripts that would ask a server for
-something are left out.
+``papers``, ``lessons``, ``quiz PAPER``, ``exercises PAPER``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``,
+``touch PAPER/FIGURE``, ``notation``. No number that they show is typed by hand. It also makes the site self-contained: MathJax is
+copied into it, and scripts that would ask a server for something are left out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import touch
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
@@ -31,6 +32,8 @@ from sphinx.util.docutils import SphinxDirective
 from mtlrepro import exhibits, paths, results
 from mtlrepro.book import errata, exercises, findings, lessons, pages
 from mtlrepro.data import schema
+from mtlrepro.errors import DataMissing
+from mtlrepro.files import read_yaml
 from mtlrepro.results import Judgement, Recorded, outcomes, verdict_box
 from mtlrepro.results.digest import git
 from mtlrepro.results.judgement import JudgedEffect, JudgedStatement
@@ -292,7 +295,10 @@ def claims_history(paper: str) -> str:
 
 
 class Findings(BookDirective):
-    """The first ten findings that a recorded run could judge; folded, the others, and what the runs of the rest still lack."""
+    """The first ten findings that a recorded run could judge; folded, the others, and what the runs of the rest still lack, which
+    ``:ten:`` leaves out."""
+
+    option_spec = {"ten": directives.flag}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
         told = findings.told()
@@ -301,7 +307,7 @@ class Findings(BookDirective):
         folds = "".join(
             f'<details class="fold"><summary>{title}</summary><ul class="findings">{"".join(items)}</ul></details>'
             for title, items in (("More findings", judged[10:]), ("Asked, and not judged by any run so far", waiting))
-            if items
+            if items and "ten" not in self.options
         )
         return self.html(f'<ol class="findings">{"".join(judged[:10])}</ol>{folds}')
 
@@ -370,6 +376,10 @@ class ExhibitHeader(BookDirective):
         mistakes = [entry for entry in errata.entries(exhibit.paper) if entry.verified_by == exhibit.id]
         links = ", ".join(f'<a href="#{entry.evidence.anchor}">{subscripts(entry.place)}</a>' for entry in mistakes)
         note = f'<p class="errata-links">{self.link("errata", "Errata")} shown here: {links}.</p>' if mistakes else ""
+        for name in touchable(exhibit.paper):
+            if name.partition("-")[0] == exhibit.id.partition("/")[2]:
+                there = self.link(f"papers/{exhibit.paper}/index", "A figure to move", f"touch-{name}")
+                place += f'<p class="errata-links">{there}.</p>'
         history = self.link(f"papers/{exhibit.paper}/index", "history of these claims", anchor="history-of-claims")
         return place + verdict_lines(exhibit, "../" * self.env.docname.count("/"), history) + note
 
@@ -485,9 +495,84 @@ class Diagram(Directive):
         return [figure]
 
 
+@cache
+def touchable(paper: str) -> dict[str, Callable[[], touch.Touchable]]:
+    """The figures of ``book/papers/<paper>/touch.py``, {} where there is none; without a paper, those of ``book/touch.py``."""
+    file = (paths.book() / "papers" / paper if paper else paths.book()) / "touch.py"
+    figures: dict[str, Callable[[], touch.Touchable]] = runpy.run_path(str(file))["FIGURES"] if file.exists() else {}
+    return figures
+
+
+class Touch(BookDirective):
+    """A figure that a reader moves, with its caption; where its run is not recorded, that instead."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        paper, _, name = self.arguments[0].rpartition("/")
+        if paper and paper not in exhibits.papers():
+            return []  # a page of the book may show a figure of a paper that was deleted
+        try:
+            figure = self.html(touch.html(name, touchable(paper)[name]()))
+        except DataMissing as missing:
+            return self.markdown([str(missing)])
+        caption = nodes.container(classes=["caption", "touch-caption"])
+        self.state.nested_parse(self.content, self.content_offset, caption)
+        return [*figure, caption]
+
+
 def outdated(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> set[str]:
     """Pages that show results are read again in every build: results are no source files that Sphinx knows of."""
     return set(getattr(env, "mtlrepro_pages", set())) & set(env.found_docs)
+
+
+@cache
+def book_bibtex() -> str:
+    """The book's BibTeX entry, from CITATION.cff."""
+    cited = read_yaml(paths.project() / "CITATION.cff")
+    fields = {
+        "title": f"{{{cited['title']}}}", "author": " and ".join(f"{{{author['name']}}}" for author in cited["authors"]),
+        "year": str(cited["date-released"])[:4], "version": str(cited["version"]),
+    }  # fmt: skip
+    return "@software{mtlrepro,\n" + ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items()) + "\n}"
+
+
+@cache
+def paper_bibtex(paper: str) -> str:
+    """The paper's own BibTeX entry, the first of its bibliography."""
+    entry = re.match(r"@.*?\n}", (paths.book() / "papers" / paper / "references.bib").read_text(encoding="utf-8"), re.DOTALL)
+    return entry[0] if entry else ""
+
+
+def add_citation(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Under every page, folded: how to cite the book and, on a paper's pages, the paper."""
+    if doctree is None:
+        return
+    kind, _, rest = page.partition("/")
+    paper = rest.partition("/")[0] if kind in ("papers", "exhibits") else ""
+    entries = [book_bibtex(), *([paper_bibtex(paper)] if paper in exhibits.papers() else [])]
+    text = "".join(f'<pre class="bibtex">{escape(entry)}</pre>' for entry in entries)
+    context["body"] += f'<details class="fold citation"><summary>How to cite this page</summary>{text}</details>'
+
+
+class Notation(BookDirective):
+    """What the papers call the same things. Content: a line for each, ``thing: our symbol``; a paper's symbols are in its
+    ``notation.yaml``, by the same things."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        files = {key: paths.book() / "papers" / key / "notation.yaml" for key in exhibits.papers()}
+        theirs = {key: read_yaml(file) for key, file in files.items() if file.exists()}
+        ours = {thing.strip(): symbol.strip() for thing, _, symbol in (line.partition(":") for line in self.content)}
+        for key, symbols in theirs.items():
+            if not set(symbols) <= set(ours):
+                raise self.error(f"notation.yaml of {key} names what the table lacks: {sorted(set(symbols) - set(ours))}")
+        head = ["what", "here", *(paper_name(key) for key in theirs)]
+        rows = [head, *([thing, symbol, *(own.get(thing, "") for own in theirs.values())] for thing, symbol in ours.items())]
+        lines = [f"{'* -' if i == 0 else '  -'} {cell}".rstrip() for row in rows for i, cell in enumerate(row)]
+        return self.markdown(["```{list-table}", ":header-rows: 1", "", *lines, "```"])
 
 
 def trim_page(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -593,13 +678,14 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
         "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "quiz": Quiz,
-        "exercises": Exercises, "exhibits": Exhibits,
-        "exhibit-header": ExhibitHeader, "data-sets": DataSets, "errata": Errata, "diagram": Diagram,
+        "exercises": Exercises, "exhibits": Exhibits, "exhibit-header": ExhibitHeader, "data-sets": DataSets,
+        "errata": Errata, "diagram": Diagram, "touch": Touch, "notation": Notation,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)
     app.connect("source-read", without_unknown_links)
     app.connect("html-page-context", trim_page, priority=900)
+    app.connect("html-page-context", add_citation)
     app.connect("build-finished", tidy_site)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", copy_sources)

@@ -1,0 +1,88 @@
+"""The built site as PDF, printed by a headless Chromium over the book's print style sheet: the article, and the whole book.
+
+``python -m mtlrepro.book.pdf`` writes ``book/_build/pdf/article.pdf`` and ``book.pdf``; nothing of it needs a network.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from mtlrepro import paths
+from mtlrepro.book import pages
+from mtlrepro.errors import DataMissing, MtlreproError
+from mtlrepro.files import write_text
+
+ARTICLE = "article"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", "--virtual-time-budget=120000")
+
+
+def order(toc: Path, site: Path) -> list[str]:
+    """The pages of the book in the order of its table of contents, such as ``papers/x/index``; those that were built."""
+    content = yaml.safe_load(toc.read_text(encoding="utf-8"))
+    chapters = [chapter for part in content["parts"] for chapter in part.get("chapters", [])]
+    names = [content["root"], *(entry["file"] for chapter in chapters for entry in (chapter, *chapter.get("sections", [])))]
+    return [name for name in names if (site / f"{name}.html").exists()]
+
+
+def combined(site: Path, names: list[str]) -> str:
+    """One page with the articles of `names`, each from the top of a sheet; the first, at the site's top, gives the head."""
+    head = (site / f"{names[0]}.html").read_text(encoding="utf-8").partition("<body")[0]
+    articles = "".join(article(site, name) for name in names)
+    body = f'<main class="bd-content"><div class="bd-article-container">{articles}</div></main>'
+    return f'{head}<body class="printed">{body}</body></html>'
+
+
+def article(site: Path, name: str) -> str:
+    """The article of one page, its links and pictures as reached from the site's top. Raises MtlreproError without one."""
+    found = re.search(r"<article.*?</article>", (site / f"{name}.html").read_text(encoding="utf-8"), re.DOTALL)
+    if found is None:
+        raise MtlreproError(f"{name}.html has no article to print.")
+
+    def moved(match: re.Match[str]) -> str:
+        return f'{match[1]}="{posixpath.normpath(posixpath.join(posixpath.dirname(name), match[2]))}'
+
+    return re.sub(r'\b(src|href)="((?![a-z]+:|#|/)[^"#]+)', moved, found[0])
+
+
+def printed(page: Path, target: Path) -> Path:
+    """Print one page of the site. Raises DataMissing where there is no Chromium, MtlreproError where it does not print."""
+    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if browser is None:
+        raise DataMissing("no Chromium on this machine: install one (Debian: apt install chromium) to print the book.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    words = [browser, *_OPTIONS, f"--print-to-pdf={target}", page.as_uri()]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not target.exists():
+        raise MtlreproError(f"{page.name} was not printed:\n{done.stderr[-2000:]}")
+    return target
+
+
+def main() -> int:
+    site, folder = paths.book() / "_build" / "html", paths.book() / "_build" / "pdf"
+    if not (site / f"{ARTICLE}.html").exists():
+        print("No book yet: run `make book` first.", file=sys.stderr)
+        return 1
+    whole = site / "print.html"
+    try:
+        for name, names in ((ARTICLE, [ARTICLE]), ("book", order(pages.toc_file(), site))):
+            write_text(whole, combined(site, names))
+            print(printed(whole, folder / f"{name}.pdf"))
+    except MtlreproError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        whole.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,50 @@
+"""Laws of printing: the pages in the book's order, each reached from the site's top, and no page of it left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mtlrepro.book import pdf
+from mtlrepro.errors import MtlreproError
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Three pages, one in a folder."""
+    for name, body in {
+        "intro": '<a href="papers/x/index.html#top">x</a>',
+        "papers/x/index": '<img src="../../_images/a.svg"><a href="#here">h</a><a href="https://example.org/">e</a>',
+        "data": "<p>data</p>",
+    }.items():
+        file = tmp_path / f"{name}.html"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"<html><head><title>{name}</title></head><body><nav>n</nav><article>{body}</article></body></html>")
+    return tmp_path
+
+
+def test_pages_come_in_the_order_of_the_contents_and_only_if_built(site: Path, tmp_path: Path) -> None:
+    parts = [{"chapters": [{"file": "papers/x/index", "sections": [{"file": "not/built"}]}]}, {"chapters": [{"file": "data"}]}]
+    toc = tmp_path / "toc.yml"
+    toc.write_text(yaml.safe_dump({"root": "intro", "parts": parts}))
+    assert pdf.order(toc, site) == ["intro", "papers/x/index", "data"]
+
+
+def test_links_and_pictures_lead_from_the_sites_top(site: Path) -> None:
+    page = pdf.combined(site, ["intro", "papers/x/index"])
+    assert page.count("<article") == 2
+    assert "<nav>" not in page
+    assert 'src="_images/a.svg"' in page
+    for kept in ('href="papers/x/index.html#top"', 'href="#here"', 'href="https://example.org/"'):
+        assert kept in page
+
+
+def test_a_page_without_an_article_and_a_machine_without_chromium_are_said(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (site / "data.html").write_text("<html></html>")
+    with pytest.raises(MtlreproError, match="no article"):
+        pdf.article(site, "data")
+    monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
+    with pytest.raises(MtlreproError, match="no Chromium"):
+        pdf.printed(site / "intro.html", site / "out.pdf")
