@@ -12,6 +12,7 @@ from mtlrepro import exhibits, paths
 from mtlrepro.methods import task_grouping as grouping
 from mtlrepro.papers.stgmtl import fig4_groups_report, fig6_hundred_tasks_report, fig7_f1_report, tab1_models_report, task_groups
 from mtlrepro.papers.stgmtl.fig4_groups import as_text
+from mtlrepro.parameters import costs, profile_values
 from mtlrepro.registered_claims import NoClaim
 
 ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")
@@ -162,7 +163,7 @@ def test_random_places_show_no_superclass():
 
 def _scores(group, clusters, seed, epochs=16, **test):
     """Rows of one seed: test F1 by method, training F1 0.1 above it; `clusters`: k -> test F1 of STG-MTL."""
-    same = {"group": group, "seed": seed, "average": "logits", "epochs": epochs}
+    same = {"group": group, "seed": seed, "average": "logits", "epochs": epochs, "images": 10_000, "trainings": 1}
     rows = [same | {"method": m, "train": f + 0.1, "test": f, "test precision": f} for m, f in test.items() if " groups" not in m]
     for k, grouped in clusters.items():
         rows += [
@@ -210,6 +211,34 @@ def test_gates_of_f1_fail_for_a_better_rate_and_for_a_sign_that_the_epochs_chang
     assert not _gates(fig7_f1_report.measured(turned))["converged"]
 
 
+def test_deals_of_random_groups_count_as_one():
+    """A second deal, better than the first by 0.02 in every case: the mean is better by 0.01."""
+    rows = _three_seeds()
+    second = rows[rows.method == "random groups"].assign(deal=1)
+    both = pd.concat([rows, second.assign(test=second.test + 0.02)])
+    one, two = (fig7_f1_report.measured(each).effects["grouping-is-why"] for each in (rows, both))
+    assert two == pytest.approx(np.subtract(one, 0.01))
+    assert len(two) == 3
+
+
+def test_what_is_missing_is_the_seeds_that_are_not_there_at_full_size():
+    """690 images per second; a seed at half the images does not count."""
+    rows = _three_seeds()
+    rows.loc[(rows.group == "G3") & (rows.seed == 3), "images"] = 5_000
+    table = fig7_f1_report.cost_table(rows).set_index("task set")
+    values = profile_values("stgmtl/fig7", "full")
+    assert table["seeds here"].to_dict() == {"G1": 3, "G2": 3, "G3": 2}
+    assert table["core hours missing"].tolist()[:2] == [0, 0]
+    hours = table["trainings per seed"]["G3"] * values["images"] * values["epochs"] / 690 / 3600
+    assert table["core hours missing"]["G3"] == pytest.approx(hours * (values["seeds"]["G3"] - 2))
+
+
+def test_the_paper_profile_costs_the_trainings_that_it_makes():
+    values = profile_values("stgmtl/fig7", "paper")
+    every = sum(fig7_f1_report.trainings(values, group) * seeds for group, seeds in values["seeds"].items())
+    assert costs("stgmtl")["fig7"]["times"] == [every, "epochs", "images"]
+
+
 def test_trainings_counted_break_the_order_only_with_two_tasks():
     rows = pd.DataFrame(
         {"n": 5, "seed": 1, "method": method, "models": models, "forwards": passes, "backwards": passes, "seconds": 1.0}
@@ -239,7 +268,10 @@ _DRAWN = {
     ],
     "fig8": [fig6_hundred_tasks_report.draw_many],
     "fig9": [fig6_hundred_tasks_report.draw_few],
-    "fig7": [fig7_f1_report.draw, fig7_f1_report.draw_gain, fig7_f1_report.gain_table, fig7_f1_report.findings],
+    "fig7": [
+        fig7_f1_report.draw, fig7_f1_report.draw_gain, fig7_f1_report.gain_table, fig7_f1_report.findings, fig7_f1_report.worth,
+        fig7_f1_report.score_table, fig7_f1_report.draw_curves, fig7_f1_report.cost_table,
+    ],
     "tab1": [tab1_models_report.draw, tab1_models_report.cost_table, tab1_models_report.gain_table],
 }  # fmt: skip
 
