@@ -37,12 +37,13 @@ def trainings(values: Mapping[str, Any], group: str) -> int:
     """Networks that are trained for one seed of a task set with a profile's values; without logistic regression, seconds."""
     clusters, kinds = values["clusters"][group], 1 + values["deals"][group]
     grouped = sum(clusters) * len(values["fuzziness"]) * kinds
-    return 1 + values["single_tasks"][group] + grouped + max(clusters) + len(_RATES)
+    return int(1 + values["single_tasks"][group] + grouped + max(clusters) + len(_RATES))
 
 
 def core_hours(values: Mapping[str, Any], group: str) -> float:
     """Of one seed of a task set, at the throughput that profiles.yaml states for the paper's network."""
-    return trainings(values, group) * values["epochs"] * values["images"] / float(costs("stgmtl")["fig7"]["a_second"]) / 3600
+    samples = trainings(values, group) * float(values["epochs"] * values["images"])
+    return samples / float(costs("stgmtl")["fig7"]["a_second"]) / 3600
 
 
 def _cost(*groups: str) -> str:

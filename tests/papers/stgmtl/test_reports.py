@@ -59,6 +59,18 @@ def test_groups_of_g1_against_those_that_the_paper_names():
     assert _gates(as_named) == {"learned": True, "kmeans": True, "converged": True, "equal-prevalence": True, "control": False}
 
 
+def test_exact_splits_are_counted_as_exact():
+    """Two seeds as the paper names the groups, one with other animals apart: its three clusters are not the named ones."""
+    rows = pd.concat([_by_kind(1, ("cat", "dog", "horse")), _by_kind(2, ("cat", "dog", "horse")), _by_kind(3, ("bird", "cat"))])
+    table = fig4_groups_report.split_table(rows).set_index("clusters")
+    assert table["exactly as named, seeds"].tolist() == ["3 of 3", "2 of 3", None, None]
+    assert table["no cluster of two kinds, seeds"].tolist() == ["3 of 3"] * 4
+    assert table["commonest groups"][3] == "airplane, automobile, ship, truck | bird, deer, frog | cat, dog, horse"
+    assert table["of these, seeds"][3] == "2 of 3"
+    one = rows.family.where(rows.task != "bird", "vehicle")
+    assert fig4_groups_report.split_table(rows.assign(family=one))["no cluster of two kinds, seeds"][0] == "0 of 3"
+
+
 def test_a_copied_task_passes_where_it_is_with_its_original():
     """Once a thousandth away from the original, once beyond all other tasks."""
     near, far = (_with_copy(_by_kind(1), shift=shift) for shift in (0.001, 1000.0))
@@ -119,6 +131,10 @@ def test_g2_random_alone_and_equal_complements():
     assert found.effects["complements-equal"] == pytest.approx([0.0], abs=1e-9)
     assert found.effects["living-against-not"] == [1.0]
     assert found.effects["random-apart"][0] > 0.5
+    company = task_groups.company(rows, ["random", "Odd-numbered"], (2, 3)).set_index(["task", "clusters"])
+    assert company["alone, seeds"].tolist() == ["1 of 1", "1 of 1", "0 of 1", "0 of 1"]
+    assert company["always beside it"]["Odd-numbered", 2] != company["always beside it"]["random", 2]
+    assert company["always beside it"]["random", 3] is None
 
 
 def _hundred(seed, spread=0.0):
@@ -153,6 +169,8 @@ def test_planted_superclasses_are_seen_whole():
     assert eight["vehicles-merged"][0] < 0
     nine = fig6_hundred_tasks_report.measured_fig9(_hundred(1)).effects
     assert nine["fewer-clusters-more-coherent"] == pytest.approx([0.0])
+    flowers = fig6_hundred_tasks_report.named_table(_hundred(1)).iloc[-1]
+    assert flowers["mean"] - flowers["beside"] == pytest.approx(found.effects["sunflower-apart"][0])
 
 
 def test_random_places_show_no_superclass():
@@ -258,13 +276,18 @@ _DRAWN = {
     "fig4": [
         fig4_groups_report.draw_fig4, fig4_groups_report.random_table, fig4_groups_report.findings_g2,
         lambda rows: fig4_groups_report.draw_softness(rows, (2.0, 1.2)), fig4_groups_report.learning_table,
+        fig4_groups_report.company_table, fig4_groups_report.split_table, fig4_groups_report.epochs_table,
     ],
-    "fig5": [fig4_groups_report.draw_fig5, fig4_groups_report.membership_table],
+    "fig5": [
+        fig4_groups_report.draw_fig5, fig4_groups_report.membership_table, fig4_groups_report.split_table,
+        fig4_groups_report.epochs_table,
+    ],
     "variants": [fig4_groups_report.stability_table, fig4_groups_report.findings],
     "fig6": [
         fig6_hundred_tasks_report.draw_examples, fig6_hundred_tasks_report.draw_families, fig6_hundred_tasks_report.cost_table,
         lambda rows: fig6_hundred_tasks_report.agreement_table(rows, 19), fig6_hundred_tasks_report.findings,
         lambda rows: fig6_hundred_tasks_report.softness_table(rows, (2.0,)), fig6_hundred_tasks_report.epochs_table,
+        fig6_hundred_tasks_report.named_table, fig6_hundred_tasks_report.claims_by_epochs,
     ],
     "fig8": [fig6_hundred_tasks_report.draw_many],
     "fig9": [fig6_hundred_tasks_report.draw_few],
