@@ -4,8 +4,9 @@ What is being recorded is mapped from a file that has no name, so that nothing h
 written as a file, and with it the whole map: the folder, opened again after a stop of any kind, goes on from the last snapshot.
 Files appear in one step and end with a sha256 that is checked when they are opened.
 
-Disk: 16 bytes a task and point, and 4 for each snapshot; memory: `MAPPED` and a batch, or a chunk of `map_chunks`, however large
-the map is. The pages of a file that were used are given back to the system; while it has memory to spare, it keeps them.
+Disk: 16 bytes a task and point, and 4 for each snapshot. Memory, however large the map is: a few times `MAPPED`, and either a
+batch, with 64 kB a point where points come in random order, or a chunk of `map_chunks`. Pages of a file that were used are given
+back to the system; while it has memory to spare, it keeps them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from mtlrepro.methods.data_maps import DataMap, Snapshot
 
 # At most so many bytes of a file are mapped, or read, before they are given back.
 MAPPED = 32 * 2**20
+# Reading one page of a file, Linux maps those around it too.
+_AROUND = 2**16
 
 
 class DataMapOnDisk(DataMap):
@@ -60,7 +63,7 @@ class DataMapOnDisk(DataMap):
     def update(self, confidence: Tensor, index: Tensor) -> None:
         """As `DataMap.update`, on the CPU, whatever device the batch is on."""
         super().update(confidence.cpu(), index.cpu())
-        self._used += len(index) * (8 * self.tasks + mmap.PAGESIZE)
+        self._used += len(index) * (8 * self.tasks + _AROUND)
         if self._used > MAPPED:
             self._give_back(self._mapped)
 
