@@ -135,12 +135,13 @@ def score_table(rows: pd.DataFrame) -> pd.DataFrame:
 def draw_curves(rows: pd.DataFrame) -> Figure:
     """Mean F1 on training and test images after so many epochs, by task set, in its fewest clusters: means over seeds."""
     first = dict(sorted(cases(rows), reverse=True))  # of each task set the last that is put in, the fewest clusters
+    looks = dict(zip(TITLES, zip(plots.COLORS.values(), plots.MARKERS, strict=False), strict=False))
     fig, axes = plt.subplots(len(first), 2, figsize=(plots.WIDTH, 0.8 + 2.5 * len(first)), sharex=True, squeeze=False)
     for line, (group, k) in zip(axes, sorted(first.items()), strict=True):
         case = pd.concat(cases(rows, epochs=epochs)[group, k] for epochs in sorted(rows.epochs.unique()))
         for ax, split in zip(line, ("train", "test"), strict=True):
-            for method, color, mark in zip(methods(case), plots.COLORS.values(), "os^Dvx", strict=False):
-                means = case[case.method == method].groupby("epochs")[split].mean()
+            for method in methods(case):
+                means, (color, mark) = case[case.method == method].groupby("epochs")[split].mean(), looks[method]
                 ax.plot(means.index, means, f"{mark}-", color=color, label=TITLES[method], markersize=4)
             ax.set(ylim=(0, None))
         line[0].set(ylabel=f"mean F1, {group}, k = {k}")
@@ -156,7 +157,8 @@ def draw_gain(rows: pd.DataFrame) -> Figure:
     """
     fig, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 4), sharey=True)
     settings, every = sorted(rows["F"].dropna().unique()), list(cases(rows))
-    for ax, method in zip(axes, ("random groups", "no groups"), strict=True):
+    over = {"random groups": "random groups", "no groups": "an ensemble without groups"}
+    for ax, (method, word) in zip(axes, over.items(), strict=True):
         for i, (f, color, mark) in enumerate(zip(settings, plots.COLORS.values(), "os^D", strict=False)):
             for x, case in enumerate(cases(rows, f).values()):
                 mean, low, high = results.interval(gains(case)[method].to_numpy())
@@ -165,7 +167,7 @@ def draw_gain(rows: pd.DataFrame) -> Figure:
                 ax.plot(at, mean, mark, color=color, label=f"F = {f:g}" if x == 0 else None)
         plots.zero_line(ax)
         ax.set_xticks(range(len(every)), [f"{group}\nk = {k}" for group, k in every], fontsize=9)
-        ax.set(xlabel=f"gain on {TITLES[method]}", xlim=(-0.5, len(every) - 0.5))
+        ax.set(xlabel=f"gain on {word}", xlim=(-0.5, len(every) - 0.5))
     axes[0].set(ylabel="mean test F1, difference")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
