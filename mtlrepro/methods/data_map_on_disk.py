@@ -1,6 +1,6 @@
 """A data map that lies in files, for more tasks x points than memory holds; its numbers are those of `DataMap`, bit for bit.
 
-What is being recorded is mapped from a file that has no name, so that nothing half written is left behind. Each snapshot is
+What is being recorded is mapped from a file that has no name: a stop leaves nothing of it behind. Each snapshot is
 written as a file, and with it the whole map: the folder, opened again after a stop of any kind, goes on from the last snapshot.
 Files appear in one step and end with a sha256 that is checked when they are opened.
 
@@ -43,6 +43,8 @@ class DataMapOnDisk(DataMap):
         self._about = f"data map of {tasks} tasks and {points} points"
         self._used = 0
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".*.part"):  # of a stop while it was written
+            left.unlink()
         with tempfile.TemporaryFile(dir=folder) as file:
             if self._file().exists():
                 for part in self._verified(self._file(), self._size + 8):

@@ -109,7 +109,8 @@ print(snippet.partition("# ruff")[0])
 # %%
 network, answers, confidences = MLPClassifier(32, random_state=0), digits.labels.astype(int), []
 for _ in range(5):
-    yes = network.partial_fit(x.numpy(), answers).predict_proba(x.numpy())
+    network.partial_fit(x.numpy(), answers, classes=np.arange(len(digits.tasks)))
+    yes = network.predict_proba(x.numpy())
     confidences.append(np.where(answers == 1, yes, 1 - yes))
 own = {"tasks": digits.tasks, "confidences": confidences}
 exec(compile(snippet, "stgmtl_own_confidences.py", "exec"), own)

@@ -73,8 +73,10 @@ def test_a_stop_loses_nothing_before_the_last_snapshot(tmp_path):
             _record(maps, epoch)
             maps.snapshot()
     stopped.update(torch.ones(5, TASKS), torch.arange(5))
+    (tmp_path / "stopped" / ".map.bin.half.part").write_bytes(b"half")
     again = DataMapOnDisk(tmp_path / "stopped", TASKS, POINTS)
     _same(again, through)
+    assert sorted(file.name for file in again.folder.iterdir()) == ["map.bin", "snapshot-0.bin", "snapshot-1.bin"]
     assert len(again.snapshots) == 2
     for maps in (again, through):
         _record(maps, 2)
