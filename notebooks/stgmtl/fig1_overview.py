@@ -41,11 +41,12 @@ import torch
 from sklearn.neural_network import MLPClassifier
 from torch.utils.data import DataLoader, TensorDataset
 
-from mtlrepro import paths, results
+from mtlrepro import paths, plots, results
 from mtlrepro.data.binary_tasks import digits_tasks
 from mtlrepro.device import generator
 from mtlrepro.papers.stgmtl import diagrams
 
+plots.use()
 results.record(p.exhibit, [], p, tier="no data")
 page = results.shown(p)
 
@@ -107,8 +108,9 @@ print(snippet.partition("# ruff")[0])
 # Run as it stands on the same tasks, learned by a small network of scikit-learn:
 
 # %%
-network, answers, confidences = MLPClassifier(32, random_state=0), digits.labels.astype(int), []
-for _ in range(5):
+network = MLPClassifier(32, learning_rate_init=0.01, random_state=0)
+answers, confidences = digits.labels.astype(int), []
+for _ in range(20):
     network.partial_fit(x.numpy(), answers, classes=np.arange(len(digits.tasks)))
     yes = network.predict_proba(x.numpy())
     confidences.append(np.where(answers == 1, yes, 1 - yes))
