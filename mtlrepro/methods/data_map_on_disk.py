@@ -4,9 +4,9 @@ What is being recorded is mapped from a file that has no name: a stop leaves not
 written as a file, and with it the whole map: the folder, opened again after a stop of any kind, goes on from the last snapshot.
 Files appear in one step and end with a sha256 that is checked when they are opened.
 
-Disk: 16 bytes a task and point, and 4 for each snapshot. Memory, however large the map is: a few times `MAPPED`, and either a
-batch, with 64 kB a point where points come in random order, or a chunk of `map_chunks`. Pages of a file that were used are given
-back to the system; while it has memory to spare, it keeps them.
+Disk: 16 bytes a task and point, and 4 for each snapshot. Memory of its own, however large the map is: a few times `MAPPED`, a
+batch, and a chunk of `map_chunks`. Pages of a file that a batch uses, and those that the system maps around them, count as
+resident until they are given back, at the latest after the batch; the system may take them whenever it needs memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mtlrepro.methods.data_maps import DataMap, Snapshot
 
 # At most so many bytes of a file are mapped, or read, before they are given back.
 MAPPED = 32 * 2**20
-# Reading one page of a file, Linux maps those around it too.
+# Reading one page of a file, Linux maps those around it too, this many bytes or more.
 _AROUND = 2**16
 
 

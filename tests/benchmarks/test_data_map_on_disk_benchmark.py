@@ -27,7 +27,7 @@ TASKS, POINTS, BATCH = 100, 1_000_000, 512
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_map_larger_than_its_memory(benchmark, tmp_path):
-    """Reach: a quarter of the memory that the map itself would take."""
+    """No reach: resident memory counts pages of the file that a batch maps, and how many the system maps around them is its own."""
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     command = [sys.executable, __file__, str(tmp_path)]
@@ -37,7 +37,7 @@ def test_a_map_larger_than_its_memory(benchmark, tmp_path):
     for step in ("an epoch of batches", "a snapshot", "inner products of the tasks", "opened again"):
         report(benchmark, f"{what}: {step}", measured[step], "", "s of processor time")
     memory = measured["memory"]
-    report(benchmark, f"{what}: its peak of memory", memory, f"at most {whole / 4:.0f}", f"MB; the map itself: {whole:.0f} MB")
+    report(benchmark, f"{what}: its peak of memory", memory, "", f"MB; the map itself: {whole:.0f} MB")
 
 
 def _measured(folder: Path) -> dict[str, float]:
