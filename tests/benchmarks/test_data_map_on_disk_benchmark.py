@@ -27,7 +27,7 @@ TASKS, POINTS, BATCH = 100, 1_000_000, 512
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_map_larger_than_its_memory(benchmark, tmp_path):
-    """No reach: resident memory counts pages of the file that a batch maps, and how many the system maps around them is its own."""
+    """No reach: resident memory counts pages of the file that a batch maps, with as many around them as the system likes."""
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     command = [sys.executable, __file__, str(tmp_path)]
