@@ -35,15 +35,18 @@ from mtlrepro.parameters import params
 p = params("stgmtl/fig1", globals())
 
 # %%
+import numpy as np
 import pandas as pd
 import torch
+from sklearn.neural_network import MLPClassifier
 from torch.utils.data import DataLoader, TensorDataset
 
-from mtlrepro import paths, results
+from mtlrepro import paths, plots, results
 from mtlrepro.data.binary_tasks import digits_tasks
 from mtlrepro.device import generator
 from mtlrepro.papers.stgmtl import diagrams
 
+plots.use()
 results.record(p.exhibit, [], p, tier="no data")
 page = results.shown(p)
 
@@ -90,6 +93,38 @@ own = {"tasks": y.shape[1], "points": len(x), "epochs": 5, "loader": loader, "tr
 exec(compile(snippet, "stgmtl_own_tasks.py", "exec"), own)
 memberships = pd.DataFrame(own["groups"].memberships.numpy(), columns=["cluster 1", "cluster 2"])
 page.table(memberships.assign(task=digits.tasks)[["task", "cluster 1", "cluster 2"]], "Memberships of the digits' tasks")
+
+# %% [markdown]
+# ### From another framework
+#
+# All that is needed of a training is `confidences`: of each epoch an array (n, tasks), the probabilities that the model gave to
+# the true answers of the n points, always in the same order. `tasks` are the tasks' names.
+
+# %%
+snippet = (paths.book() / "snippets" / "stgmtl_own_confidences.py").read_text()
+print(snippet.partition("# ruff")[0])
+
+# %% [markdown]
+# Run as it stands on the same tasks, learned by a small network of scikit-learn:
+
+# %%
+network = MLPClassifier(32, learning_rate_init=0.01, random_state=0)
+answers, confidences = digits.labels.astype(int), []
+for _ in range(20):
+    network.partial_fit(x.numpy(), answers, classes=np.arange(len(digits.tasks)))
+    yes = network.predict_proba(x.numpy())
+    confidences.append(np.where(answers == 1, yes, 1 - yes))
+own = {"tasks": digits.tasks, "confidences": confidences}
+exec(compile(snippet, "stgmtl_own_confidences.py", "exec"), own)
+page.figure(
+    own["figure"],
+    "Data maps of fifteen tasks of handwritten digits, each in the colour of its cluster, and the memberships.",
+)
+
+# %% [markdown]
+# Where tasks x points is more than memory holds, `DataMapOnDisk(folder, tasks, points)` of `mtlrepro.methods.data_map_on_disk`
+# takes the place of `DataMap`: it records the same numbers in files and goes on after a stop from its last snapshot. Groups
+# follow from chunks: `grouping.soft(grouping.coordinates(grouping.gram(maps.map_chunks())), clusters=2, seed=0)`.
 
 # %% [markdown]
 # Then train one model for each column, with the losses of the tasks weighted by it, and average their logits:

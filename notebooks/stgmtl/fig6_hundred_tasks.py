@@ -95,8 +95,8 @@ fig6.text(report.findings)
 # %% [markdown]
 # ## What we asked besides
 #
-# Do the groups agree with the superclasses as a whole, and with those of another seed? *p*: the share of random relabellings that
-# agree as well.
+# Do the groups agree with the superclasses as a whole, and with those of another seed? *Shuffled*: the best agreement of random
+# relabellings; *p*: the share of these that agree as well.
 
 # %%
 fig6.table(
@@ -105,11 +105,20 @@ fig6.table(
 )
 
 # %% [markdown]
+# Carnivores, omnivores and mammals, and sunflower against the other flowers:
+
+# %%
+fig6.table(report.named_table, "What the paper names by itself, means over seeds with 95% intervals")
+
+# %% [markdown]
 # Does the answer move with the epochs, and is a data map needed for it? The same clustering of the trained network's mean
 # features of each class, and of the classes' mean images.
 
 # %%
 fig6.table(report.epochs_table, "F1 and agreement of twenty clusters with the superclasses")
+
+# %%
+fig6.table(report.claims_by_epochs, "What is claimed, from the maps of half of the epochs and of all, means over seeds")
 
 # %% [markdown]
 # How soft are the memberships?

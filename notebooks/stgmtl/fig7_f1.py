@@ -30,6 +30,7 @@ widths: list[int] = None  # channels of the stages; empty: ResNet-18
 side: int = None  # pixels a side
 clusters: dict[str, list[int]] = None  # numbers of clusters, by task set
 single_tasks: dict[str, int] = None  # tasks with a single-task model, by task set
+deals: dict[str, int] = None  # deals of random groups in each seed, by task set
 fuzziness: list[float] = None  # values of F; the paper's is 2
 device: str = None  # cpu, cuda, or auto
 
@@ -60,6 +61,13 @@ page.figure(
 )
 
 # %% [markdown]
+# The same values, and what each method has to spend: *networks*, all of one size, that answer, so that parameters are equal where
+# they are; *trainings*, all of one length. STG-MTL needs one more than its networks, which gives the data maps.
+
+# %%
+page.table(report.score_table, "F1 and average precision, means over tasks and seeds, F = 2")
+
+# %% [markdown]
 # ## What it shows
 
 # %%
@@ -71,17 +79,43 @@ page.text(report.findings)
 # The paper compares $k$ models with one. To know what the *groups* add, two more kinds of $k$ models are trained, with the same
 # number of updates in the same way:
 #
-# - **random groups**: the same memberships, dealt to other tasks. If grouping by data maps matters, this must be worse;
+# - **random groups**: the same memberships, dealt to other tasks, several times in each seed. If grouping by data maps matters,
+#   this must be worse;
 # - **no groups**: every membership $1/k$, that is, an ensemble of $k$ multi-task models that differ in their seeds only.
 #
-# With $F = 2$ memberships are near $1/k$ where there are many clusters, so smaller $F$ is tried as well. F1 at threshold 1/2
-# mixes how well positives are ranked with where the positive weight puts the threshold; average precision is ranking alone.
+# With $F = 2$ memberships are near $1/k$ where there are many clusters, so smaller $F$ is tried as well. So is the data map worth
+# anything beyond the ensemble?
 
 # %%
-page.figure(report.draw_gain, "Is the data map worth more than dealing memberships at random? Means over seeds, 95% intervals.")
+page.text(report.worth)
+
+# %%
+page.figure(
+    report.draw_gain,
+    "What grouping by data maps gains on random groups, left, and on an ensemble without groups, right, by number of clusters "
+    "and fuzziness: mean test F1, means over seeds with 95% intervals.",
+)
+
+# %% [markdown]
+# F1 at threshold 1/2 mixes how well positives are ranked with where the positive weight puts the threshold; average precision is
+# ranking alone. *Entropy*: of the memberships, over that of uniform ones; at 1 every model is a multi-task model.
 
 # %%
 page.table(report.gain_table, "STG-MTL minus the others, paired over seeds, with 95% intervals of test F1")
+
+# %% [markdown]
+# Does the answer move with the epochs? The rate is constant, so each point is what so many epochs would have given; training F1
+# before the last is of as many images as the test set has.
+
+# %%
+page.figure(report.draw_curves, "Mean F1 by epochs of training, F = 2, means over seeds.")
+
+# %% [markdown]
+# What is missing to an answer at the full profile's size? Core hours follow from its trainings, images and epochs, at the
+# network's measured throughput.
+
+# %%
+page.table(report.cost_table, "Trainings and core hours of the full profile, and what this run lacks of it")
 
 # %% [markdown]
 # :::{dropdown} How we read the paper

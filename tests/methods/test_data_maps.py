@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtlrepro import paths
+from mtlrepro import paths, plots
 from mtlrepro.device import generator
 from mtlrepro.errors import BadValue, DataCorrupt
 from mtlrepro.methods import data_maps
@@ -207,3 +208,25 @@ def test_own_tasks_are_grouped_in_under_ten_lines():
     torch.testing.assert_close(memberships[0], memberships[1], atol=1e-3, rtol=0)
     assert own["groups"].labels[0] != own["groups"].labels[2]
     assert (own["maps"].count == 4).all()
+
+
+def test_confidences_of_any_framework_give_groups_and_their_picture():
+    """The page's snippet on arrays alone. Planted: three tasks that are learned late and two that are learned at once."""
+    file = paths.book() / "snippets" / "stgmtl_own_confidences.py"
+    assert sum(bool(line) and not line.startswith("#") for line in file.read_text().splitlines()) <= 11
+    rng, late = np.random.default_rng(0), np.array([1, 0, 1, 1, 0])
+    confidences = [rng.uniform(0, 0.1, (300, 5)) + np.where(late, 0.2 * epoch, 0.9) for epoch in range(5)]
+    tasks = ["a", "b", "c", "d", "e"]
+    own = {"tasks": tasks, "confidences": confidences}
+    exec(compile(file.read_text(), str(file), "exec"), own)
+    labels = own["groups"].labels.numpy()
+    assert ((labels == labels[0]) == (late == 1)).all()
+    np.testing.assert_allclose(own["kept"][-1].mean.T, np.mean(confidences, 0), atol=1e-3)
+    np.testing.assert_allclose(own["kept"][-1].std.T, np.std(confidences, 0, ddof=1), atol=1e-3)
+    *maps, bars = [ax for ax in own["figure"].axes if ax.axison]
+    assert [ax.get_title() for ax in maps] == tasks
+    assert len({ax.lines[0].get_color() for ax in maps}) == 2
+    assert sum(bar.get_height() for bar in bars.patches) == pytest.approx(5)
+    with pytest.raises(BadValue, match="names"):
+        plots.data_maps(np.zeros((5, 3)), np.zeros((5, 3)), np.ones((5, 1)), tasks[:4])
+    plt.close("all")

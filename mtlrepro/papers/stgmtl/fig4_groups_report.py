@@ -21,6 +21,7 @@ from mtlrepro.papers.stgmtl.task_groups import TaskMaps, task_maps
 QUADRUPEDS = ("cat", "dog", "horse")
 OTHER_ANIMALS = ("bird", "deer", "frog")
 VEHICLES = ("airplane", "automobile", "ship", "truck")
+CLUSTERS = (2, 3, 4, 5)
 # Living being and its complement are the first and the fourth of G2's extra tasks.
 _COMPLEMENTS = (10, 13)
 _SINGLE = "97 core minutes per seed: ten single-task ResNet-18 at 32 pixels, 20,000 images, 20 epochs"
@@ -80,7 +81,7 @@ def draw_fig4(rows: pd.DataFrame) -> Figure:
     """Figure 4: memberships of the tasks of G2 in two to five clusters, of the first seed, as stacked bars."""
     maps = next(task_maps(rows, "G2"))
     fig, axes = plt.subplots(4, 1, figsize=(plots.WIDTH, 9), sharex=True, layout="constrained")
-    for ax, k in zip(axes, (2, 3, 4, 5), strict=True):
+    for ax, k in zip(axes, CLUSTERS, strict=True):
         _stacked(ax, maps, k)
         ax.set(ylabel=f"membership, k = {k}")
     fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5)
@@ -154,20 +155,22 @@ def draw_learning(rows: pd.DataFrame) -> Figure:
 def learning_table(rows: pd.DataFrame) -> pd.DataFrame:
     """What the multi-task models learned of each task: means over seeds."""
     tasks = rows[(rows.kind == "task") & (rows.of == "multi-task")]
-    table = tasks.groupby("task", sort=False)[["f1", "test f1", "test accuracy"]].mean()
-    return table.rename(columns={"f1": "F1, training images", "test f1": "F1, test images"}).reset_index()
+    table = tasks.groupby("task", sort=False)[["f1", "test f1", "test accuracy", "share"]].mean()
+    table["the commoner answer's share"] = np.maximum(table.share, 1 - table.share)
+    names = {"f1": "F1, training images", "test f1": "F1, test images"}
+    return table.drop(columns="share").rename(columns=names).reset_index()
 
 
 def draw_softness(rows: pd.DataFrame, fuzziness: Sequence[float]) -> Figure:
     """Entropy of memberships of G2 by k and F, and the silhouette by k."""
-    table = task_groups.softness(rows, ["G2"], (2, 3, 4, 5), fuzziness).reset_index()
+    table = task_groups.softness(rows, ["G2"], CLUSTERS, fuzziness).reset_index()
     fig, (left, right) = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.8))
     for f, color in zip(fuzziness, plots.COLORS.values(), strict=False):
         line = table[table["F"] == f]
         left.plot(line.k, line.entropy, "o-", color=color, label=f"F = {f:g}")
     right.plot(line.k, line.silhouette, "o-", color=plots.COLORS["black"])
-    left.set(xlabel="clusters k", ylabel="entropy", ylim=(-0.03, 1), xticks=(2, 3, 4, 5))
-    right.set(xlabel="clusters k", ylabel="silhouette", ylim=(0, None), xticks=(2, 3, 4, 5))
+    left.set(xlabel="clusters k", ylabel="entropy", ylim=(-0.03, 1), xticks=CLUSTERS)
+    right.set(xlabel="clusters k", ylabel="silhouette", ylim=(0, None), xticks=CLUSTERS)
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
 
@@ -175,6 +178,31 @@ def draw_softness(rows: pd.DataFrame, fuzziness: Sequence[float]) -> Figure:
 def random_table(rows: pd.DataFrame) -> pd.DataFrame:
     """`task_groups.odd_one_out` with its index as a column."""
     return task_groups.odd_one_out(rows).reset_index()
+
+
+def company_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """`task_groups.company` of *random* and of the two extra tasks that are no complement of another."""
+    tasks = next(task_maps(rows, "G2")).tasks
+    return task_groups.company(rows, ["random", *tasks[_COMPLEMENTS[0] + 1 : _COMPLEMENTS[1]]], CLUSTERS)
+
+
+def split_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """`task_groups.splits` of G1 or of G2's first ten tasks, whichever `rows` are of, against the groups that the paper names: of
+    both in two clusters, of G1 in three as well.
+    """
+    group = str(rows.group.iloc[0])
+    seeds = [maps.first(10) for maps in task_maps(rows, group)]
+    named = {2: task_groups.partition(seeds[0].tasks, seeds[0].families)}
+    three = frozenset(map(frozenset, (QUADRUPEDS, OTHER_ANIMALS, VEHICLES)))
+    if group == "G1" and set().union(*three) == set(seeds[0].tasks):
+        named[3] = three
+    return task_groups.splits(seeds, named, CLUSTERS)
+
+
+def epochs_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """`gates.by_epochs` of Figure 4 or 5, whichever `rows` are of."""
+    exhibit, effects = ("stgmtl/fig4", _fig4) if (rows.group == "G2").any() else ("stgmtl/fig5", _fig5)
+    return gates.by_epochs(exhibit, effects(rows, "apart half"), effects(rows))
 
 
 def stability_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -206,24 +234,19 @@ def findings(rows: pd.DataFrame) -> str:
 
 def findings_g2(rows: pd.DataFrame) -> str:
     """What the groups of G2 are, in sentences."""
-    effects, seeds = _fig4(rows), list(task_maps(rows, "G2"))
-    with_random = {k: [_beside(maps, "random", k) for maps in seeds] for k in (2, 3, 4, 5)}
-    alone = ", ".join(f"{k} clusters in {sum(not each for each in own)} of {len(own)} seeds" for k, own in with_random.items())
-    always = [task for task in seeds[0].tasks if all(task in each for each in with_random[3])]
-    beside = f" In three clusters {' and '.join(always)} stands beside it in every seed." if always else ""
+    effects = _fig4(rows)
+    company = task_groups.company(rows, ["random"], CLUSTERS)
+    alone = ", ".join(
+        f"{k} clusters in {seeds} seeds" for k, seeds in zip(company.clusters, company["alone, seeds"], strict=True)
+    )
+    far = task_groups.odd_one_out(rows)["distance ratio"]
     return (
         f"The task with random labels is alone in its cluster, of {alone}; from three clusters on it is alone more often than "
-        f"the average task by {_mean(effects['random-apart'])}.{beside} The complementary tasks' memberships differ by "
+        f"the average task by {_mean(effects['random-apart'])}. Its nearest task is {far.min():.2f} to {far.max():.2f} times as "
+        f"far from it as any other task's nearest is. The complementary tasks' memberships differ by "
         f"{np.mean(effects['complements-equal']):.3f}, those of other pairs on average by {_contrast(rows):.2f} or more; the ten "
         f"classes alone agree with animals and vehicles with {_mean(effects['living-against-not'])}."
     )
-
-
-def _beside(maps: TaskMaps, task: str, k: int) -> list[str]:
-    """The other tasks in the cluster of `task`."""
-    labels = maps.labels(k)
-    own = labels[maps.tasks.index(task)]
-    return [name for name, label in zip(maps.tasks, labels, strict=True) if label == own and name != task]
 
 
 def _mean(values: Sequence[float]) -> str:
@@ -284,16 +307,15 @@ def measured_fig4(rows: pd.DataFrame) -> results.Measured:
     seeds = list(task_maps(rows, "G2"))
     effects = _fig4(rows)
     tasks = rows[(rows.kind == "task") & rows.task.isin(seeds[0].tasks[:10])]
-    clusters = (2, 3, 4, 5)
     return results.Measured(effects, gates=[
         gates.learned(tasks, 0.8, gates.TEN_TASKS),
         results.Gate.within("contrast", _contrast(rows), least=0.15, cost="not of size: what F = 2 leaves of the differences"),
-        gates.kmeans(seeds, clusters),
+        gates.kmeans(seeds, CLUSTERS),
         gates.settled_groups(
-            "stgmtl/fig4", task_maps(rows, "G2", column="apart half"), seeds, clusters, (_fig4(rows, "apart half"), effects),
+            "stgmtl/fig4", task_maps(rows, "G2", column="apart half"), seeds, CLUSTERS, (_fig4(rows, "apart half"), effects),
             gates.TEN_TASKS,
         ),
-        gates.copied(task_groups.copied_maps(rows, "G2"), clusters, gates.TEN_TASKS),
+        gates.copied(task_groups.copied_maps(rows, "G2"), CLUSTERS, gates.TEN_TASKS),
     ])  # fmt: skip
 
 
@@ -303,7 +325,7 @@ def _fig4(rows: pd.DataFrame, column: str = "apart") -> dict[str, list[float]]:
         random = maps.tasks.index("random")
         lonely = [task_groups.alone(maps.labels(k)).astype(float) for k in (3, 4, 5)]
         apart.append(float(np.mean([each[random] - each.mean() for each in lonely])))
-        complements.append(float(np.mean([task_groups.difference(*maps.memberships(k)[[*_COMPLEMENTS]]) for k in (2, 3, 4, 5)])))
+        complements.append(float(np.mean([task_groups.difference(*maps.memberships(k)[[*_COMPLEMENTS]]) for k in CLUSTERS])))
         classes.append(float(adjusted_rand_score(maps.families[:10], maps.first(10).labels(2))))
     return {"random-apart": apart, "complements-equal": complements, "living-against-not": classes}
 
@@ -311,7 +333,7 @@ def _fig4(rows: pd.DataFrame, column: str = "apart") -> dict[str, list[float]]:
 def _contrast(rows: pd.DataFrame) -> float:
     """The mean difference of memberships over all pairs of tasks but the complementary one; the least over cluster counts."""
     means = []
-    for k in (2, 3, 4, 5):
+    for k in CLUSTERS:
         pairs = []
         for maps in task_maps(rows, "G2"):
             u = maps.memberships(k)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -49,22 +50,24 @@ def settings(p: Params) -> list[dict[str, Any]]:
         except DataMissing as error:
             log.warning("%s is left out: %s", group, error)
             continue
-        own = {"group": group, "clusters": p.clusters[group], "single_tasks": p.single_tasks[group]}
+        own = {"group": group} | {name: getattr(p, name)[group] for name in ("clusters", "single_tasks", "deals")}
         settings += [own | {"seed": p.first_seed + i} | same for i in range(seeds)]
     return settings
 
 
 def grouped_f1(
-    group: Group, clusters: Sequence[int], single_tasks: int, fuzziness: Sequence[float], seed: int,
+    group: Group, clusters: Sequence[int], single_tasks: int, deals: int, fuzziness: Sequence[float], seed: int,
     limits: Mapping[Split, int], training: Mapping[str, Any],
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Mean F1 and average precision over tasks, on training and test images, of STG-MTL and of what it is to be compared with.
 
     One row for each method, number of clusters k ("k") and fuzziness F ("F") where these matter, average (of "logits" or
-    "probabilities"), and number of epochs: all, and half of them, then of as many training images as there are test images.
-    Columns train, test (F1), "train precision", "test precision" (average precision), trainings (how many models). Methods:
+    "probabilities"), and number of epochs: all, and those of the snapshots, then of as many training images as there are test
+    images. Columns train, test (F1), "train precision", "test precision" (average precision), trainings (how many models), images
+    (that they were trained on), of "grouped" entropy (of the memberships, over that of uniform ones). Methods:
         "multi-task"     one model, whose data maps are clustered; "rate 0.3", "rate 3": the same at other learning rates
-        "grouped"        a model for each of k soft clusters; "random groups": the same memberships dealt to other tasks
+        "grouped"        a model for each of k soft clusters
+        "random groups"  the same memberships dealt to other tasks, `deals` times, each with models of its own (column deal)
         "no groups"      k multi-task models with equal memberships, an ensemble
         "single-task"    a model for each of `single_tasks` tasks drawn by `seed`; "same tasks": the multi-task model's scores of
                          these tasks alone
@@ -76,7 +79,7 @@ def grouped_f1(
     tasks, numbers = len(images.tasks), itertools.count()
     ones = torch.ones(1, tasks, dtype=torch.float64)
     drawn = torch.randperm(tasks, generator=generator(seed, "single tasks"))[:single_tasks].sort().values
-    dealt = torch.randperm(tasks, generator=generator(seed, "dealt"))
+    dealt = [torch.randperm(tasks, generator=generator(seed, "dealt", deal)) for deal in range(deals)]
     rows: list[dict[str, Any]] = []
     with deterministic(threads=1):
 
@@ -89,8 +92,10 @@ def grouped_f1(
             """plan: (tasks, models), what each model's answer counts."""
             averages: tuple[Literal["logits", "probabilities"], ...] = ("logits", "probabilities")
             for epochs, average in itertools.product(_epochs(recipe), averages if case else averages[:1]):
-                row = {"method": method, "average": average, "epochs": epochs, "trainings": len(models)}
-                rows.append(row | case | _scores(plan, models, images, epochs, average, columns))
+                row = {"method": method, "average": average, "epochs": epochs, "trainings": len(models)} | case
+                rows.append(
+                    row | {"images": len(images.labels["train"])} | _scores(plan, models, images, epochs, average, columns)
+                )
 
         whole = train(images, ones[0], seed, recipe, next(numbers), record=True)
         multi_task = [_answers(whole, images, recipe)]
@@ -101,8 +106,11 @@ def grouped_f1(
         points = task_grouping.coordinates_of_distances(distances([whole.maps[e] for e in recipe.quarters()])[:tasks, :tasks])
         for k, f in itertools.product(clusters, fuzziness):
             memberships = task_grouping.soft(points, k, seed, f).memberships
-            for method, plan in (("grouped", memberships), ("random groups", memberships[dealt])):
-                score(method, plan, answers(task_grouping.loss_weights(plan)), k=k, F=f)
+            entropy = float(torch.special.entr(memberships).sum(1).mean()) / math.log(max(k, 2))
+            score("grouped", memberships, answers(task_grouping.loss_weights(memberships)), k=k, F=f, entropy=round(entropy, 5))
+            for deal, order in enumerate(dealt):
+                plan = memberships[order]
+                score("random groups", plan, answers(task_grouping.loss_weights(plan)), k=k, F=f, deal=deal)
         ensemble = answers(ones.expand(max(clusters), -1))
         for k in clusters:
             score("no groups", ones.T.expand(-1, k) / k, ensemble[:k], k=k)
@@ -112,12 +120,12 @@ def grouped_f1(
     return rows
 
 
-def _epochs(recipe: Recipe) -> tuple[int, int]:
-    return recipe.epochs, recipe.quarters(half=True)[-1]
+def _epochs(recipe: Recipe) -> list[int]:
+    return sorted({*recipe.quarters(), *recipe.quarters(half=True)})
 
 
 def _answers(model: Model, images: Images, recipe: Recipe) -> _Answers:
-    """After all epochs of all training images, after half of the epochs of as many as there are test images."""
+    """After all epochs of all training images, before of as many as there are test images."""
     answers = {(epochs, split): model.curves[epochs][split] for epochs in _epochs(recipe) for split in SPLITS}
     every = binary_logits(model.net, images.data, images.rows("train"))[: len(images.tasks)]
     return answers | {(recipe.epochs, "train"): every}

@@ -1,4 +1,5 @@
-"""Gates that several exhibits of STG-MTL share, computed from the rows of `fig4_groups.data_maps`, and what passing them costs.
+"""Gates that several exhibits of STG-MTL share, computed from the rows of `fig4_groups.data_maps`, what passing them costs, and
+how effects move with the epochs, which the gate "converged" judges.
 
 Costs are in core time at the measured speed of the paper's ResNet-18 at 32 pixels in bfloat16: 690 images per second.
 """
@@ -13,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from mtlrepro import exhibits, results
 from mtlrepro.papers.stgmtl.task_groups import TaskMaps
-from mtlrepro.registered_claims import Claims
+from mtlrepro.registered_claims import Claims, EffectClaim
 from mtlrepro.results.judgement import judged_effects
 
 NOT_RECORDED = "not recorded"
@@ -85,6 +86,16 @@ def settled_groups(
     early, late = ([judged.outcome for judged in judged_effects(claims, each)] for each in effects)
     value = f"ARI {index:.2f}, {sum(a == b for a, b in zip(early, late, strict=True))} of {len(late)} outcomes the same"
     return results.Gate("converged", index >= 0.8 or early == late, value, cost=cost)
+
+
+def by_epochs(exhibit: str, half: _Effects, whole: _Effects) -> pd.DataFrame:
+    """Each claim that was measured: its effect at half of the epochs and at all, means over seeds."""
+    claims = [claim for claim in exhibits.get(exhibit).claims if isinstance(claim, EffectClaim) and half.get(claim.id)]
+    return pd.DataFrame({
+        "claim": [claim.says for claim in claims], "unit": [claim.unit for claim in claims],
+        "half of the epochs": [float(np.mean(half[claim.id])) for claim in claims],
+        "all epochs": [float(np.mean(whole[claim.id])) for claim in claims],
+    })  # fmt: skip
 
 
 def same_signs(names: Sequence[str], half: _Effects, whole: _Effects, cost: str) -> results.Gate:

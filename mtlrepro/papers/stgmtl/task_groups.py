@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -90,8 +91,9 @@ def matrix(texts: Sequence[str]) -> Tensor:
 
 
 def agreement(labels: Sequence[int], families: Sequence[str], shuffles: int, seed: int) -> dict[str, float]:
-    """How well a grouping's labels agree with known families: "ari" (adjusted Rand index), "nmi" (normalised mutual information)
-    and "p", the share of `shuffles` random relabellings, the grouping itself among them, whose adjusted Rand index is no smaller.
+    """How well a grouping's labels agree with known families: "ari" (adjusted Rand index), "nmi" (normalised mutual information),
+    "shuffled", the largest adjusted Rand index of `shuffles` random relabellings, and "p", their share, the grouping itself among
+    them, whose index is no smaller.
     """
     codes = np.unique(families, return_inverse=True)[1]
     test = permutation_test(
@@ -99,7 +101,8 @@ def agreement(labels: Sequence[int], families: Sequence[str], shuffles: int, see
         n_resamples=shuffles, alternative="greater", rng=np.random.default_rng(seed),
     )  # fmt: skip
     nmi = float(normalized_mutual_info_score(codes, labels))
-    return {"ari": float(test.statistic), "nmi": nmi, "p": float(test.pvalue)}
+    shuffled = float(np.max(test.null_distribution))
+    return {"ari": float(test.statistic), "nmi": nmi, "shuffled": shuffled, "p": float(test.pvalue)}
 
 
 def softness(rows: pd.DataFrame, groups: Sequence[str], clusters: Sequence[int], fuzziness: Sequence[float]) -> pd.DataFrame:
@@ -140,6 +143,56 @@ def odd_one_out(rows: pd.DataFrame, k: int = 3, task: str = "random") -> pd.Data
             "families of the ten": float(adjusted_rand_score(maps.families[:10], labels[:10])),
         })  # fmt: skip
     return pd.DataFrame(lines).set_index("seed")
+
+
+def company(rows: pd.DataFrame, tasks: Sequence[str], clusters: Sequence[int]) -> pd.DataFrame:
+    """Of G2, one line per task and k: in how many seeds it is alone in its cluster, the mean number of tasks that are alone in
+    theirs, its largest membership (mean over seeds), and the tasks that stand beside it in every seed.
+    """
+    seeds, lines = list(task_maps(rows, "G2")), []
+    for task, k in ((task, k) for task in tasks for k in clusters):
+        own, beside = seeds[0].tasks.index(task), [_beside(maps, task, k) for maps in seeds]
+        lines.append({
+            "task": task, "clusters": k, "alone, seeds": f"{sum(not each for each in beside)} of {len(seeds)}",
+            "tasks alone": float(np.mean([alone(maps.labels(k)).sum() for maps in seeds])),
+            "largest membership": float(np.mean([maps.memberships(k)[own].max() for maps in seeds])),
+            "always beside it": ", ".join(name for name in seeds[0].tasks if all(name in each for each in beside)) or None,
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def _beside(maps: TaskMaps, task: str, k: int) -> list[str]:
+    """The other tasks in the cluster of `task`."""
+    labels = maps.labels(k)
+    own = labels[maps.tasks.index(task)]
+    return [name for name, label in zip(maps.tasks, labels, strict=True) if label == own and name != task]
+
+
+Partition = frozenset[frozenset[str]]
+
+
+def partition(tasks: Sequence[str], labels: Sequence[object]) -> Partition:
+    """Tasks with one label make one part."""
+    return frozenset(frozenset(t for t, own in zip(tasks, labels, strict=True) if own == label) for label in set(labels))
+
+
+def splits(seeds: Sequence[TaskMaps], named: Mapping[int, Partition], clusters: Sequence[int]) -> pd.DataFrame:
+    """One line per k: in how many seeds the groups are exactly those of `named`, by k, in how many no cluster holds tasks of two
+    families, and the groups that come most often, in how many.
+    """
+    lines, whole = [], len(seeds)
+    for k in clusters:
+        every = [partition(maps.tasks, maps.labels(k)) for maps in seeds]
+        kinds = dict(zip(seeds[0].tasks, seeds[0].families, strict=True))
+        pure = sum(all(len({kinds[task] for task in part}) == 1 for part in each) for each in every)
+        ((commonest, times),) = Counter(every).most_common(1)
+        parts = sorted([task for task in seeds[0].tasks if task in part] for part in commonest)
+        lines.append({
+            "clusters": k, "exactly as named, seeds": f"{every.count(named[k])} of {whole}" if k in named else None,
+            "no cluster of two kinds, seeds": f"{pure} of {whole}", "commonest groups": " | ".join(map(", ".join, parts)),
+            "of these, seeds": f"{times} of {whole}",
+        })  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def two_clusters(rows: pd.DataFrame, split: Sequence[str]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from mtlrepro.device import generator
 from mtlrepro.errors import DataMissing
 from mtlrepro.methods import task_grouping as grouping
 from mtlrepro.methods.data_maps import DataMap, true_label_probability
-from mtlrepro.papers.stgmtl import fig4_groups, fig7_f1, task_groups
+from mtlrepro.papers.stgmtl import fig4_groups, fig7_f1, fig7_f1_report, task_groups
 from mtlrepro.papers.stgmtl.training import image_runs
 
 RECIPE = image_runs.Recipe(epochs=8, widths=(4, 6), side=8, batch=50)
@@ -135,12 +135,19 @@ def test_what_is_written_as_text_comes_back(setting, of):
 
 
 def test_grouped_training_compares_models_of_equal_number_and_training(setting):
-    rows = pd.DataFrame(fig7_f1.grouped_f1("G1", [2, 3], 4, [2.0], **setting))
+    rows = pd.DataFrame(fig7_f1.grouped_f1("G1", [2, 3], 4, 2, [2.0], **setting))
+    case = {"clusters": {"G1": [2, 3]}, "single_tasks": {"G1": 4}, "deals": {"G1": 2}, "fuzziness": [2.0]}
+    other = rows.method.isin(("same tasks", "linear")) | ((rows.method == "no groups") & (rows.k < 3))
+    counted = rows[(rows.epochs == 8) & (rows.average == "logits") & ~other].trainings.sum()
+    assert counted == fig7_f1_report.trainings(case, "G1")
     last = rows[(rows.epochs == 8) & (rows.average == "logits")].set_index(["method", "k"]).trainings
     for k in (2, 3):
-        assert last["grouped", k] == last["random groups", k] == last["no groups", k] == k
+        assert last.xs(k, level="k").tolist() == [k] * 4
     assert last["single-task"].tolist() == [4]
-    assert set(rows.epochs) == {4, 8}
+    assert set(rows.epochs) == {1, 2, 3, 4, 6, 8}
+    dealt = rows[(rows.method == "random groups") & (rows.k == 3) & (rows.epochs == 8)].groupby("deal")["test"].first()
+    assert dealt.nunique() == 2
+    assert rows[rows.method == "grouped"].entropy.between(0, 1).all()
     assert rows[["train", "test", "train precision", "test precision"]].stack().between(0, 1).all()
 
 
