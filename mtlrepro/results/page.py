@@ -86,7 +86,7 @@ def shown(p: Params, exhibit: str = "") -> Shown:
     Raises DataMissing where nothing was recorded yet.
     """
     exhibit = exhibit or p.exhibit
-    live = latest(exhibit, p.profile)
+    live = latest(exhibit, p)
     if p.show == "recorded":
         committed = [profile for profile in available(exhibit, committed=True) if profile != "quick" or p.profile == "quick"]
         if committed:
