@@ -30,7 +30,7 @@ class Finding:
 def examine() -> list[Finding]:
     """All findings, most basic first. Never raises."""
     looks: list[Callable[[], Finding]] = [
-        _python, _torch, _torchvision, _device, _checkout, _git, _pairs, _cache, _runs, _mirror, _disk, _kernel, _workflow,
+        _python, _torch, _torchvision, _device, _home, _checkout, _git, _pairs, _cache, _runs, _mirror, _disk, _kernel, _workflow,
         _browser,
     ]  # fmt: skip
     findings = []
@@ -75,6 +75,13 @@ def _device() -> Finding:
     if torch.cuda.is_available():
         return Finding("ok", "device", torch.cuda.get_device_name(0))
     return Finding("note", "device", f"CPU, {os.cpu_count()} cores", "profiles quick and full run here; paper wants a GPU")
+
+
+def _home() -> Finding:
+    try:
+        return Finding("ok", "home", str(Path.home()))
+    except RuntimeError:
+        return Finding("FAIL", "home", "this user has none", "set HOME to a folder you may write: Jupyter keeps its files there")
 
 
 def _checkout() -> Finding:
@@ -134,11 +141,14 @@ def _disk() -> Finding:
 
 
 def _kernel() -> Finding:
-    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     runner.prefer_own_kernel()
-    started = KernelSpecManager().get_kernel_spec(runner.KERNEL).argv[0]
-    own = Path(started).name == started or Path(started).parent == Path(sys.executable).parent
+    try:
+        started = KernelSpecManager().get_kernel_spec(runner.KERNEL).argv[0]
+    except NoSuchKernel:
+        started = "missing"
+    own = started.startswith("python") or Path(started).parent == Path(sys.executable).parent
     advice = "" if own else "python -m ipykernel install --sys-prefix"
     return Finding("ok" if own else "FAIL", "kernel", f"{runner.KERNEL}: {started}", advice)
 

@@ -8,13 +8,14 @@ import os
 import pwd
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import get_args
 
 import pytest
 from registered import EXHIBIT, PAPER, SEEDED, misspelt
 
-from mtlrepro import cli, doctor, exhibits
+from mtlrepro import cli, doctor, exhibits, results
 from mtlrepro.parameters import PROFILES
 from mtlrepro.results import outcomes
 
@@ -119,7 +120,7 @@ def test_a_stream_without_these_letters_is_printed_to_all_the_same(monkeypatch: 
 
 
 def test_doctor_never_raises_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user without a home, folders that cannot be read, a checkout of another owner, no kernel."""
+    """A user without a home, folders that cannot be read or written, a checkout of another owner; and no kernel."""
 
     def nobody(_: int) -> None:
         raise KeyError("uid")
@@ -132,7 +133,6 @@ def test_doctor_never_raises_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     monkeypatch.setattr(doctor.pairing, "stale", broken)
     monkeypatch.setattr(doctor, "_writable", lambda folder: False)
-    monkeypatch.setattr(doctor.runner, "KERNEL", "nowhere")
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
         monkeypatch.setenv(name, os.devnull)
@@ -140,8 +140,25 @@ def test_doctor_never_raises_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     assert "MTLREPRO_CACHE" in said["cache"].found
     assert "Permission denied" in said["pairs"].found
     assert "MTLREPRO_RUNS" in said["runs"].advice
-    assert "ipykernel" in said["kernel"].advice
+    assert "set HOME" in said["home"].advice
     assert "safe.directory" in said["git"].advice
+    monkeypatch.undo()
+    assert doctor._kernel().state == "ok"
+    monkeypatch.setattr(doctor.runner, "KERNEL", "nowhere")
+    assert "ipykernel" in doctor._kernel().advice
+
+
+def test_listing_results_is_cheap() -> None:
+    """Laws: no library that computes or runs notebooks is imported for it, and 72 x 3 records within a second of CPU."""
+    heavy = ["torch", "pandas", "scipy", "sklearn", "matplotlib", "papermill", "snakemake"]
+    code = "import sys; from mtlrepro import cli\ntry: cli.app([sys.argv[1]])\nexcept SystemExit: pass\n"
+    code += f"print([name for name in {heavy} if name in sys.modules])"
+    for command in ("list", "verdicts"):
+        done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, timeout=120, check=True)
+        assert done.stdout.splitlines()[-1] == "[]", command
+    before = time.process_time()
+    judged = [results.judged(one.id, profile) for one in exhibits.everything() for profile in results.available(one.id)]
+    assert (time.process_time() - before) * 72 * 3 / len(judged) < 1.0
 
 
 @pytest.mark.slow
