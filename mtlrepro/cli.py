@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shlex
@@ -18,8 +17,11 @@ from rich.table import Table
 
 from mtlrepro import __version__, exhibits
 from mtlrepro.book import campaign, runner
-from mtlrepro.errors import BadValue, MtlreproError, UnknownName
+from mtlrepro.errors import BadValue, MtlreproError, UnknownName, place_refused, print_anywhere
 from mtlrepro.parameters import PROFILES
+
+# The exit code of a command that Ctrl-C ended.
+INTERRUPTED = 130
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Five MTL papers, reproduced.")
 data_app = typer.Typer(no_args_is_help=True, help="Data sets: where they are, how to get them, whether they are intact.")
@@ -84,13 +86,18 @@ def run(
 
 
 def _parameter(text: str) -> tuple[str, Any]:
+    """Name and value of ``-p NAME=VALUE``, read as ``papermill -p NAME VALUE`` does; lists and mappings as its ``-y`` does."""
     name, equals, value = text.partition("=")
     if not equals:
         raise BadValue(f"-p {text!r} is not NAME=VALUE, such as -p seeds=3.")
+    if not value.startswith(("[", "{")):
+        from papermill.cli import _resolve_type  # imported late: it takes a second
+
+        return name.strip(), _resolve_type(value)
     try:
         return name.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
-        raise BadValue(f"-p {name}: {value!r} is not a value (YAML), such as 3, 0.1, text or [1, 2].") from None
+        raise BadValue(f"-p {name}: {value!r} is not a value (YAML), such as [1, 2] or {{a: 1}}.") from None
 
 
 @app.command()
@@ -301,18 +308,18 @@ def _each_data_set(names: list[str], action: Callable[[str], str]) -> None:
 
 def main() -> None:
     """Entry point: an error a user can act on is one line on stderr and exit code 1."""
+    print_anywhere()
     try:
         app()
     except MtlreproError as error:
         print(f"mtlrepro: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("mtlrepro: interrupted; finished runs are kept, the same command goes on from there.", file=sys.stderr)
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer ends so, in silence
+            print("mtlrepro: interrupted; finished runs are kept, the same command goes on from there.", file=sys.stderr)
+        raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if (line := place_refused(error)) is None:
             raise
-        print(
-            f"mtlrepro: {error.strerror}: {error.filename}: free or change that place and give the same command.", file=sys.stderr
-        )
+        print(f"mtlrepro: {line}", file=sys.stderr)
         raise SystemExit(1) from None

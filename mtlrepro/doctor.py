@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from mtlrepro import paths
-from mtlrepro.book import pairing
+from mtlrepro.book import pairing, runner
 from mtlrepro.errors import MtlreproError
 
 
@@ -29,7 +30,8 @@ class Finding:
 def examine() -> list[Finding]:
     """All findings, most basic first. Never raises."""
     looks: list[Callable[[], Finding]] = [
-        _python, _torch, _torchvision, _device, _checkout, _pairs, _cache, _mirror, _disk, _workflow, _browser,
+        _python, _torch, _torchvision, _device, _home, _checkout, _git, _pairs, _cache, _runs, _mirror, _disk, _kernel, _workflow,
+        _browser,
     ]  # fmt: skip
     findings = []
     for look in looks:
@@ -37,6 +39,9 @@ def examine() -> list[Finding]:
             findings.append(look())
         except MtlreproError as error:
             findings.append(Finding("FAIL", look.__name__.strip("_"), str(error)))
+        except Exception as error:
+            found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            findings.append(Finding("FAIL", look.__name__.strip("_"), found, "mend that, or run make book, which installs all"))
     return findings
 
 
@@ -72,8 +77,26 @@ def _device() -> Finding:
     return Finding("note", "device", f"CPU, {os.cpu_count()} cores", "profiles quick and full run here; paper wants a GPU")
 
 
+def _home() -> Finding:
+    try:
+        return Finding("ok", "home", str(Path.home()))
+    except RuntimeError:
+        return Finding("FAIL", "home", "this user has none", "set HOME to a folder you may write: Jupyter keeps its files there")
+
+
 def _checkout() -> Finding:
     return Finding("ok", "checkout", str(paths.project()))
+
+
+def _git() -> Finding:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=paths.project(), capture_output=True, text=True, timeout=30
+    )
+    if done.returncode == 0:
+        return Finding("ok", "git", f"commit {done.stdout.strip()}")
+    owned = "dubious ownership" in done.stderr
+    advice = f"git config --global --add safe.directory '{paths.project()}'" if owned else "clone with git"
+    return Finding("note", "git", "refuses", f"{advice}: runs without a known commit cannot be published")
 
 
 def _pairs() -> Finding:
@@ -94,6 +117,12 @@ def _cache() -> Finding:
     return Finding("ok" if good else "FAIL", "cache", str(folder), "" if good else "set MTLREPRO_CACHE to a folder you may write")
 
 
+def _runs() -> Finding:
+    folder = paths.runs()
+    good = _writable(folder)
+    return Finding("ok" if good else "FAIL", "runs", str(folder), "" if good else "set MTLREPRO_RUNS to a folder you may write")
+
+
 def _mirror() -> Finding:
     folder = paths.mirror()
     if folder is None:
@@ -109,6 +138,19 @@ def _disk() -> Finding:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
     return Finding("ok" if free > 2 else "FAIL", "disk", f"{free:.0f} GiB free", "" if free > 2 else "free 2 GiB")
+
+
+def _kernel() -> Finding:
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    runner.prefer_own_kernel()
+    try:
+        started = KernelSpecManager().get_kernel_spec(runner.KERNEL).argv[0]
+    except NoSuchKernel:
+        started = "missing"
+    own = started.startswith("python") or Path(started).parent == Path(sys.executable).parent
+    advice = "" if own else "python -m ipykernel install --sys-prefix"
+    return Finding("ok" if own else "FAIL", "kernel", f"{runner.KERNEL}: {started}", advice)
 
 
 def _workflow() -> Finding:

@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import io
+import sys
 from collections.abc import Iterable
+
+
+def print_anywhere() -> None:
+    """Let a program print to a stream of any encoding: what ASCII, say, has no letter for comes out as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def place_refused(error: OSError) -> str | None:
+    """One line for a full disk or a place that may not be written; None for any other error of the system."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        return None
+    return f"{error.strerror}: {error.filename or 'the disk'}: free or change that place and give the same command."
 
 
 class MtlreproError(Exception):

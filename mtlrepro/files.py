@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from mtlrepro.errors import DataCorrupt
+from mtlrepro.errors import BadValue, DataCorrupt
 
 # The safe loader, in C where PyYAML was built with it: ten times faster.
 SAFE_YAML: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -45,12 +45,22 @@ def write_text(target: Path, text: str) -> None:
 
 
 def read_yaml(file: Path) -> Any:
-    """The content of a YAML file, plain data only. Raises yaml.YAMLError where it is none."""
-    loader = SAFE_YAML(file.read_text(encoding="utf-8"))
+    """The content of a YAML file, plain data only. Raises BadValue, naming file and line, where it is none."""
     try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
+        loader = SAFE_YAML(file.read_text(encoding="utf-8"))
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise no_yaml(f"{file.parent.name}/{file.name}", error) from None
+
+
+def no_yaml(shown: str, error: Exception) -> BadValue:
+    """The error for a text that is no YAML. shown: the name of its file; error: what reading it raised."""
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or f"not valid YAML ({' '.join(str(error).split())[:100]})"
+    return BadValue(f"{shown}:{mark.line + 1 if mark else 1}: {what}")
 
 
 def sha256_of(path: Path) -> str:

@@ -7,12 +7,15 @@ A notebook declares its parameters with types in a cell tagged ``parameters``::
     seeds: int = None      # None: the profile's value
 
 and its next cell reads them with ``p = params("transfer/fig3", globals())``. Papermill injects what the user passes
-with ``-p`` between the two. Papermill accepts any name; `params` does not. The type is that of the checked value, without
+with ``-p`` between the two. Papermill accepts any name; `params` does not; what other cells have set is none of its business, so
+that the two cells may be run again at any time. The type is that of the checked value, without
 None: papermill reads such a declaration, and a value is never None once the profile has filled it.
 """
 
 from __future__ import annotations
 
+import ast
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +34,10 @@ SHOW = ("live", "recorded")
 
 # What IPython itself puts into a notebook's namespace.
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+# How the cell begins that papermill injects.
+_INJECTED = "# Parameters\n"
+# What tells the parameters cell from others.
+_DECLARES = re.compile(r"^profile *:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,16 @@ def costs(paper: str) -> dict[str, dict[str, Any]]:
 @cache
 def _profiles_file(paper: str) -> dict[str, Any]:
     file = paths.paper(paper) / "profiles.yaml"
-    return read_yaml(file) or {} if file.exists() else {}
+    content = read_yaml(file) or {} if file.exists() else {}
+    try:
+        for name, profiles in content.items():
+            for profile, values in profiles.items():
+                if name != "cost" and profile not in PROFILES:
+                    raise BadValue(f"papers/{paper}/profiles.yaml, {name}: {profile!r} is no profile: {', '.join(PROFILES)}.")
+                dict(values or {})
+    except (AttributeError, TypeError, ValueError):
+        raise BadValue(f"papers/{paper}/profiles.yaml is a mapping of exhibits to profiles to values.") from None
+    return dict(content)
 
 
 def params(exhibit: str, namespace: Mapping[str, Any], positive: Iterable[str] = ("seeds",)) -> Params:
@@ -94,13 +110,35 @@ def params(exhibit: str, namespace: Mapping[str, Any], positive: Iterable[str] =
     value of the wrong type, out of range, or set neither by the caller nor by the profile.
     """
     exhibits.get(exhibit)
-    declared = dict(namespace.get("__annotations__", {}))
+    counted = _set_by_parameter_cells(namespace)
+    declared = {name: kind for name, kind in namespace.get("__annotations__", {}).items() if name in counted}
     given = {
-        name: value
-        for name, value in namespace.items()
-        if not name.startswith("_") and name not in _IPYTHON and not callable(value) and not isinstance(value, types.ModuleType)
+        name: namespace[name]
+        for name in counted & namespace.keys()
+        if not name.startswith("_") and name not in _IPYTHON
+        if not callable(namespace[name]) and not isinstance(namespace[name], types.ModuleType)
     }
     return check(exhibit, declared, given, positive)
+
+
+def _set_by_parameter_cells(namespace: Mapping[str, Any]) -> set[str]:
+    """What the parameters cell that ran last has set, and what papermill injected after it; outside of IPython all names."""
+    cells = namespace.get("In", [])
+    last = max((number for number, source in enumerate(cells) if _DECLARES.search(source)), default=None)
+    if last is None:
+        return set(namespace)
+    injected = [source for source in cells[last + 1 :] if source.startswith(_INJECTED)]
+    return set().union(*map(_assigned, [cells[last], *injected]))
+
+
+def _assigned(source: str) -> set[str]:
+    """The names that a cell's own lines assign; none for a cell that is no Python."""
+    try:
+        lines = ast.parse(source).body
+    except SyntaxError:
+        return set()
+    targets = [line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)] for line in lines]
+    return {target.id for line in targets for target in line if isinstance(target, ast.Name)}
 
 
 def check(exhibit: str, declared: Mapping[str, Any], given: Mapping[str, Any], positive: Iterable[str] = ()) -> Params:
@@ -125,7 +163,8 @@ def check(exhibit: str, declared: Mapping[str, Any], given: Mapping[str, Any], p
         raise BadValue(f"{exhibit}: profile {profile!r} sets no {', '.join(unset)}: pass it with -p {unset[0]} VALUE.")
 
     fields: dict[str, Any] = {name: (_without_none(declared[name]), ...) for name in names}
-    model = create_model("Parameters", __config__=ConfigDict(strict=True, arbitrary_types_allowed=True), **fields)
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+    model = create_model("Parameters", __config__=config, **fields)
     try:
         values = model(**merged).model_dump()
     except ValidationError as error:

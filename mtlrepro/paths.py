@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from pathlib import Path
@@ -53,7 +54,16 @@ def recorded() -> Path:
 
 def runs() -> Path:
     """Results of runs on this machine, not committed (MTLREPRO_RUNS, default: runs/ in the checkout)."""
-    return Path(os.environ.get("MTLREPRO_RUNS") or project() / "runs").expanduser()
+    named = os.environ.get("MTLREPRO_RUNS")
+    return _expanded(named, "MTLREPRO_RUNS") if named else project() / "runs"
+
+
+def _expanded(named: str, variable: str) -> Path:
+    """A path that may begin with ~. Raises MtlreproError where nobody knows which folder that is."""
+    try:
+        return Path(named).expanduser()
+    except RuntimeError:
+        raise MtlreproError(f"this user has no home folder for {named}: set {variable} to a whole path.") from None
 
 
 def checkpoints() -> Path | None:
@@ -64,7 +74,10 @@ def checkpoints() -> Path | None:
 
 def cache() -> Path:
     """Downloaded data and derived arrays (MTLREPRO_CACHE, default: the platform's cache folder)."""
-    return Path(os.environ.get("MTLREPRO_CACHE") or platformdirs.user_cache_dir("mtlrepro", appauthor=False)).expanduser()
+    named = os.environ.get("MTLREPRO_CACHE", "")
+    with contextlib.suppress(RuntimeError):  # no home folder, which `_expanded` says
+        named = named or platformdirs.user_cache_dir("mtlrepro", appauthor=False)
+    return _expanded(named or "~/.cache/mtlrepro", "MTLREPRO_CACHE")
 
 
 def mirror() -> Path | None:
@@ -75,7 +88,7 @@ def mirror() -> Path | None:
     named = os.environ.get("MTLREPRO_MIRROR")
     if not named:
         return None
-    folder = Path(named).expanduser()
+    folder = _expanded(named, "MTLREPRO_MIRROR")
     if not folder.is_dir():
         raise MtlreproError(f"MTLREPRO_MIRROR is {named!r}, which is no folder: correct it or unset it.")
     return folder

@@ -28,11 +28,18 @@ def copy_project(target: Path, without: Sequence[str] = ()) -> Path:
     return target
 
 
-def run_in(project: Path, *words: str, timeout: int = 280) -> subprocess.CompletedProcess[str]:
-    """``python WORDS`` in a copy of the project, with the copy's package and runs."""
+def run_in(project: Path, *words: str, folder: Path | None = None, timeout: int = 280) -> subprocess.CompletedProcess[str]:
+    """``python WORDS`` with the package and the runs of a copy of the project, in it or in another folder.
+
+    Where the copy has an environment of its own (.venv), with its python.
+    """
     environment = os.environ | {
         "PYTHONPATH": str(project),
         "MTLREPRO_RUNS": str(project / "runs"),
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
-    return subprocess.run([sys.executable, *words], cwd=project, env=environment, capture_output=True, text=True, timeout=timeout)
+    own = project / ".venv" / "bin" / "python"
+    command = [str(own) if own.exists() else sys.executable, *words]
+    return subprocess.run(
+        command, cwd=folder or project, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=timeout
+    )

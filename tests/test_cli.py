@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pwd
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -13,7 +16,7 @@ from typing import get_args
 import pytest
 from registered import EXHIBIT, PAPER, SEEDED, misspelt
 
-from mtlrepro import cli, exhibits
+from mtlrepro import cli, doctor, exhibits, results
 from mtlrepro.parameters import PROFILES
 from mtlrepro.results import outcomes
 
@@ -74,6 +77,9 @@ def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
         (["run", SEEDED.id, "-p", "seeds=many"], "seeds"),
         (["run", EXHIBIT.id, "-p", "seeds"], "NAME=VALUE"),
         (["run", SEEDED.id, "-p", "seeds=-1"], "above 0"),
+        (["run", SEEDED.id, "-p", "seeds=1:30"], "seeds"),
+        (["run", SEEDED.id, "-p", "seeds=[1"], "YAML"),
+        (["run", SEEDED.id, "-p", "profile=full"], "--profile full"),
         (["list", "--paper", misspelt(PAPER)], f"did you mean '{PAPER}'"),
         (["data", "verify", "cifar11"], "cifar10"),
         (["publish", EXHIBIT.id, "--profile", "quick"], EXHIBIT.id),
@@ -81,6 +87,79 @@ def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
 )
 def test_bad_input_is_one_clear_line_and_exit_1(mtlrepro: Command, words: list[str], expected: str) -> None:
     assert expected in one_line(mtlrepro(*words))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("010", 10), ("1e-3", 1e-3), ("1:30", "1:30"), ("no", "no"), ("True", True), ("None", None), ("[1, 2]", [1, 2])],
+)
+def test_a_value_is_read_as_papermill_reads_it(text, value):
+    read = cli._parameter(f"x={text}")
+    assert read == ("x", value)
+    assert type(read[1]) is type(value)
+
+
+def test_ctrl_c_is_one_line_and_exit_130(mtlrepro: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exhibits, "everything", interrupted)
+    done = mtlrepro("list")
+    assert done.returncode == 130
+    assert done.stderr.count("\n") == 1
+    assert "finished runs are kept" in done.stderr
+
+
+def test_a_stream_without_these_letters_is_printed_to_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(sys, "argv", ["mtlrepro", "run", EXHIBIT.id, "-p", "ü"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    stream.flush()
+    assert "-p '\\xfc' is not NAME=VALUE" in stream.buffer.getvalue().decode("ascii")
+
+
+def test_doctor_never_raises_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home, folders that cannot be read or written, a checkout of another owner; and no kernel."""
+
+    def nobody(_: int) -> None:
+        raise KeyError("uid")
+
+    def broken(*_: object) -> None:
+        raise OSError(13, "Permission denied", "runs")
+
+    for name in ("HOME", "MTLREPRO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(doctor.pairing, "stale", broken)
+    monkeypatch.setattr(doctor, "_writable", lambda folder: False)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    said = {finding.what: finding for finding in doctor.examine()}
+    assert "MTLREPRO_CACHE" in said["cache"].found
+    assert "Permission denied" in said["pairs"].found
+    assert "MTLREPRO_RUNS" in said["runs"].advice
+    assert "set HOME" in said["home"].advice
+    assert "safe.directory" in said["git"].advice
+    monkeypatch.undo()
+    assert doctor._kernel().state == "ok"
+    monkeypatch.setattr(doctor.runner, "KERNEL", "nowhere")
+    assert "ipykernel" in doctor._kernel().advice
+
+
+def test_listing_results_is_cheap() -> None:
+    """Laws: no library that computes or runs notebooks is imported for it, and 72 x 3 records within a second of CPU."""
+    heavy = ["torch", "pandas", "scipy", "sklearn", "matplotlib", "papermill", "snakemake"]
+    code = "import sys; from mtlrepro import cli\ntry: cli.app([sys.argv[1]])\nexcept SystemExit: pass\n"
+    code += f"print([name for name in {heavy} if name in sys.modules])"
+    for command in ("list", "verdicts"):
+        done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, timeout=120, check=True)
+        assert done.stdout.splitlines()[-1] == "[]", command
+    before = time.process_time()
+    judged = [results.judged(one.id, profile) for one in exhibits.everything() for profile in results.available(one.id)]
+    assert (time.process_time() - before) * 72 * 3 / len(judged) < 1.0
 
 
 @pytest.mark.slow

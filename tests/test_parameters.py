@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import jupytext
 import pytest
 from registered import EXHIBIT, misspelt
 
 from mtlrepro import parameters
+from mtlrepro.book import pairing
 from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 
 DECLARED = {"profile": str, "seeds": int, "sizes": list[int], "noise": float | None}
@@ -74,6 +76,37 @@ def test_a_profile_that_sets_nothing_says_what_to_pass(monkeypatch):
     monkeypatch.setattr(parameters, "profile_values", lambda exhibit, profile: {"seeds": 1})
     with pytest.raises(BadValue, match="pass it with -p sizes"):
         read()
+
+
+@pytest.mark.parametrize("source", pairing.sources(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_cells_of_parameters_may_be_run_again_at_any_time(source, monkeypatch):
+    """Law: what other cells have set or declared meanwhile does not count; what papermill injected does."""
+    monkeypatch.undo()
+    cells = [cell.source for cell in jupytext.read(source).cells if cell.cell_type == "code"][:2]
+    space = {"In": [""]}
+
+    def cell(text):
+        space["In"].append(text)
+        exec(compile(text, "cell", "exec"), space)
+
+    for text in (*cells, "rows = [1]\nlater: int = 3", *cells):
+        cell(text)
+    assert "later" not in space["p"].values
+    assert space["p"].overrides == {}
+    for text in (cells[0], "# Parameters\nprofile = 'full'\n", cells[1]):
+        cell(text)
+    assert space["p"].profile == "full"
+    cell("# Parameters\nunheard_of = 3\n")
+    with pytest.raises(UnknownName, match="unheard_of"):
+        cell(cells[1])
+    for text in cells:
+        cell(text)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused(value):
+    with pytest.raises(BadValue, match="noise"):
+        read(noise=value)
 
 
 def test_what_is_no_parameter_is_no_attribute():

@@ -14,6 +14,7 @@ import yaml
 
 from mtlrepro import exhibits, parameters, paths
 from mtlrepro.book import pairing
+from mtlrepro.files import sha256_of
 
 ROOT = paths.project()
 NOTEBOOKS = pairing.sources()
@@ -73,6 +74,18 @@ def test_nothing_committed_is_a_data_set_or_large():
         if file.exists():
             assert file.stat().st_size < 1_000_000, f"{name} is over 1 MB"
             assert file.suffix not in {".npy", ".npz", ".gz", ".zip", ".pt", ".pkl", ".bin", ".mat"}, name
+
+
+def test_a_clone_with_crlf_endings_has_the_bytes_that_were_committed(tmp_path):
+    """Law: rows and manifests keep their sha256 where git is told to write the line ends of Windows."""
+    command = ["git", "-c", "core.autocrlf=true", "-c", "core.eol=crlf", "checkout-index", "--all", f"--prefix={tmp_path}/"]
+    subprocess.run(command, cwd=ROOT, check=True)
+    records = list(tmp_path.glob("book/results/*/*.json"))
+    assert records
+    for record in records:
+        assert json.loads(record.read_text())["rows_sha256"] == sha256_of(record.with_suffix(".csv")), record.name
+    text = [file for file in tmp_path.rglob("*") if file.suffix in {".py", ".yaml", ".md", ".json", ".ipynb"}]
+    assert not [file for file in text if b"\r\n" in file.read_bytes()]
 
 
 def test_no_unsafe_loading():

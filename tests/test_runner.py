@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import textwrap
+import threading
 import time
 
 import jupytext
 import nbformat
+import papermill
 import pytest
+from jupyter_client.kernelspec import NoSuchKernel
+from papermill.exceptions import PapermillExecutionError
 from registered import EXHIBIT
 
 from mtlrepro import exhibits, parameters, paths
@@ -78,6 +84,48 @@ def test_a_killed_kernel_is_a_failure_that_says_what_to_do(notebook, tmp_path):
     assert status.state == "failed"
     assert "same command" in status.error
     assert "\n" not in status.error
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_kernel_too(notebook, tmp_path):
+    sleeping = '# %% tags=["parameters"]\nprofile: str = "quick"\n# %%\nimport os, pathlib, time\n'
+    sleeping += f'pathlib.Path("{tmp_path}/pid").write_text(str(os.getpid()))\ntime.sleep(600)\n'
+
+    def press():
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(notebook(sleeping), tmp_path / "out" / "example.ipynb", "quick")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (NoSuchKernel("python3"), "ipykernel"),
+        (ModuleNotFoundError("No module named 'mtlrepro'"), "another Python"),
+        (PapermillExecutionError(1, 1, "", "ModuleNotFoundError", "No module named 'mtlrepro'", []), "another Python"),
+    ],
+    ids=["missing", "foreign", "foreign, in a cell"],
+)
+def test_a_missing_or_foreign_kernel_is_told_with_its_remedy(notebook, tmp_path, monkeypatch, failure, said):
+    def fails(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(papermill, "execute_notebook", fails)
+    status = runner.run(notebook(GOOD), tmp_path / "out" / "example.ipynb", "quick")
+    assert status.state == "failed"
+    assert said in status.error
+
+
+def test_two_runs_of_one_notebook_with_other_parameters_share_no_file():
+    few, many = (parameters.Params(EXHIBIT.id, "quick", {"seeds": n}, {"seeds": n}) for n in (1, 2))
+    standard = parameters.Params(EXHIBIT.id, "quick", {"seeds": 3})
+    assert len({runner.executed(EXHIBIT.notebook, p) for p in (few, many, standard)}) == 3
 
 
 def test_in_a_campaign_a_notebook_stops_when_the_time_is_up(notebook, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import jupytext
 import nbformat
@@ -36,15 +37,16 @@ results.record(p.exhibit, [{"x": 1}], p, tier="synthetic")
 """
 
 
-def snakemake(project, *words):
-    options = ["--snakefile", "workflow/Snakefile", "--cores", "2", "--nolock", "--keep-going"]
-    return run_in(project, "-m", "snakemake", *options, *words)
+def snakemake(project, *words, folder=None):
+    options = ["--snakefile", str(project / "workflow" / "Snakefile"), "--cores", "2", "--nolock", "--keep-going"]
+    return run_in(project, "-m", "snakemake", *options, *words, folder=folder)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A copy of the project with two small notebooks in place of its own."""
-    copy = copy_project(tmp_path_factory.mktemp("project"), ["notebooks/", "book/results/", "tests/"])
+    """A copy of the project with two small notebooks in place of its own, in a folder that no shell takes as it is."""
+    copy = copy_project(tmp_path_factory.mktemp("project") / "a b ü", ["notebooks/", "book/results/", "tests/"])
+    (copy / ".venv").symlink_to(sys.prefix)
     for file in copy.glob("mtlrepro/papers/*/exhibits.yaml"):
         content = yaml.safe_load(file.read_text())
         for entry in content["exhibits"].values():
@@ -74,8 +76,8 @@ def write(project, name, body):
 
 
 def planned(project):
-    """The notebooks that the next build would run."""
-    plan = snakemake(project, "--dry-run").stdout
+    """The notebooks that the next build would run, wherever it is started."""
+    plan = snakemake(project, "--dry-run", folder=project.parent).stdout
     return {name for name in (GOOD, BAD) if f"output: runs/book/{name}.ipynb" in plan}
 
 
@@ -105,7 +107,10 @@ def test_a_failing_notebook_is_kept_shown_and_reported_and_stops_no_other(projec
     assert planned(project) == {GOOD}, "an edited notebook runs again, the others do not"
 
 
-def test_an_unknown_profile_is_one_line(project):
-    done = snakemake(project, "--config", "profile=ful")
+@pytest.mark.parametrize(
+    ("given", "said"), [("profile=ful", "unknown profile 'ful'"), ("profil=full", "unknown --config 'profil'")]
+)
+def test_a_mistake_in_the_configuration_is_one_line(project, given, said):
+    done = snakemake(project, "--config", given, folder=project.parent)
     assert done.returncode != 0
-    assert "unknown profile 'ful'" in done.stderr
+    assert said in done.stderr

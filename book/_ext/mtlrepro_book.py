@@ -285,7 +285,7 @@ class Exhibits(BookDirective):
 def claims_history(paper: str) -> str:
     """The commits that wrote or changed the claims of a paper, folded, newest first."""
     file = (paths.paper(paper) / "exhibits.yaml").relative_to(paths.project())
-    log = git(paths.project(), "log", "--format=%as%x09%h%x09%s", "--", str(file))
+    log = git(paths.project(), "log", "--format=%as%x09%h%x09%s", "--", str(file)) or ""
     rows = [[escape(cell) for cell in entry.split("\t", 2)] for entry in log.splitlines()]
     shown = (
         table(["date", "commit", "what changed"], rows, "History of the claims") if rows else "<p>No history came with it.</p>"

@@ -26,7 +26,7 @@ import nbformat
 import yaml
 
 from mtlrepro import exhibits, parameters, paths
-from mtlrepro.errors import MtlreproError
+from mtlrepro.errors import MtlreproError, place_refused, print_anywhere
 from mtlrepro.files import write_text
 from mtlrepro.results.page import METADATA
 
@@ -446,8 +446,14 @@ def main(arguments: list[str]) -> int:
     except MtlreproError as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        if (line := place_refused(error)) is None:
+            raise
+        print(line, file=sys.stderr)
+        return 1
     return 0
 
 
 if __name__ == "__main__":
+    print_anywhere()
     raise SystemExit(main(sys.argv[1:]))

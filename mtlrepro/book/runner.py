@@ -19,8 +19,23 @@ from pathlib import Path
 from typing import Any
 
 from mtlrepro import exhibits, parameters, paths
-from mtlrepro.errors import MtlreproError, Unfinished
+from mtlrepro.errors import BadValue, MtlreproError, Unfinished, print_anywhere
 from mtlrepro.files import write_text
+from mtlrepro.results import store
+
+KERNEL = "python3"
+_INSTALL = "python -m ipykernel install --sys-prefix installs the kernel of this Python"
+# What a failure of a known kind is followed by.
+_HINTS = {
+    "DeadKernel": "out of memory or killed? finished runs are kept: give the same command to go on",
+    "NoSuchKernel": _INSTALL,
+    "No module named 'mtlrepro'": f"the kernel is another Python's: {_INSTALL}",
+}
+
+
+def prefer_own_kernel() -> None:
+    """Of several kernels of one name, let Jupyter start this environment's, not the user's."""
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
 
 
 class NotebookFailed(MtlreproError):
@@ -42,14 +57,16 @@ def status_file(out: Path) -> Path:
     return out.with_suffix(".status.json")
 
 
-def executed(notebook: str, profile: str) -> Path:
-    """Where `mtlrepro run` leaves an executed notebook."""
-    return paths.runs() / "notebooks" / profile / f"{notebook}.ipynb"
+def executed(notebook: str, p: parameters.Params) -> Path:
+    """Where `mtlrepro run` leaves a notebook executed with the parameters `p`."""
+    return paths.runs() / "notebooks" / store.variant(p) / f"{notebook}.ipynb"
 
 
-def check(notebook: Path, exhibit: str, profile: str, given: Mapping[str, Any]) -> None:
-    """Refuse unknown parameters and wrong types before a kernel is started; raises as `parameters.check` does."""
-    parameters.check(exhibit, parameters.declared_in(notebook), {"profile": profile, **given}, positive=("seeds",))
+def check(notebook: Path, exhibit: str, profile: str, given: Mapping[str, Any]) -> parameters.Params:
+    """The parameters of a run, before a kernel is started; raises as `parameters.check` does, and BadValue for a profile."""
+    if "profile" in given:
+        raise BadValue(f"{exhibit}: give the profile as --profile {given['profile']}, not as a parameter.")
+    return parameters.check(exhibit, parameters.declared_in(notebook), {"profile": profile, **given}, positive=("seeds",))
 
 
 def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None = None, show_progress: bool = False) -> Status:
@@ -58,6 +75,7 @@ def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None
     Never raises for what a notebook does: a failure is a Status with state "failed" and the error in one line. In a campaign
     (MTLREPRO_UNTIL) it is stopped when the time is up.
     """
+    prefer_own_kernel()
     import papermill
     from nbclient.exceptions import CellTimeoutError
 
@@ -72,7 +90,7 @@ def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None
             out,
             parameters={"profile": profile, **(given or {})},
             cwd=paths.project(),
-            kernel_name="python3",
+            kernel_name=KERNEL,
             language="python",
             progress_bar=False,
             execution_timeout=None if math.isinf(until) else max(1, math.ceil(until - time.time())),
@@ -87,8 +105,8 @@ def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None
         state, error = "unfinished", "the time was up during a run; finished runs and checkpoints are kept."
     except Exception as failure:  # a kernel that died or never started, an unreadable notebook: reported, not hidden
         state, error = "failed", _one_line(type(failure).__name__, str(failure))
-        if "DeadKernel" in error:
-            error += " (out of memory or killed? finished runs are kept: give the same command to go on)"
+    if hint := next((hint for sign, hint in _HINTS.items() if sign in error), ""):
+        error += f" ({hint})"
     status = Status(name, state, profile, round(time.perf_counter() - start, 1), error)
     write_text(status_file(out), json.dumps(asdict(status), indent=1) + "\n")
     return status
@@ -111,11 +129,10 @@ def run_exhibits(
     Everything is checked before the first notebook starts. Raises UnknownName, BadValue, or, after all notebooks ran,
     NotebookFailed naming those that failed.
     """
-    from mtlrepro.results import Runs, store
+    from mtlrepro.results import Runs
 
     chosen = [exhibits.get(name) for name in ids]
-    for exhibit in chosen:
-        check(exhibit.source(), owner(exhibit).id, profile, given)
+    checked = {str(exhibit.notebook): check(exhibit.source(), owner(exhibit).id, profile, given) for exhibit in chosen}
     if jobs is not None:
         os.environ["MTLREPRO_JOBS"] = str(jobs)
     lines: list[str] = []
@@ -125,12 +142,13 @@ def run_exhibits(
     for notebook, exhibit in by_notebook.items():
         if fresh:
             Runs(parameters.Params(owner(exhibit).id, profile)).forget()
-        statuses[notebook] = run(exhibit.source(), executed(notebook, profile), profile, given, show_progress=sys.stderr.isatty())
+        out = executed(notebook, checked[notebook])
+        statuses[notebook] = run(exhibit.source(), out, profile, given, show_progress=sys.stderr.isatty())
         if statuses[notebook].state == "failed":
-            failed.append(f"{notebook}: {statuses[notebook].error} (what ran is kept in {executed(notebook, profile)})")
+            failed.append(f"{notebook}: {statuses[notebook].error} (what ran is kept in {out})")
     for exhibit in chosen:
         if statuses[str(exhibit.notebook)].state == "ok":
-            lines.append(str(store.latest(exhibit.id, profile).judgement))
+            lines.append(str(store.latest(exhibit.id, checked[str(exhibit.notebook)]).judgement))
     if failed:
         for line in lines:
             print(line)
@@ -189,4 +207,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    print_anywhere()
     raise SystemExit(main(sys.argv[1:]))

@@ -12,7 +12,7 @@ from yaml.constructor import SafeConstructor
 
 from mtlrepro import paths
 from mtlrepro.errors import BadValue, UnknownName
-from mtlrepro.files import SAFE_YAML
+from mtlrepro.files import SAFE_YAML, no_yaml
 
 
 def _relative(path: str) -> str:
@@ -185,13 +185,14 @@ def _line(node: yaml.Node, where: tuple[int | str, ...]) -> int:
     return line
 
 
-def _refuse_repeated_keys(node: yaml.Node, shown: str) -> None:
+def _refuse_repeated_keys(node: yaml.Node | None, shown: str) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            if key.value in seen:
-                raise BadValue(f"{shown}:{key.start_mark.line + 1}: {key.value}: this field appears twice")
-            seen.add(key.value)
+            name = str(key.value)
+            if name in seen:
+                raise BadValue(f"{shown}:{key.start_mark.line + 1}: {name}: this field appears twice")
+            seen.add(name)
             _refuse_repeated_keys(value, shown)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
@@ -201,17 +202,14 @@ def _refuse_repeated_keys(node: yaml.Node, shown: str) -> None:
 def read_manifest(file: Path) -> Manifest:
     """Read one manifest. Raises BadValue with one line: file, line, field and what is wrong."""
     shown = f"{file.parent.name}/{file.name}"
-    text = file.read_text(encoding="utf-8")
     try:
-        node = yaml.compose(text, Loader=SAFE_YAML)
+        node = yaml.compose(file.read_text(encoding="utf-8"), Loader=SAFE_YAML)
         content = SafeConstructor().construct_document(node) if node is not None else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "not valid YAML"
-        raise BadValue(f"{shown}:{mark.line + 1 if mark else 1}: {what}") from None
+        _refuse_repeated_keys(node, shown)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise no_yaml(shown, error) from None
     if node is None or not isinstance(content, dict):
         raise BadValue(f"{shown}:1: a manifest is a mapping of fields")
-    _refuse_repeated_keys(node, shown)
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:

@@ -159,20 +159,20 @@ def since(files: Iterable[str]) -> dict[str, str]:
     last: dict[str, str] = {}
     commit = ""
     log = git(paths.PACKAGE.parent, "log", "--no-renames", "--relative", "--format=%x00%h %cs %s", "--name-only", "--", *wanted)
-    for line in log.splitlines():
+    for line in (log or "").splitlines():
         if line.startswith("\0"):
             commit = line[1:]
         elif line:
             last.setdefault(line, commit)
     status = git(paths.PACKAGE.parent, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *wanted)
-    return last | {entry[3:]: "not committed" for entry in status.split("\0") if entry}
+    return last | {entry[3:]: "not committed" for entry in (status or "").split("\0") if entry}
 
 
-def git(folder: Path, *words: str) -> str:
-    """What git says in `folder`; empty where there is no git, no repository, or it refuses."""
+def git(folder: Path, *words: str) -> str | None:
+    """What git says in `folder`; None where there is no git, no repository, or it refuses."""
     command = ["git", "-c", "core.quotepath=off", *words]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+        return None
+    return done.stdout if done.returncode == 0 else None

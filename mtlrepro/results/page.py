@@ -98,7 +98,7 @@ def shown(p: Params, exhibit: str = "") -> Shown:
     """
     plots.use()
     exhibit = exhibit or p.exhibit
-    live = latest(exhibit, p.profile)
+    live = latest(exhibit, p)
     for old in figure_files(exhibit, p.profile):
         old.unlink()
     if p.show == "recorded":

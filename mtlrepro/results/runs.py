@@ -10,6 +10,8 @@ import math
 import os
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,6 +262,7 @@ def _held(claim: Path) -> bool:
 def timed(function: Callable[..., Any], key: str, setting: Row, readable: frozenset[str], checkpoints: Path) -> Row:
     """Compute one run: its key, seconds and rows. readable: rows of method tables that it may read. checkpoints: their folder."""
     start = time.perf_counter()
+    _drop_damaged(checkpoints)
     os.environ["MTLREPRO_CHECKPOINTS"] = str(checkpoints)
     try:
         with reading_only(readable):
@@ -269,6 +272,19 @@ def timed(function: Callable[..., Any], key: str, setting: Row, readable: frozen
     # Through JSON once, so that a resumed table has exactly the types of an uninterrupted one.
     rows = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=plain))
     return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}
+
+
+def _drop_damaged(checkpoints: Path) -> None:
+    """Delete the checkpoints whose bytes are not those that were written: ``torch.load`` compares no checksum of the archive."""
+    for file in checkpoints.glob("*.pt"):
+        try:
+            with zipfile.ZipFile(file) as archive:
+                damaged = archive.testzip() is not None
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error):
+            damaged = True
+        if damaged:
+            log.warning("%s is damaged; that training begins anew", file)
+            file.unlink()
 
 
 def plain(value: Any) -> Any:

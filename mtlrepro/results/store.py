@@ -3,13 +3,19 @@
 Two layers. `Runs.map` keeps every finished configuration in an append-only log, so that a killed notebook picks up where
 it stopped. `record` closes an exhibit: one CSV of rows and one JSON of claims and provenance for each profile, first in
 runs/ (this machine, not committed), then, by `publish`, in book/results/ (committed, shown to readers).
+
+In runs/ a table bears the digest of its bytes in its name, and the rename of the JSON that names it is the one step in which a
+run is recorded: whoever reads meanwhile, and whatever is killed, sees one run whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +23,8 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import filelock
 
 from mtlrepro import exhibits, paths
 from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
 
 _SOURCES = ("mtlrepro", "notebooks", "data_manifests")
 _PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
+# A table that was recorded anew stays so long for those who have loaded its record and not yet read it.
+_KEPT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -95,10 +105,7 @@ def record(
         p = run if isinstance(run, Params) else Params(exhibit, run)
     import pandas as pd
 
-    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    target = paths.runs() / f"{exhibit}.{_variant(p)}.json"
-    with replacing(target.with_suffix(".csv")) as part:
-        table.to_csv(part, index=False)
+    table = (rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))).to_csv(index=False).encode()
     content = {
         "exhibit": exhibit,
         "profile": p.profile,
@@ -108,14 +115,49 @@ def record(
         "parameters": p.values,
         "overrides": p.overrides,
         "provenance": provenance(data or {}, seconds, device, code),
-        "rows_sha256": sha256_of(target.with_suffix(".csv")),
+        "rows_sha256": hashlib.sha256(table).hexdigest(),
     }
     judgement = judge(exhibit, exhibits.get(exhibit).entry, measured, profile=p.profile, tier=tier, scope=scope)
-    write_text(target, json.dumps(content, indent=1, default=plain) + "\n")
+    _keep(paths.runs() / f"{exhibit}.{variant(p)}.json", content, table)
     return judgement
 
 
-def _variant(p: Params) -> str:
+def _keep(target: Path, content: dict[str, Any], table: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(target.with_suffix(".lock")):
+        with contextlib.suppress(MtlreproError, OSError):
+            os.utime(_read(target, "this machine").table)
+        now = _named_by_digest(target, content)
+        with replacing(now) as part:
+            part.write_bytes(table)
+        write_text(target, _sealed(content))
+        for other in [target.with_suffix(".csv"), *target.parent.glob(f"{target.stem}.*.csv")]:
+            if other != now and other.exists() and time.time() - other.stat().st_mtime > _KEPT_SECONDS:
+                other.unlink()
+
+
+def _named_by_digest(record: Path, content: dict[str, Any]) -> Path:
+    return record.with_suffix(f".{content['rows_sha256'][:16]}.csv")
+
+
+def _table(record: Path, content: dict[str, Any]) -> Path:
+    """The file of a record's rows: on this machine named by its digest, among the committed ones by the exhibit alone."""
+    named = _named_by_digest(record, content)
+    return named if named.exists() else record.with_suffix(".csv")
+
+
+def _sealed(content: dict[str, Any]) -> str:
+    """The text of a record, with the digest of all that it says."""
+    content = {key: value for key, value in json.loads(json.dumps(content, default=plain)).items() if key != "sha256"}
+    return json.dumps(content | {"sha256": _seal(content)}, indent=1) + "\n"
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def variant(p: Params) -> str:
+    """What tells runs of one exhibit apart in the name of every file of theirs: the profile, and what differs from it."""
     if not p.overrides:
         return p.profile
     changed = json.dumps(p.overrides, sort_keys=True).encode()
@@ -124,9 +166,10 @@ def _variant(p: Params) -> str:
 
 def provenance(data: dict[str, str], seconds: float | None, device: str, code: dict[str, Any] | None = None) -> dict[str, Any]:
     """What a result came from: commit, package versions, data hashes, device, seconds of computing, date."""
+    commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no", "--", *_SOURCES)
     return {
-        "commit": _git("rev-parse", "HEAD") or "unknown",
-        "changed_since_commit": bool(_git("status", "--porcelain", "--untracked-files=no", "--", *_SOURCES)),
+        "commit": "unknown" if commit is None or changed is None else commit.strip(),
+        "changed_since_commit": bool(changed),
         "code": code,
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
@@ -137,8 +180,8 @@ def provenance(data: dict[str, str], seconds: float | None, device: str, code: d
     }
 
 
-def _git(*words: str) -> str:
-    return digest.git(paths.project(), *words).strip()
+def _git(*words: str) -> str | None:
+    return digest.git(paths.project(), *words)
 
 
 def _places(exhibit: str, profile: str) -> list[tuple[Path, str]]:
@@ -175,9 +218,12 @@ def load(exhibit: str, profile: str, committed: bool = False) -> Recorded:
 
 
 def _read(file: Path, origin: str) -> Recorded:
-    table = file.with_suffix(".csv")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
+        sealed = content.pop("sha256", None)
+        if sealed is not None and sealed != _seal(content):
+            raise DataCorrupt(f"{file.name} is not what was recorded: run {content['exhibit']} again.")
+        table = _table(file, content)
         found = sha256_of(table)
         if found != content["rows_sha256"]:
             raise DataCorrupt(
@@ -188,22 +234,20 @@ def _read(file: Path, origin: str) -> Recorded:
             content["exhibit"], content["profile"], content["tier"], table, measured, content.get("scope"),
             content["parameters"], content["provenance"], origin,
         )  # fmt: skip
-    except (ValueError, KeyError, FileNotFoundError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError) as error:
         raise DataCorrupt(f"{file} is damaged ({error}): delete it and run the exhibit again.") from None
 
 
-def latest(exhibit: str, profile: str) -> Recorded:
-    """The run of `exhibit` that finished last on this machine, standard or with overridden parameters.
+def latest(exhibit: str, p: Params) -> Recorded:
+    """The run of `exhibit` with the parameters `p` that finished last on this machine.
 
     Raises DataMissing where this machine has none.
     """
     exhibit = exhibits.get(exhibit).id
-    folder = (paths.runs() / exhibit).parent
-    name = exhibit.rpartition("/")[2]
-    files = [*folder.glob(f"{name}.{profile}.json"), *folder.glob(f"{name}.{profile}-*.json")]
-    if not files:
-        raise DataMissing(f"{exhibit} has no {profile} run of this machine: run `mtlrepro run {exhibit} --profile {profile}`.")
-    return _read(max(files, key=lambda file: file.stat().st_mtime_ns), "this machine")
+    file = paths.runs() / f"{exhibit}.{variant(p)}.json"
+    if not file.exists():
+        raise DataMissing(f"{exhibit} has no such run of this machine: run `mtlrepro run {exhibit} --profile {p.profile}`.")
+    return _read(file, "this machine")
 
 
 def judged(exhibit: str, profile: str | None = None) -> Judgement:
@@ -225,18 +269,23 @@ def rejudge(exhibit: str, profile: str, measured: Measured) -> Judgement:
         raise DataMissing(f"{exhibit} has no committed {profile} run.")
     content = json.loads(file.read_text(encoding="utf-8"))
     kept = {key: value for key, value in content.items() if key not in ("parts", "reason", "rows_sha256")}
-    write_text(file, json.dumps(kept | {"measured": measured.as_dict(), "rows_sha256": content["rows_sha256"]}, indent=1) + "\n")
+    write_text(file, _sealed(kept | {"measured": measured.as_dict(), "rows_sha256": content["rows_sha256"]}))
     return _read(file, "recorded").judgement
 
 
 def publishable(exhibit: str, profile: str) -> Recorded:
     """This machine's run, where it is fit to be published.
 
-    Raises DataMissing where this machine has none, MtlreproError where it was computed from uncommitted code or other code.
+    Raises DataMissing where this machine has none, MtlreproError where it was computed from uncommitted code, other code, or code
+    that git would not tell the commit of.
     """
     found = load(exhibit, profile)
     if found.origin != "this machine":
         raise DataMissing(f"{exhibit} has no {profile} run of this machine to publish.")
+    if found.provenance["commit"] == "unknown":
+        raise MtlreproError(
+            f"{exhibit}: git did not say of which commit its code was: see `mtlrepro doctor`, and run it again before publishing."
+        )
     if found.provenance["changed_since_commit"]:
         raise MtlreproError(f"{exhibit}: computed from uncommitted changes; commit them and run it again before publishing.")
     code = found.provenance.get("code")
@@ -248,12 +297,12 @@ def publishable(exhibit: str, profile: str) -> Recorded:
 
 def publish(exhibit: str, profile: str) -> list[Path]:
     """Copy this machine's run into book/results, to be committed. Returns the files written. Raises as `publishable` does."""
-    found = publishable(exhibit, profile)
-    written = []
-    for suffix in (".csv", ".json"):
-        source = paths.runs() / f"{found.exhibit}.{profile}{suffix}"
-        target = paths.recorded() / f"{found.exhibit}.{profile}{suffix}"
-        with replacing(target) as part:
-            part.write_bytes(source.read_bytes())
-        written.append(target)
-    return written
+    exhibit = exhibits.get(exhibit).id
+    record = paths.runs() / f"{exhibit}.{profile}.json"
+    target = paths.recorded() / record.relative_to(paths.runs())
+    publishable(exhibit, profile)
+    content = record.read_bytes()
+    for place, whole in ((target.with_suffix(".csv"), _table(record, json.loads(content)).read_bytes()), (target, content)):
+        with replacing(place) as part:
+            part.write_bytes(whole)
+    return [target.with_suffix(".csv"), target]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,6 +20,7 @@ import filelock
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from mtlrepro import exhibits, paths, results
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing, MtlreproError, Unfinished, UnknownName
@@ -28,12 +32,15 @@ from mtlrepro.results import digest
 EXHIBIT = next(exhibit for exhibit in exhibits.everything() if isinstance(exhibit.entry, Claims))
 CLAIM = EXHIBIT.entry.claims[0].id
 P = Params(EXHIBIT.id, "quick", {"seeds": 3}, {})
+# At how many random points a campaign is killed.
+KILLS = int(os.environ.get("MTLREPRO_TEST_KILLS", "6"))
 # Mapped functions stand in a module of the package: this one stands for ours.
 LABORATORY = """
-import json, os, sys, time
+import json, os, pathlib, sys, time
 import numpy as np
 
 calls = []
+stop_at = None
 
 
 def point(seed, scale=1.0):
@@ -51,6 +58,27 @@ def checkpointed(seed):
     where = os.environ["MTLREPRO_CHECKPOINTS"]
     os.makedirs(where)
     return {"where": where}
+
+
+def trained(seed):
+    # 30 steps, each of which the value depends on; its state is kept at each.
+    import torch
+
+    from mtlrepro.training.checkpoints import load_checkpoint, save_checkpoint
+
+    file = pathlib.Path(os.environ["MTLREPRO_CHECKPOINTS"], "state.pt")
+    state = load_checkpoint(file, str(seed)) or {"step": 0, "value": torch.zeros(())}
+    calls.append((seed, state["step"]))
+    value = state["value"]
+    for step in range(state["step"], 30):
+        value = 0.9 * value + torch.rand((), generator=torch.Generator().manual_seed(100 * seed + step))
+        save_checkpoint(file, str(seed), {"step": step + 1, "value": value})
+        if "LOG" in os.environ:
+            with open(os.environ["LOG"], "a") as log:
+                log.write(".")
+        if stop_at == step:
+            raise KeyboardInterrupt
+    return {"value": value}
 
 
 def slow(seed):
@@ -305,7 +333,7 @@ def test_a_recorded_run_comes_back_whole():
 
 def test_rows_changed_behind_the_claims_are_refused():
     record()
-    file = paths.runs() / f"{EXHIBIT.id}.quick.csv"
+    file = results.load(EXHIBIT.id, "quick").table
     file.write_text(file.read_text().replace("0.1", "9.1"))
     with pytest.raises(DataCorrupt, match="expected sha256"):
         results.load(EXHIBIT.id, "quick")
@@ -327,7 +355,9 @@ def test_a_run_with_changed_parameters_never_stands_for_its_profile(monkeypatch)
     assert results.available(EXHIBIT.id) == []
     with pytest.raises(DataMissing):
         results.load(EXHIBIT.id, "quick")
-    assert results.latest(EXHIBIT.id, "quick").parameters == {"seeds": 5}
+    assert results.latest(EXHIBIT.id, changed).parameters == {"seeds": 5}
+    with pytest.raises(DataMissing):
+        results.latest(EXHIBIT.id, P)
 
 
 def test_unknown_exhibit_and_tier_are_refused():
@@ -346,6 +376,9 @@ def test_only_committed_code_of_today_can_be_published(laboratory, monkeypatch, 
         monkeypatch.setattr(results.store, "_git", lambda *words: changes if words[0] == "status" else "abc")
         results.record(EXHIBIT.id, rows, runs, tier="synthetic")
 
+    recorded(None)
+    with pytest.raises(MtlreproError, match="git did not say"):
+        results.publish(EXHIBIT.id, "quick")
     recorded("M file")
     with pytest.raises(MtlreproError, match="uncommitted"):
         results.publish(EXHIBIT.id, "quick")
@@ -358,6 +391,156 @@ def test_only_committed_code_of_today_can_be_published(laboratory, monkeypatch, 
     study.write_text(study.read_text().replace("scale=1.0", "scale=2.0"))
     with pytest.raises(MtlreproError, match=r"not of today's code \(laboratory/study.py changed\)"):
         results.publish(EXHIBIT.id, "quick")
+
+
+def test_git_that_refuses_is_not_git_that_finds_no_change(monkeypatch):
+    """Law: in a checkout of another owner, where git refuses, the commit is unknown, not unchanged."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for this
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    assert digest.git(paths.project(), "rev-parse", "HEAD") is None
+    assert results.store.provenance({}, None, "cpu")["commit"] == "unknown"
+
+
+def test_a_flipped_bit_anywhere_in_a_record_is_not_believed():
+    record()
+    file = paths.runs() / f"{EXHIBIT.id}.quick.json"
+    whole = file.read_bytes()
+    measured = results.load(EXHIBIT.id, "quick").measured
+    for place in range(0, len(whole), 37):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with contextlib.suppress(DataCorrupt, MtlreproError):
+            assert results.load(EXHIBIT.id, "quick").measured == measured
+
+
+def test_a_full_disk_while_recording_keeps_the_record_before(monkeypatch):
+    rows, _ = record()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    for allowed in (0, 1):  # the table, then the JSON that names it
+        left = iter([None] * allowed)
+        monkeypatch.setattr(os, "fsync", lambda handle, left=left: next(left, full) and full(handle))
+        with pytest.raises(OSError, match="No space"):
+            results.record(EXHIBIT.id, [{"value": 7}], P, tier="synthetic")
+        pd.testing.assert_frame_equal(results.load(EXHIBIT.id, "quick").rows, rows)
+    assert not list(paths.runs().rglob("*.part"))
+
+
+@pytest.fixture
+def plain_provenance(monkeypatch):
+    monkeypatch.setattr(results.store, "provenance", lambda data, *others: {"data": data, "commit": "0" * 40})
+
+
+def begin(work):
+    """A process that does `work`, as this one is now."""
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            work()
+            os._exit(0)
+        os._exit(1)
+    return child
+
+
+def ended(child):
+    return os.waitpid(child, os.WNOHANG)[0] == child
+
+
+def test_who_reads_while_two_processes_record_sees_one_run_whole(plain_provenance):
+    """Law: the rows are those of the run that the provenance names, at each moment, and at rest."""
+
+    def write(n):
+        for _ in range(25):
+            results.record(EXHIBIT.id, [{"n": n, "i": i} for i in range(200)], P, tier="synthetic", data={"n": str(n)})
+
+    write(0)
+    children = [begin(lambda n=n: write(n)) for n in (1, 2)]
+    seen = 0
+    while children:
+        children = [child for child in children if not ended(child)]
+        now = results.load(EXHIBIT.id, "quick")
+        assert set(now.rows["n"]) == {int(now.provenance["data"]["n"])}
+        seen += 1
+    assert seen > 10
+
+
+def test_kill_9_while_recording_leaves_the_run_before_or_the_run_after(plain_provenance):
+    def write():
+        for n in range(1, 1000):
+            results.record(EXHIBIT.id, [{"n": n}] * 50, P, tier="synthetic", data={"n": str(n)})
+
+    results.record(EXHIBIT.id, [{"n": 0}], P, tier="synthetic", data={"n": "0"})
+    rng = random.Random(0)
+    for _ in range(10):
+        child = begin(write)
+        time.sleep(rng.uniform(0.005, 0.06))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        now = results.load(EXHIBIT.id, "quick")
+        assert set(now.rows["n"]) == {int(now.provenance["data"]["n"])}
+
+
+def test_kill_9_at_random_points_of_a_campaign_loses_and_doubles_nothing(laboratory, own_folders, monkeypatch):
+    """Laws: rows equal an uninterrupted campaign's; what was finished at a kill stays; each run is kept once; a training that was
+    under way goes on from its checkpoint."""
+    whole = results.Runs(P).map(laboratory.trained, settings(3))
+    results.Runs(P).forget()
+    kept, rng, inside, done = results.Runs(P), random.Random(0), 0, 0
+    log = own_folders / "log"
+    monkeypatch.setenv("LOG", str(log))
+    while done < KILLS:
+        before = set(results.Runs(P).finished_runs())
+        log.write_text("")
+        child = begin(lambda: results.Runs(P).map(laboratory.trained, settings(3)))
+        steps = rng.randrange(40)
+        while not (over := ended(child)) and log.stat().st_size < steps:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.01))
+        if over:
+            assert len(results.Runs(P).finished_runs()) == 3
+            results.Runs(P).forget()
+            continue
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        done += 1
+        inside += any(kept.folder.rglob("state.pt"))
+        assert before <= set(results.Runs(P).finished_runs())
+        lines = kept.file.read_text().splitlines() if kept.file.exists() else []
+        keys = [json.loads(line)["key"] for line in lines]
+        assert len(keys) == len(set(keys))
+    assert inside, "no kill fell inside a training"
+    pd.testing.assert_frame_equal(results.Runs(P).map(laboratory.trained, settings(3)), whole)
+    results.Runs(P).forget()
+    again = results.Runs(P).map(laboratory.trained, settings(3))
+    assert again.to_csv().encode() == whole.to_csv().encode(), "the same command twice: the same bytes"
+
+
+@pytest.mark.parametrize("damage", ["bit", "end", "pickle"])
+def test_a_damaged_checkpoint_costs_its_training_alone(laboratory, damage):
+    """Law: a flipped bit, a missing end or a pickle of a stranger changes no row and runs no code."""
+    runs = results.Runs(P)
+    [whole] = runs.map(laboratory.trained, settings(1))["value"]
+    runs.forget()
+    laboratory.stop_at = 20
+    with pytest.raises(KeyboardInterrupt):
+        results.Runs(P).map(laboratory.trained, settings(1))
+    [file] = runs.folder.rglob("state.pt")
+    content = file.read_bytes()
+    stored = np.float32(torch.load(file, weights_only=True)["state"]["value"]).tobytes()
+    place = content.index(stored)
+    damaged = {
+        "bit": content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :],
+        "end": content[:-40],
+        "pickle": b"cos\nsystem\n(S'touch stranger'\ntR.",
+    }
+    file.write_bytes(damaged[damage])
+    laboratory.stop_at = None
+    laboratory.calls.clear()
+    assert results.Runs(P).map(laboratory.trained, settings(1))["value"].tolist() == [whole]
+    assert laboratory.calls == [(0, 0)]
+    assert math.isfinite(whole)
 
 
 def test_every_committed_result_is_intact_and_carries_provenance():
