@@ -130,6 +130,22 @@ def test_a_run_that_diverges_leaves_the_others_as_they_are():
         torch.testing.assert_close(a[2], b[0], rtol=0, atol=1e-12)
 
 
+def test_a_training_that_is_no_number_is_stopped_with_its_task_and_epoch():
+    """In a batch of runs only where all are none: what one run's rate spoils is that run's."""
+    with pytest.raises(BadValue, match=r"Equal: the loss or the weight of task 0, 1 is not finite in epoch \d+ in all 4 runs"):
+        _grid(SEEDS, torch.full((RUNS,), 1e6, dtype=torch.float64), epochs=30)
+    (xs, ys), model = _data([0]), _stack([0])
+    ys[0, 1, 3] = torch.nan
+    options = {"optimizer": torch.optim.SGD(model.parameters(), lr=0.1), "epochs": 2}
+    with pytest.raises(BadValue, match="of task 1 is not finite in epoch 1 in all 1 runs"):
+        fit(model, lambda _: [Batch(xs, ys)], _squared, **options)
+    ys[0, 1, 3] = 0.0
+    model = _stack([0])
+    options["optimizer"] = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(BadValue, match="the validation value is NaN after epoch 1"):
+        fit(model, lambda _: [Batch(xs, ys)], _squared, **options, validate=lambda _: torch.tensor([[0.5, torch.nan]]))
+
+
 @pytest.mark.parametrize("weights", [[2.0, 0.5], [0.0, 1.0]])
 def test_static_weights_scale_each_tasks_share_of_the_gradient(weights):
     model = _stack([0])
