@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import hashlib
@@ -82,3 +83,20 @@ def gunzip(content: bytes, where: Path | str, largest: int) -> bytes:
     if len(plain) > largest:
         raise DataCorrupt(f"{where} unpacks to more than {largest} bytes.")
     return plain
+
+
+def decoded(content: bytes, where: Path | str, encoding: str = "utf-8") -> str:
+    """The text of a file, without a byte order mark; `where` names the file in an error.
+
+    Raises DataCorrupt, with the line, for a byte that is none of the encoding and for a zero byte, as UTF-16 has them.
+    """
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = content.decode(encoding)
+        wrong = content.find(b"\0")
+    except UnicodeDecodeError as error:
+        wrong = error.start
+    if wrong >= 0:
+        line = content[:wrong].count(b"\n") + 1
+        raise DataCorrupt(f"{where}, line {line}: a byte that is none of a text in {encoding.upper()}: save the file as that.")
+    return text

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_kinds
 
 # Singular values this close to the last one kept count as tied with it.
 _TIE = 1e-9
@@ -24,8 +25,9 @@ def covariance_similarity(x1: Tensor, x2: Tensor, energy: float = 0.99) -> Tenso
     centred, as in the paper. energy: the share of the sum of the singular values of XᵀX to keep, in (0, 1]; the smallest
     rank that reaches it is used. Values tied with the last one kept are kept too, since which of them is "the best
     approximation" would be arbitrary. Leading dimensions are a batch. Raises BadValue where the widths differ, `energy` is
-    out of range, or inputs are all zero or not finite.
+    out of range, or inputs are all zero, not finite or not of one real number format.
     """
+    refuse_kinds("covariance similarity", x1, x2)
     if not 0 < energy <= 1:
         raise BadValue(f"energy must be in (0, 1], not {energy}.")
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:

@@ -24,8 +24,8 @@ from mtlrepro.training.weighting import Step, Weighting
 class FAMO(Weighting):
     """Weights that make the losses fall at equal rates, from losses alone: one more forward pass a step, no gradient per task.
 
-    rate: beta, of the logits' descent. decay: gamma, their pull to 0. Both are numbers or (runs,). total: what the weights sum
-    to, 1 in the paper: a factor on the learning rate. Losses must be positive: one below 0 gives NaN in its run, one of exactly
+    rate: beta, of the logits' descent. decay: gamma, their pull to 0. total: what the weights sum to, 1 in the paper: a factor on
+    the learning rate. Each is a number or (runs,). Losses must be positive: one below 0 gives NaN in its run, one of exactly
     0 counts as the smallest positive number. `logits` is xi, (..., tasks), None before the first step.
 
     The authors' code moves xi by Adam at rate 0.025 with weight decay 0.01. Our reading: Algorithm 1 as printed, which is plain
@@ -33,8 +33,10 @@ class FAMO(Weighting):
     training takes a second step without having called `after_update`.
     """
 
-    def __init__(self, rate: float | Tensor = 0.025, decay: float | Tensor = 0.01, total: float = 1.0) -> None:
-        self.rate, self.decay, self.total = RunValue("rate", rate, low=0), RunValue("decay", decay, low=0), total
+    def __init__(self, rate: float | Tensor = 0.025, decay: float | Tensor = 0.01, total: float | Tensor = 1.0) -> None:
+        self.rate, self.decay, self.total = (
+            RunValue(name, value, low=0) for name, value in (("rate", rate), ("decay", decay), ("total", total))
+        )
         self.logits: Tensor | None = None
         self._before: Tensor | None = None  # log losses of a step whose update is not known yet
 
@@ -46,7 +48,7 @@ class FAMO(Weighting):
         if self.logits is None:
             self.logits = torch.zeros_like(losses)
         self._before = _log(losses)
-        return self.total * torch.softmax(self.logits - self._before, dim=-1)
+        return self.total.along(losses) * torch.softmax(self.logits - self._before, dim=-1)
 
     def after_update(self, new_losses: Callable[[], Tensor]) -> None:
         """Move the logits."""

@@ -27,7 +27,8 @@ class GradNorm(Weighting):
     of C classes), None for the losses of the first step. `weights` is (..., tasks), None before the first step.
 
     As in Algorithm 1 the step itself is taken with the weights before their update. The paper leaves open which optimiser
-    moves w and what happens at w < 0. Our reading: plain gradient descent, and w is kept at 0 or above, where it grows again.
+    moves w and what happens at w < 0. Our reading: plain gradient descent, and w is kept at 0 or above, where it grows again; a
+    step that would bring every w there is not taken. A task whose L(0) is 0 counts as one that learns at the pace L = L(0).
     Raises BadValue for an unknown parameter name or batches of one task.
     """
 
@@ -53,11 +54,12 @@ class GradNorm(Weighting):
         weights = self.weights.clone()
         norms = self._norms(step)
         sizes = weights * norms
-        progress = losses / self.initial
+        progress = torch.where(self.initial == 0, 1.0, losses / self.initial)
         pace = progress / progress.mean(-1, keepdim=True)
         target = sizes.mean(-1, keepdim=True) * pace ** self.alpha.along(losses)
         moved = (weights - self.rate.along(losses) * torch.sign(sizes - target) * norms).clamp_min(0)
-        self.weights.copy_(moved * losses.shape[-1] / moved.sum(-1, keepdim=True))
+        total = moved.sum(-1, keepdim=True)
+        self.weights.copy_(torch.where(total == 0, weights, moved * losses.shape[-1] / total))
         return weights
 
     def _norms(self, step: Step) -> Tensor:

@@ -135,7 +135,8 @@ class TagAffinity(Weighting):
     def _affinities(step: Step, rate: float | Tensor) -> Tensor:
         updates = {name: -(as_prefix(rate, g[0]) if isinstance(rate, Tensor) else rate) * g for name, g in step.gradients.items()}
         before, *after = step.look_ahead(updates, lambda call: step.loss_function(call, step.batch), reference=True)
-        return torch.stack([1 - losses / before for losses in after], -2)
+        # A loss that is 0 already has no ratio: nothing can be done for it.
+        return torch.stack([torch.where(before == 0, 0.0, 1 - losses / before) for losses in after], -2)
 
 
 # --- the choice -------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from torch.func import functional_call, jvp
 
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.class_weights import adam_step
+from mtlrepro.refusals import refuse_no_shared
 from mtlrepro.training.per_run import RunValue, all_losses
 from mtlrepro.training.weighting import Batch, Evaluate, LossFunction, Step, Weighting
 
@@ -59,6 +60,7 @@ class HeldOutClassWeights(Weighting):
     def __call__(self, step: Step) -> Tensor:
         """(..., 1 + C): the weights, after their update by what the last step did to the main loss."""
         losses = all_losses(step, "held_out_class_weights")
+        refuse_no_shared(step)
         if self.weights is None or self.last is None:
             self.weights = torch.ones_like(losses)
             self.first, self.second = torch.zeros_like(losses), torch.zeros_like(losses)

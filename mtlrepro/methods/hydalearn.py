@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_kinds, refuse_negative
 from mtlrepro.training.weighting import Evaluate, Step, Weighting, as_prefix
 
 
@@ -36,6 +37,8 @@ def hydalearn_weights(
     gain_main, gain_aux: improvement of the main metric by either fake update, in any unit (only the ratio counts).
     total: W > 0. beta: exponent of eq. 5, >= 0. downscale: eq. 4. See `gain_weights` for zero gains and gains that are no number.
     """
+    refuse_negative("HydaLearn", beta=beta)
+    refuse_negative("HydaLearn", zero=False, total=total)
     # Numbers count in double precision, as they do in Python.
     given = [g if isinstance(g, Tensor) else torch.tensor(g, dtype=torch.float64) for g in (gain_main, gain_aux)]
     gains = torch.stack(torch.broadcast_tensors(*given), -1)
@@ -55,6 +58,7 @@ def gain_weights(
     gives the task that hurts more the larger weight; this variant of ours gives it the smaller one.
     A gain that is NaN (a fake update that diverged) is worth no weight; where all are, so are the weights.
     """
+    refuse_kinds("HydaLearn", gains)
     limits = torch.finfo(gains.dtype)
     negative = ~(gains >= 0).any(-1, keepdim=True)
     positive = (gains > 0).any(-1, keepdim=True)
@@ -90,7 +94,8 @@ class HydaLearn(Weighting):
     first_order: extension beyond the paper, which names it as future work: delta_i = -+ rate <grad metric, g_i>, without fake
         updates; the metric must have a gradient. refresh: steps for which one gradient of the metric serves, first_order only.
     After each step `gains` holds delta, (..., tasks), larger being better, and `weights` the weights; the host reads neither.
-    Raises BadValue for a refresh below 1 or without first_order, or first_order with carried; at the first step, without a rate.
+    Raises BadValue for a beta below 0, a total not above 0, a refresh below 1 or without first_order, or first_order with
+    carried; at the first step, without a rate.
     """
 
     weight_heads = False
@@ -110,6 +115,8 @@ class HydaLearn(Weighting):
         first_order: bool = False,
         refresh: int = 1,
     ) -> None:
+        refuse_negative("HydaLearn", beta=beta)
+        refuse_negative("HydaLearn", zero=False, total=total)
         if refresh < 1 or (refresh > 1 and not first_order):
             raise BadValue("refresh must be at least 1, and needs first_order to be more.")
         if carried and first_order:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtlrepro.errors import BadValue
 from mtlrepro.methods.pareto_mtl import smallest_combination
 from mtlrepro.methods.torchjd_aggregation import GramianWeighting, Solver, torchjd
 
@@ -42,7 +43,9 @@ class NashMTL(GramianWeighting):
         self.each: list[Solver] = []
 
     def solvers(self, runs: int, tasks: int) -> list[Solver]:
-        """The same ones at every step, one per run: each starts from its own last weights."""
+        """The same ones at every step, one per run: each starts from its own last weights. Raises BadValue for one task."""
+        if tasks < 2:
+            raise BadValue("Nash-MTL is a bargain between tasks: give it two or more.")
         if not self.each:
             self.each = [_from_gramian(tasks, **self.options) for _ in range(runs)]
         return self.each

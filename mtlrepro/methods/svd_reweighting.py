@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_kinds
 
 
 def svd_weights(x: Tensor, ys: Tensor, rank: int, *, centre: bool = False, normalise: bool = False) -> Tensor:
@@ -20,8 +21,10 @@ def svd_weights(x: Tensor, ys: Tensor, rank: int, *, centre: bool = False, norma
     x: (..., m, d), ys: (..., k, m), with the same leading dimensions, a batch of problems. rank: r, from 1 to k. centre: take
     the means out of X and y first, so that offsets do not count. normalise: give each theta_i unit length first; a variant of
     ours whose weights lie in [0, 1] and do not change with the scale of any task's labels.
-    Raises BadValue for shapes that do not match or a rank out of range.
+    Raises BadValue for shapes that do not match, a rank out of range, inputs and labels of no one real number format, and
+    values that are not finite.
     """
+    refuse_kinds("SVD reweighting", x, ys)
     if x.ndim < 2 or ys.ndim < 2 or x.shape[:-2] != ys.shape[:-2] or x.shape[-2] != ys.shape[-1]:
         raise BadValue(f"inputs must be (m, d) and labels (k, m), not {tuple(x.shape)} and {tuple(ys.shape)}.")
     if centre:
@@ -34,11 +37,13 @@ def projected_lengths(thetas: Tensor, rank: int, normalise: bool = False) -> Ten
     """|theta_i^T U_r| of the rows of thetas (..., k, d), U_r their rank-r best approximation's column space -> (..., k).
 
     Where singular values r and r + 1 are equal U_r is not unique, and neither are the weights. Raises BadValue for a rank out
-    of range.
+    of range and for values that are not finite.
     """
     k = thetas.shape[-2]
     if not 1 <= rank <= k:
         raise BadValue(f"rank must be from 1 to the number of tasks, {k}, not {rank}.")
+    if not bool(thetas.isfinite().all()):
+        raise BadValue("SVD reweighting needs finite inputs and labels: a task's X^T y is not; look for NaN in labels.")
     if normalise:
         lengths = thetas.norm(dim=-1, keepdim=True)
         thetas = torch.where(lengths > 0, thetas / lengths, 0)

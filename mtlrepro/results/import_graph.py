@@ -6,6 +6,8 @@ cannot change a number. The closure of a module is every part that it reaches by
 
 - A module's digest is that of its syntax tree without comments, layout, docstrings, ``__all__``, ``__version__`` and what
   stands under ``if TYPE_CHECKING``. It is the same in every Python that the package supports.
+- A statement that only calls a function of `REFUSALS`, with plain names as arguments, does not count: it returns nothing and
+  changes nothing, so every row that exists was computed as without it.
 - `NEUTRAL` modules say where a run lies, how it is kept, shown and reported. They are neither counted nor followed; of a name
   re-exported by one (``from mtlrepro.results import interval``) the module that defines it is counted.
 - A module that imports by a name computed at run time (``import_module(f"mtlrepro.methods.{name}")``) counts with all that it
@@ -37,12 +39,14 @@ from mtlrepro.files import write_text
 # lie (what is in them is the data digest's affair), figures, and all that keeps and reports rows. Intervals are numbers:
 # results.intervals counts. The package's own __init__ holds its version.
 NEUTRAL = (
-    "", "errors", "exhibits", "files", "parameters", "paths", "registered_claims", "plots", "plots.*",
+    "", "errors", "exhibits", "files", "parameters", "paths", "refusals", "registered_claims", "plots", "plots.*",
     "data", "data.download", "data.manifest", "data.opening", "data.places", "data.schema",
     "results", "results.compare", "results.cost", "results.digest", "results.gates", "results.import_graph", "results.judgement",
     "results.outcomes", "results.page", "results.progress", "results.runs", "results.status", "results.store",
     "results.tables", "results.verdict_box", "book", "book.*", "cli", "doctor",
 )  # fmt: skip
+# The one of them whose functions return nothing and change nothing: they raise, or nothing happens.
+REFUSALS = "refusals"
 # Those of them that hand out the paper's numbers.
 _READ_VALUES = ("exhibits", "results.compare")
 
@@ -80,7 +84,8 @@ class _Facts:
 def _read(source: bytes, module: str, is_package: bool, shown: str) -> _Facts:
     """The facts of a module. shown: how messages name it. Raises BadValue where it is not Python in UTF-8."""
     try:
-        tree = _Meaning().visit(ast.parse(source))
+        tree = ast.parse(source)
+        tree = _Meaning(tree, f"{module.partition('.')[0]}.{REFUSALS}").visit(tree)
     except (SyntaxError, ValueError, RecursionError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise BadValue(f"{shown}{line} cannot be read as Python: {getattr(error, 'msg', error)}.") from None
@@ -118,10 +123,26 @@ def _read(source: bytes, module: str, is_package: bool, shown: str) -> _Facts:
 
 
 class _Meaning(ast.NodeTransformer):
-    """A syntax tree without what cannot change a number."""
+    """A syntax tree without what cannot change a number. refusals: the module whose functions only refuse."""
+
+    def __init__(self, tree: ast.AST, refusals: str) -> None:
+        self.refusals = refusals
+        named = [node.names for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == refusals]
+        self.refuse = {alias.asname or alias.name for names in named for alias in names}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        return None if node.module == self.refusals else node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+        return None if isinstance(node.value, ast.Constant) or self._refuses(node.value) else self.generic_visit(node)
+
+    def _refuses(self, call: ast.expr) -> bool:
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in self.refuse):
+            return False
+        given: list[ast.expr] = [*call.args, *(keyword.value for keyword in call.keywords)]
+        return all(
+            isinstance(part, ast.Constant | ast.Name | ast.Attribute | ast.Load) for one in given for part in ast.walk(one)
+        )
 
     def visit_If(self, node: ast.If) -> Any:
         if "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):

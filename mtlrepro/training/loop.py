@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_diverged, refuse_losses, refuse_nan_selection, refuse_optimizer
 from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting, as_prefix
 
 T = TypeVar("T")
@@ -66,11 +67,14 @@ def fit(
     patience: a run takes no further improvement after this many epochs without one; training ends when no run does.
     schedule: epoch -> factor on the learning rates that the optimizer came with.
     look_ahead: what ``step.look_ahead`` evaluates (see `Step`).
-    Raises BadValue for patience without validation, or an epoch without batches.
+    Raises BadValue for patience without validation, an epoch without batches, an optimizer that does not fit, and where the
+    losses, weights or validation values of a training are no numbers: in a batch of runs only where all of them are none, so that
+    one that diverges leaves the others alone.
     """
     if patience is not None and validate is None:
         raise BadValue("patience needs a validation function.")
     weighting = weighting or Equal()
+    refuse_optimizer(model, optimizer)
     rates = [group["lr"] for group in optimizer.param_groups]
     history: dict[str, list[Tensor]] = {"losses": [], "weights": [], "validation": []}
     keeper = _Keeper(model, patience)
@@ -82,6 +86,7 @@ def fit(
         for batch in batches(epoch):
             means.add(batch.task, *train_step(model, batch, losses, optimizer, weighting, look_ahead))
         epoch_losses, epoch_weights = means.stacked()
+        refuse_diverged(epoch, epoch_losses, epoch_weights, weighting)
         history["losses"].append(epoch_losses)
         history["weights"].append(epoch_weights)
         metrics = None
@@ -117,6 +122,7 @@ def train_step(
     wanted = {id(p) for p in getattr(model, "shared_parameters", list)()}
     shared = {name: p for name, p in model.named_parameters() if id(p) in wanted and p.requires_grad}
     step = Step(batch_losses, model, shared, batch, losses, look_ahead, optimizer.param_groups[0]["lr"])
+    refuse_losses(step, weighting)
     weights = weighting(step).detach()
     optimizer.zero_grad(set_to_none=True)
     if weighting.weight_heads and not step.differentiated:
@@ -237,6 +243,7 @@ class _Keeper:
         self.best: Tensor | None = None
 
     def see(self, epoch: int, value: Tensor) -> None:
+        refuse_nan_selection(epoch, value)
         state = self.model.state_dict()
         if self.best is None:
             # NaN never wins, so a run that diverges at once keeps its first state.

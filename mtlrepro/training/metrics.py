@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_broadcast
 from mtlrepro.training.weighting import Evaluate
 
 
@@ -55,8 +56,9 @@ def auroc(scores: Tensor, labels: Tensor) -> Tensor:
     """Area under the ROC curve along the last dimension, tied scores counting one half, in float64.
 
     scores, labels: (..., n), broadcast against each other; a label above 0 is positive. NaN where a score is NaN or a class is
-    missing. Returns (...).
+    missing. Returns (...). Raises BadValue for scores (n, 1) against labels (n,).
     """
+    refuse_broadcast(scores, labels)
     a, positive = torch.broadcast_tensors(scores, labels > 0)
     ranks = _mean_ranks(a.double())
     n = positive.sum(-1).double()
@@ -98,11 +100,13 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
 
 def mean_absolute_error(found: Tensor, wanted: Tensor) -> Tensor:
     """(..., n, outputs) twice -> (...). Smaller is better."""
+    refuse_broadcast(found, wanted)
     return (found - wanted).abs().mean((-2, -1))
 
 
 def mean_squared_error(found: Tensor, wanted: Tensor) -> Tensor:
     """(..., n, outputs) twice -> (...). Smaller is better."""
+    refuse_broadcast(found, wanted)
     return (found - wanted).square().mean((-2, -1))
 
 

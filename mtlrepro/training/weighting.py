@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_donated_buffers, refuse_mixed_types, refuse_no_shared
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Step:
     @cached_property
     def _backward(self) -> tuple[_PerTask, _PerTask]:
         """One backward pass a task: the gradients of the shared and of the other parameters."""
+        refuse_mixed_types(self)
+        refuse_donated_buffers(self)
         wanted = self.shared | self.heads
         each = [
             torch.autograd.grad(loss.sum(), list(wanted.values()), retain_graph=True, allow_unused=True)
@@ -83,7 +86,11 @@ class Step:
 
     @cached_property
     def gradients(self) -> dict[str, Tensor]:
-        """Name -> (k, *shape): the gradient of each task's loss in each shared parameter; computed when first asked for."""
+        """Name -> (k, *shape): the gradient of each task's loss in each shared parameter; computed when first asked for.
+
+        Raises BadValue, with the remedy, where no shared parameter is trained and for parameters of another number format.
+        """
+        refuse_no_shared(self)
         rows, _ = self._backward
         return {n: torch.stack([torch.zeros_like(p) if g is None else g for g in rows[n]]) for n, p in self.shared.items()}
 
@@ -150,6 +157,7 @@ class Step:
 
         Raises BadValue where what `evaluate` computes has no gradient.
         """
+        refuse_no_shared(self)
         point = self._after(moved or {})
         there = {name: point[name].detach().requires_grad_() for name in self.shared}
         with torch.enable_grad(), _evaluating(self.model):

@@ -135,6 +135,10 @@ MEANING_KEPT = {
     "a module docstring": ("import numpy", '"""A study."""\nimport numpy'),
     "a literal's spelling": ("6.0", "6.00"),
     "names for import *": ("BETA = 6.0", '__all__ = ["point"]\nBETA = 6.0'),
+    "a refusal": (
+        "def point(seed):",
+        "from lab.refusals import refuse_odd\ndef point(seed):\n    refuse_odd(seed, least=BETA, shape=np.shape)",
+    ),
     "an import for type checkers": (
         "BETA",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from lab.methods.dtp import Dtp\nBETA",
@@ -150,6 +154,12 @@ MEANING_CHANGED = {
     "an imported name": ("import numpy as np", "import scipy as np"),
     "what is done where no type checker runs": ("BETA = 6.0", "if not TYPE_CHECKING:\n    BETA = 6.0"),
     "a decorator": ("def point", "@twice\ndef point"),
+    "a refusal that computes": (
+        "def point(seed):",
+        "from lab.refusals import refuse_odd\ndef point(seed):\n    refuse_odd(np.seed(seed))",
+    ),
+    "what a refusal would give": ("BETA * seed", "BETA * refuse_odd(seed)"),
+    "a function that is called as a refusal is": ("def point(seed):", "def point(seed):\n    refuse_odd(seed)"),
 }
 
 
@@ -460,3 +470,18 @@ def test_what_does_not_count_computes_nothing():
         for part, digest in followed.closure(name).items():
             module = part.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             assert graph.is_neutral(module) or digest == empty or part.endswith(".yaml"), f"{name} imports {module}"
+
+
+def test_refusals_give_nothing():
+    """Law: a function whose calls do not count returns nothing, assigns to no argument and keeps nothing."""
+    tree = ast.parse((paths.PACKAGE / "refusals.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("refuse_")]
+    assert functions
+    for function in functions:
+        assert ast.unparse(function.returns) == "None", function.name
+        for node in ast.walk(function):
+            assert not (isinstance(node, ast.Return) and node.value), function.name
+            assert not isinstance(node, ast.Global | ast.Nonlocal | ast.Delete), function.name
+            assert not (isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)), function.name
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert {name for name in names if not name.startswith("_")} == {function.name for function in functions}

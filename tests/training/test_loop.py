@@ -130,6 +130,24 @@ def test_a_run_that_diverges_leaves_the_others_as_they_are():
         torch.testing.assert_close(a[2], b[0], rtol=0, atol=1e-12)
 
 
+def test_a_training_that_is_no_number_is_stopped_with_its_task_and_epoch():
+    """In a batch of runs only where all are none: what is one run's alone leaves the others to go on."""
+
+    def trained(labels, **more):
+        model = _stack(SEEDS)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return fit(model, lambda _: [Batch(_data(SEEDS)[0], labels)], _squared, optimizer=optimizer, epochs=2, **more)
+
+    _, labels = _data(SEEDS)
+    one, every = labels.clone(), labels.clone()
+    one[0, 1, 3], every[:, 1, 3] = torch.nan, torch.nan
+    assert trained(one).losses.isfinite().all(-1).tolist() == [[False, True, True, True]] * 2
+    with pytest.raises(BadValue, match="Equal: the loss or the weight of task 1 is not finite in epoch 1 in all 4 runs"):
+        trained(every)
+    with pytest.raises(BadValue, match="the validation value is NaN after epoch 1"):
+        trained(labels, validate=lambda _: torch.full((RUNS, TASKS), torch.nan))
+
+
 @pytest.mark.parametrize("weights", [[2.0, 0.5], [0.0, 1.0]])
 def test_static_weights_scale_each_tasks_share_of_the_gradient(weights):
     model = _stack([0])

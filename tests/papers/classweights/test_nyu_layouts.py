@@ -230,3 +230,14 @@ def test_maps_of_another_size_or_kind_are_refused(driving: Path) -> None:
     _save(driving / f"cityscapes/disparity/{start}disparity.png", np.full((H // 2, W), 2561, np.uint16))
     with pytest.raises(DataCorrupt, match="do not fit"):
         load_cityscapes(size=(H, W), mirror=driving)
+
+
+def test_depth_and_disparity_that_were_cut_to_8_bits_are_refused(driving: Path) -> None:
+    """They would be read as depths of centimetres, or as disparities below a pixel."""
+    _save(driving / "vkitti/vkitti_1.3.1_depthgt/0001/clone/00000.png", np.full((H, W), 255, np.uint8))
+    with pytest.raises(DataCorrupt, match=r"00000\.png: its depth or disparity stays within 8 bits"):
+        _vkitti(driving)
+    start = "train/aachen/aachen_000000_000019_"
+    _save(driving / f"cityscapes/disparity/{start}disparity.png", np.full((H, W), 255, np.uint8))
+    with pytest.raises(DataCorrupt, match="stays within 8 bits"):
+        load_cityscapes(size=(H, W), mirror=driving)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mtlrepro.data import places
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.papers.cotask import tab1_ecg_p18
 from mtlrepro.papers.cotask.data import ecg_sets
-from mtlrepro.papers.cotask.data.ecg import LEADS
+from mtlrepro.papers.cotask.data.ecg import LEADS, scaled
 from mtlrepro.papers.cotask.training import ecg_training
 from mtlrepro.parameters import Params
 
@@ -108,7 +109,11 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(mirror: Path) ->
         ("ptbxl_database.csv", lambda c: c.replace(b",10,rec", b",11,rec"), r"database\.csv, line 5: strat_fold is '11'"),
         ("ptbxl_database.csv", lambda c: c.replace(b"20372.0", b""), r"database\.csv, line 5: patient_id is ''"),
         ("ptbxl_database.csv", lambda c: c.replace(b"scp_codes", b"codes"), "no column scp_codes"),
-        ("ptbxl_database.csv", lambda c: c.replace("ä".encode(), b"\xe4"), r"database\.csv cannot be read"),
+        ("ptbxl_database.csv", lambda c: c.replace("ä".encode(), b"\xe4"), r"database\.csv, line 2: a byte"),
+        ("ptbxl_database.csv", lambda c: c.replace(b"\n3,", b"\n2,"), r"database\.csv, line 4: ecg_id 2 stands twice"),
+        ("ptbxl_database.csv", lambda c: c.replace(b"00003_lr", b"00002_lr"), r"line 4: filename_lr .*00002_lr stands twice"),
+        ("ptbxl_database.csv", lambda c: c.replace(b"20372", b"13243"), r"line 3: records of patient 13243 stand in two"),
+        ("ptbxl_database.csv", lambda c: re.sub(rb"\d+\.0,56", b",56", c), r"database\.csv: column patient_id is empty"),
         (
             "ptbxl_database.csv",
             lambda c: c.replace(b"00000/00002_lr", b"x/00000/00002_lr"),
@@ -130,6 +135,26 @@ def test_an_odd_file_of_ptbxl_is_named_in_one_line(
     with pytest.raises(DataCorrupt, match=message) as error:
         ecg_sets.load_ptbxl(least=1, mirror=mirror)
     assert "\n" not in str(error.value)
+
+
+def test_a_flat_lead_is_read_and_lost_samples_are_named(mirror: Path) -> None:
+    """An electrode that came off gives a flat line; a lead that is flat in every training recording cannot be scaled."""
+    values = _signals(1, 1000)[0]
+    values[:, 6] = 0.25
+    for lost in (False, True):
+        values[5:9, 7] = np.nan if lost else 0
+        wfdb.wrsamp(
+            "00001_lr", fs=100, units=["mV"] * 12, sig_name=NAMES, p_signal=values, fmt=["16"] * 12, adc_gain=[1000.0] * 12,
+            baseline=[0] * 12, write_dir=str(mirror / "ptbxl/records100/00000"),
+        )  # fmt: skip
+        if not lost:
+            own = ecg_sets.load_ptbxl(least=1, mirror=mirror)
+            assert (own.signals[0, 6] == 0.25).all()
+    with pytest.raises(DataCorrupt, match="00001_lr lacks samples of lead v2"):
+        ecg_sets.load_ptbxl(least=1, mirror=mirror)
+    assert np.isfinite(scaled(own.signals, np.arange(4))).all()
+    with pytest.raises(BadValue, match="lead v1 is flat"):
+        scaled(own.signals, np.arange(1))
 
 
 def test_values_out_of_range_are_refused(mirror: Path) -> None:
@@ -227,6 +252,15 @@ def test_cpsc_records_are_cut_or_filled_and_their_codes_are_labels(cpsc: Path, t
     wanted = np.random.default_rng(2).integers(-900, 900, (3000, 12)) / 1000
     np.testing.assert_allclose(own.signals[1, :, :3000].T, wanted, atol=1e-6)
     assert len(LEADS) == own.signals.shape[1]
+
+
+def test_a_record_in_two_folders_is_refused(cpsc: Path, tmp_path: Path) -> None:
+    """Each copy would count as a patient: it would be trained on and tested on."""
+    (tmp_path / "cpsc2018" / "again").mkdir()
+    for end in (".hea", ".mat"):
+        shutil.copy(cpsc / f"A0002{end}", tmp_path / "cpsc2018" / "again")
+    with pytest.raises(DataCorrupt, match=r"A0002\.hea stands in .*, too"):
+        ecg_sets.load_cpsc2018(least=1, mirror=tmp_path)
 
 
 @pytest.mark.parametrize(

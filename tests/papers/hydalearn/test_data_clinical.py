@@ -127,10 +127,16 @@ def _broken(how: str) -> bytes:
         "word": gzip.compress(_csv(table.assign(alb="high"))),
         "label": gzip.compress(_csv(table.assign(hospdead=7))),
         "half": gzip.compress(_csv(table)[:-200]),
+        "empty column": gzip.compress(_csv(table.assign(age=None))),
+        "twice": gzip.compress(_csv(table.assign(sno=1))),
+        "infinite": gzip.compress(_csv(table.assign(age=np.inf))),
+        "utf-16": gzip.compress(_csv(table).decode().encode("utf-16")),
     }[how]
 
 
-@pytest.mark.parametrize("how", ["cut", "noise", "empty", "column", "word", "label", "half"])
+@pytest.mark.parametrize(
+    "how", ["cut", "noise", "empty", "column", "word", "label", "half", "empty column", "twice", "infinite", "utf-16"]
+)
 def test_a_broken_file_is_named_in_one_line(support2: Path, how: str) -> None:
     (support2 / "support2.csv.gz").write_bytes(_broken(how))
     with pytest.raises(DataCorrupt, match=r"support2\.csv\.gz") as error:
@@ -230,7 +236,8 @@ def _mimic(folder: Path, events: list[tuple[int, int, float, str, str]], lower: 
     folder.mkdir(parents=True, exist_ok=True)
     for table in ("PATIENTS", "ADMISSIONS", "ICUSTAYS"):
         columns = HEADERS[table].split(",")
-        _write(folder, table, [{k: v for k, v in stay.items() if k in columns} for stay in STAYS], lower)
+        listed = STAYS if table != "ADMISSIONS" else list({stay["HADM_ID"]: stay for stay in STAYS}.values())
+        _write(folder, table, [{k: v for k, v in stay.items() if k in columns} for stay in listed], lower)
     rows: dict[str, list[dict[str, Any]]] = {"CHARTEVENTS": [], "LABEVENTS": []}
     for number, item, hours, value, unit in events:
         stay = next(s for s in STAYS if s["SUBJECT_ID"] == number)
@@ -367,6 +374,53 @@ def test_a_broken_table_is_named_in_one_line(mimic: Path, table: str, how: str) 
     with pytest.raises(DataCorrupt, match=rf"{table}\.csv\.gz") as error:
         clinical.load_mimic3(mirror=mimic)
     assert "\n" not in str(error.value)
+
+
+def test_tables_that_a_person_unpacked_are_read_as_packed_ones(tmp_path: Path) -> None:
+    """By the set's own manifest: the five .csv.gz, or the five .csv."""
+    _mimic(tmp_path / "mimic3", _events())
+    packed = clinical.load_mimic3(mirror=tmp_path)
+    for file in sorted((tmp_path / "mimic3").iterdir()):
+        file.with_suffix("").write_bytes(b"\xef\xbb\xbf" + gzip.decompress(file.read_bytes()).replace(b"\n", b"\r\n"))
+        file.unlink()
+    assert clinical.load_mimic3(mirror=tmp_path).sha256 == packed.sha256
+    (tmp_path / "mimic3" / "LABEVENTS.csv").unlink()
+    with pytest.raises(DataMissing, match=r"no LABEVENTS\.csv in"):
+        clinical.load_mimic3(mirror=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "message"),
+    [
+        (
+            "ADMISSIONS",
+            "1,,1002,",
+            "1,,8,",
+            r"ADMISSIONS\.csv\.gz: HADM_ID of a stay in ICUSTAYS\.csv\.gz does not stand there once",
+        ),
+        ("PATIENTS", "1,2,", "1,88,", r"PATIENTS\.csv\.gz: SUBJECT_ID of a stay"),
+        ("PATIENTS", "1,2,", "1,1,", r"PATIENTS\.csv\.gz: SUBJECT_ID of a stay"),
+        ("ICUSTAYS", "MICU", "", r"ICUSTAYS\.csv\.gz: column FIRST_CAREUNIT is empty"),
+        ("CHARTEVENTS", "211", "999", None),
+        ("LABEVENTS", ",50931,", ",x,", r"LABEVENTS\.csv\.gz, one of the 60 lines from line 2 on, cannot be read"),
+        ("LABEVENTS", ",50820,", ",y,", r"LABEVENTS\.csv\.gz, one of the 60 lines from line \d+ on, cannot be read"),
+        ("LABEVENTS", "units", "\x85", None),
+    ],
+)
+def test_tables_that_do_not_fit_each_other_are_refused(mimic: Path, table: str, old: str, new: str, message: str | None) -> None:
+    """Law: no stay is dropped, and no patient doubled, because two tables do not match. An unknown item changes nothing."""
+    file = mimic / "mimic3" / f"{table}.csv.gz"
+    text = gzip.decompress(file.read_bytes()).decode()
+    if table == "ADMISSIONS":
+        old = next(line for line in text.splitlines() if ",1002," in line)
+        new = old.replace(",1002,", ",88,")
+    assert old in text
+    file.write_bytes(gzip.compress(text.replace(old, new).encode("latin-1")))
+    if message is None and new == "999":
+        assert len(clinical.load_mimic3(mirror=mimic)) == len(KEPT)
+        return
+    with pytest.raises(DataCorrupt, match=message or r"LABEVENTS\.csv\.gz, one of the 60 lines from line 2 on, cannot"):
+        clinical.load_mimic3(mirror=mimic, chunk=60)
 
 
 def test_a_part_of_the_set_can_be_checked_without_vital_signs(mimic: Path) -> None:

@@ -117,14 +117,22 @@ def test_rows_written_and_read_again_are_the_same_in_any_order() -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda content: b"", "cannot be read"),
-        (lambda content: content[:-25], "cut off|rows after"),
-        (lambda content: content[: content.rindex(b"\n", 0, -1) + 3], "cut off"),
-        (lambda content: content.replace(b"FICO_orig_time", b"FICO"), "28 columns.*FICO"),
-        (lambda content: content.replace(b",0.0,", b",zero,", 1), "no number.*zero"),
-        (lambda content: content.replace(b"\n", b",1,2,3\n", 4), "cannot be read|28 columns"),
+        (lambda content: b"", "no column id"),
+        (lambda content: content[:-40], r"line \d+: \d+ fields, not the 28"),
+        (lambda content: content[: content.rindex(b"\n", 0, -1) + 3], r"line \d+: 1 fields, not the 28"),
+        (lambda content: content.replace(b"FICO_orig_time", b"FICO"), "no column FICO_orig_time"),
+        (
+            lambda content: (
+                content.replace(b"recovery_res", b"recovery_res,more").replace(b"\n", b",1\n").replace(b",more,1\n", b",more\n")
+            ),
+            "28 columns.*see more",
+        ),
+        (lambda content: content.replace(b",0.0,", b",zero,", 1), r"line \d+: \w+ is 'zero'"),
+        (lambda content: content.replace(b",0.0,", b",nan,", 1), r"line \d+: \w+ is 'nan'"),
+        (lambda content: content.replace(b"\n1.0,", b"\n,", 1), "line 2: id is ''"),
+        (lambda content: content.replace(b"\n", b",1,2,3\n", 4), "line 5: 28 fields, not the 31|28 columns"),
         (lambda content: content + b"1.0,60.0" + b",0.0" * 19 + b",CA" + b",0.0" * 6 + b"\n", "rows after default or payoff"),
-        (lambda content: b"\xff\xfe\x00" * 50, "cannot be read|28 columns"),
+        (lambda content: b"\xff\xfe\x00" * 50, "line 1: a byte"),
     ],
 )
 def test_damaged_rows_are_one_clear_line(damage: Callable[[bytes], bytes], message: str) -> None:
@@ -424,9 +432,10 @@ def test_a_small_sample_is_the_same_whatever_the_order_and_the_cut(made: list[Ma
         ("2007Q1.csv", lambda t: t[: len(t) // 2], r"2007Q1.csv: line \d+ has \d+ fields, not 113"),
         ("2007Q1.csv", lambda t: "a|b|c\n" + t, "line 1 has 3 fields, not 108 to 113"),
         ("2007Q1.csv", lambda t: "", "is empty"),
-        ("2007Q1.csv", lambda t: t.replace("|122009|", "|132009|", 1), "period: '132009' is no month"),
+        ("2007Q1.csv", lambda t: t.replace("|122009|", "|132009|", 1), r"2007Q1.csv, line \d+: period: '132009' is no month"),
         ("2007Q1.csv", lambda t: t.replace("|00|0000", "|Z|0000"), "delinquency: 'Z' is no number of months"),
-        ("2007Q1.csv", lambda t: t.replace("|360|122003", "|36o|122003"), "term is no number"),
+        ("2007Q1.csv", lambda t: t.replace("|360|122003", "|36o|122003"), "term is no number in loan .*: '36o'"),
+        ("2007Q1.csv", lambda t: _header(t) + t, "2007Q1.csv, line 1: period: 'field3' is no month"),
         ("2007Q1.csv", lambda t: t + t, "has a month twice"),
         ("Performance_2007Q1.txt", lambda t: t[: len(t) // 2], r"Performance_2007Q1.txt: line \d+ has \d+ fields, not 31"),
         ("Acquisition_2007Q1.txt", lambda t: t.replace("\n", "|more\n"), "line 1 has 26 fields, not 25"),
@@ -441,6 +450,10 @@ def test_damaged_files_are_one_clear_line(
     with pytest.raises(DataCorrupt, match=message) as error:
         mortgage.load_fannie_mae(mirror=tmp_path)
     assert "\n" not in str(error.value)
+
+
+def _header(content: str) -> str:
+    return "|".join(f"field{i}" for i in range(1, content.split("\n", 1)[0].count("|") + 2)) + "\n"
 
 
 def test_missing_files_say_what_to_do(made: list[Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,7 @@ def test_byte_order_marks_and_windows_line_ends_change_nothing(folder):
     ("train", "test", "start", "message"),
     [
         ([0, 1, 2, 4], [3], "images/", r"train_val_list\.txt, line 1: 'images/00000001_000\.png' is no image"),
+        ([0, 1, 2, 4], [], "", r"00000003_000\.png stands in neither .*train_val_list\.txt nor test_list\.txt"),
         ([0, 1, 2], [3], "", r"00000004_000\.png stands in neither .*train_val_list\.txt nor test_list\.txt"),
         ([0, 1, 2, 4], [3, 4], "", r"test_list\.txt, line 2: 00000004_000\.png stands in a list already"),
         ([0, 2, 4], [3, 1], "", r"test_list\.txt: images of patient 1 stand in both lists"),
@@ -110,8 +111,11 @@ def test_lists_that_do_not_match_the_table_are_refused(folder, train, test, star
         ("Data_Entry_2017_v2020.csv", lambda c: c + c.splitlines()[1], r"v2020\.csv, line 7"),
         ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b",2,60", b",two,60"), r"v2020\.csv, line 4"),
         ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"Patient ID", b"Patient"), "no column Patient ID"),
-        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"Hernia", b"H\xe9rnia"), r"v2020\.csv cannot be read"),
-        ("Data_Entry_2017_v2020.csv", lambda c: b"", r"v2020\.csv cannot be read"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"Hernia", b"H\xe9rnia"), r"v2020\.csv, line 4: a byte"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.decode().encode("utf-16"), r"v2020\.csv, line 1: a byte"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b",", b";"), r"v2020\.csv has no column Image Index"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"l|E", b"l | E").replace(b"y|E", b"y | E"), r"v2020\.csv, line 2"),
+        ("Data_Entry_2017_v2020.csv", lambda c: b"", r"v2020\.csv has no column Image Index"),
         ("images/00000002_000.png", lambda c: c[: len(c) // 2], r"00000002_000\.png is no whole PNG"),
     ],
 )
@@ -144,6 +148,14 @@ def many(tmp_path, monkeypatch):
     yield tmp_path
     for cached in (same_image_tasks.load, same_image_tasks.draw):
         cached.cache_clear()
+
+
+def test_pixels_of_more_than_8_bits_are_refused(folder):
+    """They would be cut at 255."""
+    file = folder / "chestxray14/images/00000001_001.png"
+    Image.fromarray(np.full((32, 32), 4000, np.uint16)).save(file)
+    with pytest.raises(DataCorrupt, match=r"00000001_001\.png has pixels of kind I;16"):
+        chest.load_chestxray14(side=16, mirror=folder)
 
 
 def test_figure_12_runs_on_chestxray14_where_a_person_has_it(many):

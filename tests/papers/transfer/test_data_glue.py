@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,13 +59,42 @@ def test_rows_are_read_from_the_official_columns(files, task, first, second, lab
     assert found.test.tolist() == test
 
 
-def test_a_row_with_another_label_is_refused_with_its_line(files, write_manifest):
-    packed = gzip.compress(b"sentence\tlabel\ngood\t1\nodd\t7\n")
-    (files / "SST-2_dev.tsv.gz").write_bytes(packed)
-    listed = [{"path": "SST-2_dev.tsv.gz", "sha256": hashlib.sha256(packed).hexdigest()}]
-    write_manifest("glue_sst2", layouts={"tsv_gz": {"folders": ["."], "files": listed}}, steps=["Get it."])
-    with pytest.raises(DataCorrupt, match="line 3"):
-        glue.load_glue("SST-2", files)
+def _dev(files, write_manifest, content, task="SST-2"):
+    """The set whose second file holds `content`, not packed, and is listed without a checksum."""
+    name = f"{task}_{'test' if task == 'MRPC' else 'dev'}.tsv"
+    (files / name).write_bytes(content)
+    layouts = {"tsv": {"folders": ["."], "files": [{"path": f"{task}_train.tsv.gz"}, {"path": name}]}}
+    write_manifest(f"glue_{task.lower().replace('-', '')}", layouts=layouts, steps=["Get it."])
+    return glue.load_glue(task, files)
+
+
+@pytest.mark.parametrize(
+    ("task", "content", "message"),
+    [
+        ("SST-2", b"sentence\tlabel\ngood\t1\nodd\t7\n", "line 3: not a row"),
+        ("SST-2", b"sentence\tlabel\ngood\t1\nodd\n", "line 3: not a row"),
+        ("SST-2", b"sentence\tlabel\ngood\t1\nodd\tnan\n", "line 3: not a row"),
+        ("SST-2", b"sentence\tlabel\ngood\t1\n \t1\n", "line 3: an empty text"),
+        ("SST-2", b"good\t1\nbad\t0\n", "line 1: no header of SST-2 with 'label' in column 2"),
+        ("SST-2", b"sentence\tlabel\n", "has no row"),
+        ("SST-2", "sentence\tlabel\ncaf\u00e9\t1\n".encode("latin-1"), "line 2: a byte"),
+        ("SST-2", "sentence\tlabel\ngood\t1\n".encode("utf-16"), "line 1: a byte"),
+        ("CoLA", b"source\tlabel\tmark\tsentence\nx\t1\t\tIt went .\n", "line 1: not a row of CoLA"),
+        ("MRPC", b"Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t7\t8\tc\t\n", "line 2: an empty text"),
+    ],
+)
+def test_an_odd_file_is_refused_with_its_line(files, write_manifest, task, content, message):
+    with pytest.raises(DataCorrupt, match=rf"{task}_\w+\.tsv.*{message}"):
+        _dev(files, write_manifest, content, task)
+
+
+@given(st.lists(st.tuples(st.sampled_from("01"), st.text("abé .|", min_size=1).filter(str.strip)), min_size=1), st.booleans())
+def test_rows_are_read_as_written_whatever_the_mark_and_the_line_ends(rows, windows):
+    """A row is a line: no blank, bar or accent in a text is a field's end."""
+    content = "".join(f"{text}\t{label}\n" for label, text in [("label", "sentence"), *rows])
+    place = SimpleNamespace(folder=Path("glue"), read=lambda file: content.encode())
+    content = "\ufeff" + content.replace("\n", "\r\n") if windows else content
+    assert glue._rows(place, "dev.tsv", "SST-2") == [(text.strip(), "", int(label)) for label, text in rows]
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=80))

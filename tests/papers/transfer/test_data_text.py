@@ -6,6 +6,7 @@ import gzip
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,54 @@ def test_glove_official_and_reduced_give_the_same_vectors_for_the_words_of_the_s
     assert (matrix == reduced.matrix).all()
     with pytest.raises(BadValue):
         text.load_glove(51)  # type: ignore[arg-type]
+
+
+def _glove(tmp_path: Path, content: bytes) -> tuple[list[str], np.ndarray]:
+    file = tmp_path / "glove.6B.2d.txt"
+    file.write_bytes(content)
+    return text._official_glove(file, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"2 2\nthe 1 2\n", 1),
+        (b"the 1 2\nit 1\n", 2),
+        (b"the 1 2\nit 1 nan\n", 2),
+        (b"the 1 2\nit 1 1e9\n", 2),
+        (b"the 1 2\n\nit 1 2\n", 2),
+        (b"the 1,0 2,0\n", 1),
+        ("the 1 2\ncafé 1 2\n".encode("latin-1"), 2),
+        ("the 1 2\n".encode("utf-16"), 1),
+    ],
+)
+def test_an_odd_line_of_glove_is_refused(tmp_path: Path, content: bytes, line: int) -> None:
+    with pytest.raises(DataCorrupt, match=rf"glove\.6B\.2d\.txt, line {line}: not a word and 2 numbers"):
+        _glove(tmp_path, content)
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n"), min_size=1), min_size=1), st.booleans()
+)
+def test_words_of_glove_may_hold_blanks_and_accents(tmp_path_factory: Any, words: list[str], windows: bool) -> None:
+    content = "".join(f"{word} 1.5 -2\n" for word in ["the", *words])
+    content = "\ufeff" + content.replace("\n", "\r\n") if windows else content
+    read, values = _glove(tmp_path_factory.mktemp("glove"), content.encode())
+    assert read == ["the", *words]
+    assert (values == np.array([1.5, -2])).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [("mr.tsv", "7\tgood", "line 6: '7' is no label of mr"), ("mr.tsv", "1", "line 6: not a row of the columns label, text"),
+     ("trec.tsv", "tes\t1\tX:y\twho", "line 5: .*'tes' no part of it"), ("mr.tsv", "nan\tgood", "line 6: 'nan' is no label")],
+)  # fmt: skip
+def test_an_odd_line_of_a_sentence_set_is_refused(tiny_sentences: Any, name: str, line: str, message: str) -> None:
+    folder, key = tiny_sentences.folders["tsv"], name.removesuffix(".tsv")
+    content = (folder / name).read_bytes() + line.encode() + b"\n"
+    place = SimpleNamespace(manifest=schema.get(key), files=[name], folder=folder, read=lambda file: content)
+    with pytest.raises(DataCorrupt, match=rf"{name}, {message}"):
+        text.decode(place)  # type: ignore[arg-type]
 
 
 def test_keeping_only_the_words_of_the_sets_changes_no_token(tiny_glove: Any) -> None:

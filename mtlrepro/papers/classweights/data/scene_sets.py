@@ -38,6 +38,7 @@ from mtlrepro.data.opening import Opened
 from mtlrepro.data.places import Located, check_arrays, locate
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.papers.classweights.data.scenes import UNLABELLED, Scenes
+from mtlrepro.refusals import refuse_eight_bits
 
 VKITTI_CLASSES = (
     "Terrain", "Sky", "Tree", "Vegetation", "Building", "Road", "GuardRail", "TrafficSign", "TrafficLight", "Pole", "Misc",
@@ -123,6 +124,7 @@ def load_vkitti(
                     _png(root / f"vkitti_1.3.1_{kind}" / world / variation / file.name, channels)
                     for kind, channels in (("rgb", 3), ("scenegt", 3), ("depthgt", 1))
                 )
+                refuse_eight_bits(file, depth, 255)
                 frames.append(_frame(file, image, labels_of(encoded), depth / 100.0, (depth > 0) & (depth < _FAR), size))
     return _joined(frames, root)
 
@@ -254,6 +256,7 @@ def load_cityscapes(
         labels = _png(root / "gtFine" / split / file.parent.name / f"{start}gtFine_labelIds.png", 1)
         labels[labels >= CITYSCAPES_CLASSES] = UNLABELLED
         disparity = (_png(root / "disparity" / split / file.parent.name / f"{start}disparity.png", 1) - 1) / 256
+        refuse_eight_bits(file, disparity, 1)
         known = disparity > 0
         frames.append(_frame(file, _png(file, 3), labels, _BASE_TIMES_FOCAL / np.where(known, disparity, 1), known, size))
     return _joined(frames, root)

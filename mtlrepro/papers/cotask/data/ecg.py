@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import wfdb
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, signal, stats
@@ -24,6 +23,7 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
 from mtlrepro.data.places import Located, arrays_sha256, check_arrays, locate
 from mtlrepro.data.schema import Tier
+from mtlrepro.data.tables import text_table
 from mtlrepro.errors import BadValue, DataCorrupt
 
 Floats = NDArray[np.float64]
@@ -87,8 +87,14 @@ def band_pass(signals: ArrayLike, rate: float, low: float = 3.0, high: float = 4
 
 
 def scaled(signals: NDArray[np.float32], train: Ints) -> NDArray[np.float32]:
-    """Each lead divided by its standard deviation over the training recordings: voltages stay comparable between patients."""
-    found: NDArray[np.float32] = signals / signals[train].std((0, 2), keepdims=True)
+    """Each lead divided by its standard deviation over the training recordings: voltages stay comparable between patients.
+
+    Raises BadValue for a lead that is flat in all of them.
+    """
+    deviation = signals[train].std((0, 2), keepdims=True)
+    if (flat := deviation[0, :, 0] == 0).any():
+        raise BadValue(f"lead {LEADS[int(flat.argmax())]} is flat in every training recording: it cannot be scaled.")
+    found: NDArray[np.float32] = signals / deviation
     return found
 
 
@@ -139,7 +145,10 @@ def load_ludb(least: int = 10, mirror: Path | None = None) -> EcgSet:
     """
     place = locate("ludb", mirror)
     with _ludb_folder(place) as folder:
-        table = pd.read_csv(io.BytesIO((folder / "ludb.csv").read_bytes()), dtype=str).fillna("")
+        file = folder / "ludb.csv"
+        table = text_table(file.read_bytes(), file, ("ID", "Sex", "Age"))
+        if table["ID"].tolist() != list(map(str, range(1, _LUDB_COUNT + 1))):
+            raise DataCorrupt(f"{file}: the records of the table are not 1 to {_LUDB_COUNT} in this order.")
         records = [wfdb.rdrecord(str(folder / "data" / str(number))) for number in range(1, _LUDB_COUNT + 1)]
     signals = np.stack([in_leads(record) for record in records])
     lines = table.drop(columns=["ID", "Sex", "Age"]).agg("\n".join, axis=1).str.lower()
@@ -151,11 +160,17 @@ def load_ludb(least: int = 10, mirror: Path | None = None) -> EcgSet:
 
 
 def in_leads(record: wfdb.Record) -> NDArray[np.float32]:
-    """(12, samples) of a WFDB record in millivolts, in the order of `LEADS`. Raises DataCorrupt where a lead is missing."""
+    """(12, samples) of a WFDB record in millivolts, in the order of `LEADS`; a lead may be flat.
+
+    Raises DataCorrupt where a lead or some of its samples are missing.
+    """
     places = {str(name).lower(): column for column, name in enumerate(record.sig_name)}
     if missing := [lead for lead in LEADS if lead not in places]:
         raise DataCorrupt(f"record {record.record_name} has no lead {', '.join(missing)}.")
-    return np.ascontiguousarray(record.p_signal[:, [places[lead] for lead in LEADS]].T, dtype=np.float32)
+    signals = np.ascontiguousarray(record.p_signal[:, [places[lead] for lead in LEADS]].T, dtype=np.float32)
+    if (lost := ~np.isfinite(signals).all(1)).any():
+        raise DataCorrupt(f"record {record.record_name} lacks samples of lead {LEADS[int(lost.argmax())]}.")
+    return signals
 
 
 def _has(text: str, wanted: str) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 import lzma
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from mtlrepro import exhibits
 from mtlrepro.data.places import Located, arrays_sha256, check_arrays, locate
+from mtlrepro.data.tables import text_table, whole_numbers
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.papers.cotask.data.ecg import LEADS, EcgSet, Ints, common_factor, generate, in_leads
 
@@ -110,44 +112,39 @@ def load_ptbxl(
     place = locate("ptbxl", mirror)
     paths = "filename_lr" if rate == 100 else "filename_hr"
     file = place.check("ptbxl_database.csv")
-    table = _table(file, ("ecg_id", "patient_id", "scp_codes", "strat_fold", paths))[:limit]
-    codes = [_statements(text, file, line) for line, text in enumerate(table["scp_codes"], start=2)]
+    table = text_table(file.read_bytes(), file, ("ecg_id", "patient_id", "scp_codes", "strat_fold", paths))
+    patients = whole_numbers(table["patient_id"], file)
+    parts = _FOLDS[whole_numbers(table["strat_fold"], file, range(1, 11)) - 1]
+    _refuse_overlap(file, table, ("ecg_id", paths), patients, parts)
+    table, patients, parts = table[:limit], patients[:limit], parts[:limit]
+    codes = [_statements(text, file, line) for line, text in zip(table.index.tolist(), table["scp_codes"], strict=True)]
     marks: dict[str, list[bool]]
     if labels == "diagnoses":
         marks = {name: [code in own for own in codes] for name, code in PTBXL_LABELS.items()}
     else:
         groups = _superclasses(place.check("scp_statements.csv"))
         marks = {name: [name in map(groups.get, own) for own in codes] for name in SUPERCLASSES}
-    fold = _numbers(table["strat_fold"], file, range(1, 11))
-    patients = _numbers(table["patient_id"], file, None)
     signals = np.empty((len(table), len(LEADS), 10 * rate), np.float32)
     for row, name in enumerate(table[paths]):
         own, _ = read_record(place.folder / str(name))
         if own.shape != signals.shape[1:]:
-            raise DataCorrupt(f"{file}, line {row + 2}: {name} has {own.shape[1]} samples, not {10 * rate}.")
+            raise DataCorrupt(f"{file}, line {table.index[row]}: {name} has {own.shape[1]} samples, not {10 * rate}.")
         signals[row] = own
-    return _labelled(place, signals, marks, least, patients, float(rate), _FOLDS[fold - 1])
+    return _labelled(place, signals, marks, least, patients, float(rate), parts)
 
 
-def _table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A table as text. Raises DataCorrupt: unreadable, or without one of the columns."""
-    try:
-        table = pd.read_csv(file, dtype=str, encoding="utf-8-sig", keep_default_na=False)
-    except ValueError as error:  # as pandas' parser errors are
-        raise DataCorrupt(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None
-    if absent := [name for name in columns if name not in table]:
-        raise DataCorrupt(f"{file} has no column {absent[0]}.")
-    return table
-
-
-def _numbers(column: pd.Series[Any], file: Path, known: range | None) -> Ints:
-    """Whole numbers of a column, which may be written 3.0. Raises DataCorrupt, with the line."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    right = numbers.notna() & (numbers % 1 == 0) & (numbers.isin(known) if known else True)
-    if not right.all():
-        row = int(right.to_numpy().argmin())
-        raise DataCorrupt(f"{file}, line {row + 2}: {column.name} is {column.iloc[row]!r}.")
-    return numbers.to_numpy(np.int64)
+def _refuse_overlap(file: Path, table: pd.DataFrame, keys: Sequence[str], patients: Ints, parts: Ints) -> None:
+    """Raise DataCorrupt where a record stands twice, or a patient in two of the official parts."""
+    for key in keys:
+        if (again := table[key].duplicated()).any():
+            raise DataCorrupt(f"{file}, line {table.index[again][0]}: {key} {table[key][again].iloc[0]} stands twice.")
+    own = pd.Series(parts).groupby(patients)
+    torn = (own.transform("min") != own.transform("max")).to_numpy()
+    if torn.any():
+        row = int(torn.argmax())
+        raise DataCorrupt(
+            f"{file}, line {table.index[row]}: records of patient {patients[row]} stand in two of the official parts."
+        )
 
 
 def _statements(text: str, file: Path, line: int) -> set[str]:
@@ -160,7 +157,7 @@ def _statements(text: str, file: Path, line: int) -> set[str]:
 
 def _superclasses(file: Path) -> dict[str, str]:
     """Diagnostic statement -> its superclass."""
-    table = _table(file, ("diagnostic", "diagnostic_class"))
+    table = text_table(file.read_bytes(), file, ("diagnostic", "diagnostic_class"))
     table = table[table["diagnostic"].isin(("1", "1.0"))]
     return dict(zip(table.iloc[:, 0], table["diagnostic_class"], strict=True))
 
@@ -173,14 +170,13 @@ def load_ptbxl100(mirror: Path | None = None) -> EcgSet:
     """
     place = locate("ptbxl100", mirror)
     file = place.check("records.csv")
-    table = _table(file, ("ecg_id", "split", *SUPERCLASSES, "patient_id"))
-    number = _numbers(table["ecg_id"], file, None)
+    table = text_table(file.read_bytes(), file, ("ecg_id", "split", *SUPERCLASSES, "patient_id"))
     known = table["patient_id"].ne("").to_numpy()
-    patients = -number
-    patients[known] = _numbers(table["patient_id"][known], file, None)
-    marks = {name: _numbers(table[name], file, range(2)).tolist() for name in SUPERCLASSES}
-    places = table["split"].map({"train": 0, "val": 1, "test": 2})
-    split = _numbers(places.rename("split"), file, range(3))
+    patients = -whole_numbers(table["ecg_id"], file)
+    patients[known] = whole_numbers(table["patient_id"][known], file)
+    marks = {name: whole_numbers(table[name], file, range(2)).tolist() for name in SUPERCLASSES}
+    split = whole_numbers(table["split"].replace({"train": "0", "val": "1", "test": "2"}), file, range(3))
+    _refuse_overlap(file, table, ("ecg_id",), patients, split)
     microvolts = _unpacked(place, len(table))
     check_arrays(place, {"signals": microvolts, "labels": np.array(list(marks.values()), np.uint8).T})
     signals = np.ascontiguousarray(microvolts.transpose(0, 2, 1) / 1000, np.float32)
@@ -222,6 +218,9 @@ def load_cpsc2018(seconds: float = 10.0, least: int = 10, limit: int | None = No
         raise BadValue(f"seconds are 1 to 60 and limit at least 1, not {seconds} and {limit}.")
     place = locate("cpsc2018", mirror)
     headers = sorted(place.folder.rglob("[AQ][0-9][0-9][0-9][0-9].hea"), key=lambda file: file.name)[:limit]
+    for one, other in pairwise(headers):
+        if one.name == other.name:
+            raise DataCorrupt(f"{other} stands in {one.parent}, too: a record in two places would be trained and tested on.")
     signals = np.zeros((len(headers), len(LEADS), round(500 * seconds)), np.float32)
     codes = []
     for row, header in enumerate(headers):

@@ -16,9 +16,8 @@ learned as log(1 + days), standardised on the training rows; the paper does not 
 from __future__ import annotations
 
 import contextlib
-import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +29,9 @@ from numpy.typing import NDArray
 from mtlrepro import data
 from mtlrepro.data.places import Located, arrays_sha256, check_arrays, how_to_get, locate
 from mtlrepro.data.schema import Tier
+from mtlrepro.data.tables import numbers, text_table
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
+from mtlrepro.files import gunzip
 from mtlrepro.papers.hydalearn.data.tabular import UNKNOWN, TwoTask, split, table_arrays, two_task
 
 Floats = NDArray[np.float64]
@@ -88,11 +89,12 @@ def hospital_stays(source: str = "support2", mirror: Path | None = None) -> Stay
 
 
 @contextlib.contextmanager
-def _reading(where: Path | str) -> Iterator[None]:
+def _reading(where: Path | str | Callable[[], str]) -> Iterator[None]:
     """Turn what pandas says of a broken table into one line."""
     try:
         yield
     except (ValueError, EOFError, OSError, zlib.error) as error:  # pandas' parser errors are ValueErrors
+        where = where() if callable(where) else where
         raise DataCorrupt(f"{where} cannot be read: {str(error).splitlines()[0] or type(error).__name__}.") from None
 
 
@@ -119,6 +121,8 @@ INPUTS = (
     *("dementia", "ca", "meanbp", "wblc", "hrt", "resp", "temp", "pafi", "alb", "bili", "crea", "sod", "ph", "glucose"),
     *("bun", "urine"),
 )
+_MISSING = ("", "NA", "NaN", "nan")
+_LARGEST = 2**26  # the table has 3 MB
 # Normal values that the data's authors recommend where a measurement is missing (urine in ml a day).
 FILL = {"alb": 3.5, "pafi": 333.3, "bili": 1.01, "crea": 1.01, "bun": 6.51, "wblc": 9.0, "urine": 2502.0}
 
@@ -127,19 +131,24 @@ def read_support2(content: bytes, where: str) -> pd.DataFrame:
     """The table (n, 48) of support2.csv or support2.csv.gz; categories as text, all else float64.
 
     `where` names the file in errors. Raises DataCorrupt: other columns, an outcome that is missing or impossible, a
-    value that is no number.
+    patient that stands twice, a value that is no number.
     """
-    types = {c: "str" if c in _CATEGORIES else "float64" for c in COLUMNS}
-    compression: Literal["gzip"] | None = "gzip" if where.endswith(".gz") else None
-    with _reading(where):
-        table = pd.read_csv(io.BytesIO(content), compression=compression, skipinitialspace=True, dtype=types)
-    if tuple(table.columns) != COLUMNS:
-        odd = sorted(set(COLUMNS) ^ set(table.columns))
+    text = text_table(gunzip(content, where, _LARGEST) if where.endswith(".gz") else content, where, COLUMNS)
+    if tuple(text.columns) != COLUMNS:
+        odd = sorted(set(COLUMNS) ^ set(text.columns))
         raise DataCorrupt(f"{where} does not have the 48 columns of SUPPORT2 (see {', '.join(odd[:3]) or 'their order'}).")
-    # adlsc, the last column, is known for everybody.
-    if not (table["hospdead"].isin([0, 1]) & table["slos"].ge(0) & table["adlsc"].notna()).all():
-        raise DataCorrupt(f"{where}: a row lacks hospdead (0 or 1), slos (days) or adlsc; is the file cut off?")
-    return table.fillna(dict.fromkeys(_CATEGORIES, UNKNOWN))
+    known: dict[str, tuple[int, ...] | None] = {"hospdead": (0, 1), "slos": None, "sno": None, "adlsc": None}  # for everybody
+    columns: dict[str, Any] = {
+        c: text[c].mask(text[c].isin(_MISSING), UNKNOWN).to_numpy()
+        if c in _CATEGORIES
+        else numbers(text[c], where, () if c in known else _MISSING, known.get(c))
+        for c in COLUMNS
+    }
+    table = pd.DataFrame(columns)
+    wrong = (table["slos"].lt(0) | table["sno"].duplicated()).to_numpy()
+    if wrong.any():
+        raise DataCorrupt(f"{where}, line {text.index[int(wrong.argmax())]}: fewer than 0 days, or a patient that stands twice.")
+    return table
 
 
 def load_support2(mirror: Path | None = None) -> Stays:
@@ -252,9 +261,18 @@ def read_table(file: Path, table: str, chunk: int = 1_000_000) -> Iterator[pd.Da
     if absent := [c for c in wanted if c not in here]:
         raise DataCorrupt(f"{file} is no {table} table of MIMIC-III: it has no column {absent[0]}.")
     types = {here[c]: "str" if c in _TEXT else "float64" for c in wanted}
-    with _reading(file), pd.read_csv(file, usecols=list(types), dtype=types, chunksize=chunk) as reader:
+    empty, row = set(wanted), 0
+    with (
+        _reading(lambda: f"{file}, one of the {chunk} lines from line {row + 2} on,"),
+        pd.read_csv(file, usecols=list(types), dtype=types, chunksize=chunk) as reader,
+    ):
         for piece in reader:
-            yield piece.rename(columns=str.upper)
+            piece = piece.rename(columns=str.upper)
+            empty -= set(piece.columns[piece.notna().any()])
+            row += len(piece)
+            yield piece
+    if empty:
+        raise DataCorrupt(f"{file}: column {min(empty)} is empty.")
 
 
 def _times(text: pd.Series[Any], where: Path) -> pd.Series[Any]:
@@ -271,10 +289,18 @@ def select_stays(place: Located) -> pd.DataFrame:
     """
     files = {table: _file(place, table) for table in ("PATIENTS", "ADMISSIONS", "ICUSTAYS")}
     patients, admissions, stays = (pd.concat(read_table(file, table)) for table, file in files.items())
+    for owner, key, used in (("PATIENTS", patients["SUBJECT_ID"], stays["SUBJECT_ID"]),
+                             ("ADMISSIONS", admissions["HADM_ID"], stays["HADM_ID"])):  # fmt: skip
+        if key.duplicated().any() or not used.isin(key).all():
+            raise DataCorrupt(
+                f"{files[owner]}: {key.name} of a stay in {files['ICUSTAYS'].name} does not stand there once; cut off?"
+            )
     alone = ~stays["HADM_ID"].duplicated(keep=False)
     unmoved = stays["FIRST_CAREUNIT"].eq(stays["LAST_CAREUNIT"]) & stays["FIRST_WARDID"].eq(stays["LAST_WARDID"])
     chosen = stays[alone & unmoved & stays["LOS"].gt(HOURS / 24)]
     chosen = chosen.merge(admissions, on="HADM_ID").merge(patients, on="SUBJECT_ID")
+    if not chosen["HOSPITAL_EXPIRE_FLAG"].isin([0, 1]).all():
+        raise DataCorrupt(f"{files['ADMISSIONS']}: HOSPITAL_EXPIRE_FLAG of a stay is neither 0 nor 1.")
     times = {c: _times(chosen[c], files[t]) for c, t in (("INTIME", "ICUSTAYS"), ("OUTTIME", "ICUSTAYS"), ("DOB", "PATIENTS"))}
     left = _times(chosen["DISCHTIME"], files["ADMISSIONS"])
     # By calendar: dates of birth of patients over 89 lie 300 years back, beyond the range of a difference in ns.
@@ -346,6 +372,8 @@ def read_events(place: Located, stays: pd.DataFrame, tables: Sequence[str], chun
             read = pd.DataFrame({"stay": stay, "variable": variable, "hours": hours, "value": clean(rows)})
             parts.append(read[read["value"].notna()])
     events = pd.concat(parts).astype({"stay": np.int64, "variable": np.int64})
+    if events.empty:
+        raise DataCorrupt(f"{place.folder}: no value of any of the {len(VARIABLES)} variables in {' and '.join(tables)}.")
     return events.sort_values(["stay", "variable", "hours", "value"], ignore_index=True).drop_duplicates(
         ["stay", "variable", "hours"], keep="last"
     )

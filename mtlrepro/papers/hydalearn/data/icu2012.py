@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import lzma
+import math
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -20,8 +22,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mtlrepro.data.places import Located, check_arrays, locate
+from mtlrepro.data.tables import text_table, whole_numbers
 from mtlrepro.errors import DataCorrupt
-from mtlrepro.files import gunzip
+from mtlrepro.files import decoded, gunzip
 from mtlrepro.papers.hydalearn.data.clinical import HOURS, Floats, Stays
 from mtlrepro.papers.hydalearn.data.tabular import UNKNOWN
 
@@ -92,22 +95,13 @@ def _outcomes(place: Located) -> pd.DataFrame:
 
 
 def _table(content: bytes, file: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        text = gunzip(content, file, _LARGEST) if file.suffix == ".gz" else content
-        table = pd.read_csv(io.BytesIO(text), encoding="utf-8-sig", skipinitialspace=True)
-    except ValueError as error:  # as pandas' parser errors are
-        raise DataCorrupt(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None
-    if absent := [name for name in columns if name not in table]:
-        raise DataCorrupt(f"{file} has no column {absent[0]}.")
-    numbers = [name for name in columns if name != "set"]
-    whole = table[numbers].apply(pd.to_numeric, errors="coerce")
-    wrong = whole.isna().any(axis=1) | ~whole["In-hospital_death"].isin([0, 1]) | whole["Length_of_stay"].lt(-1)
-    if wrong.any():
-        raise DataCorrupt(
-            f"{file}, line {int(wrong.to_numpy().argmax()) + 2}: no numbers, a death not 0 or 1, or less than -1 days."
-        )
-    outcomes: pd.DataFrame = whole.astype(np.int64).assign(**{name: table[name] for name in columns if name not in numbers})
-    return outcomes
+    text = gunzip(content, file, _LARGEST) if file.suffix == ".gz" else content
+    table = text_table(text, file, columns)
+    allowed = {"In-hospital_death": range(2), "Length_of_stay": range(-1, 10_000)}
+    outcomes = {name: whole_numbers(table[name], file, allowed.get(name)) for name in columns if name != "set"}
+    if "set" in columns and not table["set"].isin(SETS).all():
+        raise DataCorrupt(f"{file}, line {table.index[~table['set'].isin(SETS)][0]}: no set of {', '.join(SETS)}.")
+    return pd.DataFrame({**outcomes, **{name: table[name].to_numpy() for name in columns if name == "set"}})
 
 
 def _official(place: Located, outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -118,16 +112,20 @@ def _official(place: Located, outcomes: pd.DataFrame) -> pd.DataFrame:
         file = place.folder / f"set-{letter}" / f"{record}.txt"
         if not file.is_file():
             raise DataCorrupt(f"{file} is not there, and Outcomes-{letter}.txt lists stay {record}.")
-        lines = file.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+        lines = decoded(file.read_bytes(), file).splitlines()
         if not lines or lines[0] != "Time,Parameter,Value":
             raise DataCorrupt(f"{file}, line 1: not Time,Parameter,Value.")
+        if f"00:00,RecordID,{record}" not in lines:
+            raise DataCorrupt(f"{file}, line 2: not 00:00,RecordID,{record}; is it another stay's, or cut off?")
         for number, line in enumerate(lines[1:], start=2):
             time, _, rest = line.partition(",")
             name, _, text = rest.partition(",")
             if (name == "RecordID" and text == str(record)) or (not name and text):
                 continue
             try:
-                minute, value, parameter = 60 * int(time[:2]) + int(time[3:]), float(text), places[name]
+                minute, value, parameter = _minute(time), float(text), places[name]
+                if not math.isfinite(value):
+                    raise ValueError
             except (ValueError, KeyError):
                 raise DataCorrupt(
                     f"{file}, line {number}: {line!r} is no hh:mm, parameter and number of stay {record}."
@@ -137,6 +135,13 @@ def _official(place: Located, outcomes: pd.DataFrame) -> pd.DataFrame:
             minutes.append(minute)
             values.append(value)
     return _events(stays, parameters, minutes, values)
+
+
+def _minute(time: str) -> int:
+    """Minutes since admission of hh:mm. Raises ValueError."""
+    if not re.fullmatch(r"\d\d:[0-5]\d", time):
+        raise ValueError(time)
+    return 60 * int(time[:2]) + int(time[3:])
 
 
 def _packed(place: Located, outcomes: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from mtlrepro import data
 from mtlrepro.data.places import Located, arrays_sha256, check_arrays, how_to_get, locate
 from mtlrepro.data.schema import Tier
+from mtlrepro.data.tables import numbers, text_table
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
 from mtlrepro.files import gunzip
 from mtlrepro.papers.hydalearn.data.tabular import UNKNOWN, TwoTask, split, table_arrays, two_task
@@ -56,14 +57,6 @@ class Loans:
 
     def __len__(self) -> int:
         return len(self.features)
-
-
-def _numbers(text: pd.Series[str], where: str) -> NDArray[np.float64]:
-    """Numbers of a column read as text, NaN where empty. Raises DataCorrupt."""
-    try:
-        return pd.to_numeric(text.replace("", None)).to_numpy(np.float64)
-    except (ValueError, TypeError) as error:
-        raise DataCorrupt(f"{where}: {text.name} is no number: {str(error).splitlines()[0]}") from None
 
 
 # --- the two tasks ---------------------------------------------------------------------------------------------------------
@@ -110,19 +103,15 @@ def read_panel(content: bytes, where: str) -> pd.DataFrame:
     columns other than COLUMNS, a row with too few fields, a value that is no number, or an event that is not a borrower's
     last row.
     """
-    try:
-        text = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, on_bad_lines="error")
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise DataCorrupt(f"{where} cannot be read: {str(error).splitlines()[0]}.") from None
+    text = text_table(content, where, COLUMNS)
     if tuple(text.columns) != COLUMNS:
-        odd = [*(set(COLUMNS) - set(text.columns)), *(set(text.columns) - set(COLUMNS))]
-        raise DataCorrupt(
-            f"{where} does not have the 28 columns of Deep Credit Risk (see {', '.join(sorted(odd)[:3]) or 'order'})."
-        )
-    numbers = {c: text[c] if c == "state_orig_time" else _numbers(text[c], where) for c in COLUMNS}
-    panel = pd.DataFrame(numbers).sort_values(["id", "time"], kind="stable", ignore_index=True)
-    if panel[["id", "time", "status_time", "first_time"]].isna().any(axis=None):
-        raise DataCorrupt(f"{where}: a row lacks id, time, first_time or status_time (is the file cut off?).")
+        odd = sorted(set(text.columns) - set(COLUMNS))
+        raise DataCorrupt(f"{where} does not have the 28 columns of Deep Credit Risk (see {', '.join(odd[:3]) or 'order'}).")
+    known = ("id", "time", "status_time", "first_time")
+    columns: dict[str, Any] = {
+        c: text[c].to_numpy() if c == "state_orig_time" else numbers(text[c], where, () if c in known else ("",)) for c in COLUMNS
+    }
+    panel = pd.DataFrame(columns).sort_values(["id", "time"], kind="stable", ignore_index=True)
     followed = panel["id"].eq(panel["id"].shift(-1))
     if (followed & panel["status_time"].ne(_PERFORMING)).any():
         raise DataCorrupt(f"{where}: a borrower has rows after default or payoff.")
@@ -369,11 +358,11 @@ def _blocks(file: Path, widths: range, size: int) -> Iterator[tuple[int, bytes, 
 
 
 def _chunks(file: Path, names: tuple[str, ...], widths: range, wanted: tuple[str, ...], size: int) -> Iterator[pd.DataFrame]:
-    """The `wanted` columns as text, some MB of the file at a time. Raises DataCorrupt."""
+    """The `wanted` columns as text, some MB of the file at a time, indexed by line. Raises DataCorrupt."""
     for line, block, fields in _blocks(file, widths, size):
         columns = [*names, *(f"field{i}" for i in range(len(names), fields))]
         try:
-            yield pd.read_csv(
+            chunk = pd.read_csv(
                 io.BytesIO(block),
                 sep="|",
                 header=None,
@@ -385,15 +374,19 @@ def _chunks(file: Path, names: tuple[str, ...], widths: range, wanted: tuple[str
             )
         except (ValueError, UnicodeDecodeError) as error:
             raise DataCorrupt(f"{file}: after line {line}: {str(error).splitlines()[0]}") from None
+        yield chunk.set_axis(range(line, line + len(chunk)))
 
 
 def _mapped(text: pd.Series[str], parse: Callable[[str], int], where: str) -> Ints:
-    """A column through `parse`, called once a distinct value. Raises DataCorrupt where it raises ValueError."""
+    """A column, indexed by line, through `parse`, called once a distinct value. Raises DataCorrupt where it raises ValueError."""
     codes, distinct = pd.factorize(text)
-    try:
-        return np.array([parse(value) for value in distinct], np.int64)[codes]
-    except ValueError as error:
-        raise DataCorrupt(f"{where}: {text.name}: {error}.") from None
+    values = []
+    for value in distinct:
+        try:
+            values.append(parse(value))
+        except ValueError as error:
+            raise DataCorrupt(f"{where}, line {text.index[text.eq(value)][0]}: {text.name}: {error}.") from None
+    return np.array(values, np.int64)[codes]
 
 
 def _month(text: str) -> int:
@@ -533,10 +526,23 @@ def load_fannie_mae(
 
 def _table_7(table: pd.DataFrame, where: str) -> pd.DataFrame:
     table = table.rename(columns={"remaining": "months_to_maturity"})
-    columns: dict[str, Any] = {c: _numbers(table[c], where) for c in _NUMBERS}
-    original = _numbers(table["original_balance"], where)
+    columns: dict[str, Any] = {c: _loan_numbers(table, c, where) for c in _NUMBERS}
+    original = _loan_numbers(table, "original_balance", where)
     columns["balance"] = np.where(columns["balance"] > 0, columns["balance"], original)
     for name in TABLE_7[len(_NUMBERS) :]:
         words = table[name].str.strip() if name in table else pd.Series("", table.index)
         columns[name] = words.mask(words.eq("") | (words.eq("00000") & (name == "msa")), UNKNOWN)
     return pd.DataFrame(columns)
+
+
+def _loan_numbers(table: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
+    """Numbers of a column, NaN where empty. Raises DataCorrupt, with the loan: for what is none, and where no loan has one."""
+    text = table[name].str.strip()
+    values: NDArray[np.float64] = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    wrong = ~(np.isfinite(values) | text.eq("").to_numpy())
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataCorrupt(f"{where}: {name} is no number in loan {table['loan'].iloc[row]}: {text.iloc[row]!r}.")
+    if np.isnan(values).all():
+        raise DataCorrupt(f"{where}: no loan has any {name}; is a column empty, or another format?")
+    return values

@@ -17,7 +17,9 @@ from PIL import Image
 
 from mtlrepro.data.binary_tasks import TaskSet
 from mtlrepro.data.places import Located, arrays_sha256, check_arrays, locate
+from mtlrepro.data.tables import text_table
 from mtlrepro.errors import BadValue, DataCorrupt
+from mtlrepro.files import decoded
 
 FINDINGS = (
     "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Consolidation",
@@ -69,25 +71,21 @@ def load_nih64(mirror: Path | None = None) -> ChestXrays:
 
 
 def read_entries(file: Path) -> pd.DataFrame:
-    """The official table of ChestX-ray14: name of each image, its patient, and its 14 findings as 0 or 1.
+    """The official table of ChestX-ray14: name of each image, its patient, and its 14 findings as 0 or 1, indexed by line.
 
     Raises DataCorrupt for a table without the needed columns, a finding that is none of the 14, or an image that stands twice.
     """
     wanted = ["Image Index", "Finding Labels", "Patient ID"]
-    try:
-        table = pd.read_csv(file, usecols=lambda name: name in wanted, dtype=str, encoding="utf-8-sig")
-    except ValueError as error:  # as pandas' parser errors are
-        raise DataCorrupt(f"{file} cannot be read: {str(error).splitlines()[0]}.") from None
-    if absent := [name for name in wanted if name not in table]:
-        raise DataCorrupt(f"{file} has no column {absent[0]}.")
+    table = text_table(file.read_bytes(), file, wanted)
     known = {*FINDINGS, _NOTHING}
-    right = table["Patient ID"].str.fullmatch(r"\d+", na=False) & table["Image Index"].notna()
-    right &= ~table["Image Index"].duplicated()
-    right &= table["Finding Labels"].map(lambda names: known.issuperset(str(names).split("|"))).astype(bool)
+    right = table["Patient ID"].str.fullmatch(r"\d+") & table["Image Index"].ne("") & ~table["Image Index"].duplicated()
+    right &= table["Finding Labels"].map(lambda names: known.issuperset(names.split("|"))).astype(bool)
     if not right.all():
         row = int(right.to_numpy().argmin())
-        shown = ", ".join(map(str, table.loc[row, wanted]))
-        raise DataCorrupt(f"{file}, line {row + 2}: no new image with known findings and the number of a patient: {shown}.")
+        shown = ", ".join(table[wanted].iloc[row])
+        raise DataCorrupt(
+            f"{file}, line {table.index[row]}: no new image with known findings and the number of a patient: {shown}."
+        )
     marks = table["Finding Labels"].str.get_dummies("|").reindex(columns=list(FINDINGS), fill_value=0).astype(np.uint8)
     return marks.assign(image=table["Image Index"], patient=table["Patient ID"].astype(np.int64))
 
@@ -120,12 +118,8 @@ def official_test(entries: pd.DataFrame, train_list: Path, test_list: Path) -> N
 
 def _names(file: Path) -> list[tuple[int, str]]:
     """Lines that are not blank, with their numbers."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-        return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
-    except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        raise DataCorrupt(f"{file}, line {line}: a byte that is no UTF-8.") from None
+    lines = decoded(file.read_bytes(), file).splitlines()
+    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def load_chestxray14(side: int = 224, limit: int | None = None, mirror: Path | None = None) -> ChestXrays:
@@ -145,9 +139,11 @@ def load_chestxray14(side: int = 224, limit: int | None = None, mirror: Path | N
     for row, name in enumerate(entries["image"]):
         file = place.folder / "images" / name
         if not file.is_file():
-            raise DataCorrupt(f"{file} is not there, and stands in {table}, line {row + 2}.")
+            raise DataCorrupt(f"{file} is not there, and stands in {table}, line {entries.index[row]}.")
         try:
             with Image.open(file, formats=("PNG",)) as image:
+                if image.mode not in ("L", "LA", "P", "RGB", "RGBA"):
+                    raise DataCorrupt(f"{file} has pixels of kind {image.mode}, not of 8 bits.")
                 images[row, ..., 0] = np.asarray(image.convert("L").resize((side, side), Image.Resampling.BILINEAR))
         except (OSError, SyntaxError) as error:
             raise DataCorrupt(f"{file} is no whole PNG: {str(error).splitlines()[0]}.") from None

@@ -6,7 +6,6 @@ QNLI's development set is at hand it is split, so that no question and no senten
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,16 @@ from mtlrepro import data
 from mtlrepro.data.places import Located, arrays_sha256, locate
 from mtlrepro.data.schema import Tier
 from mtlrepro.errors import DataCorrupt, UnknownName
+from mtlrepro.files import decoded, gunzip
 from mtlrepro.papers.transfer.data import text
 
 TASKS = ("CoLA", "MRPC", "QNLI", "RTE", "SST-2")
 PAIRS = ("MRPC", "QNLI", "RTE")
 Ints = NDArray[np.int64]
-# Columns of the text, the second text and the label; whether there is a header.
-_COLUMNS = {"CoLA": (3, None, 1, False), "MRPC": (3, 4, 0, True), "QNLI": (1, 2, 3, True), "RTE": (1, 2, 3, True),
-            "SST-2": (0, None, 1, True)}  # fmt: skip
+# Columns of the text, the second text and the label, and what a header calls the label; None where there is no header.
+_COLUMNS = {"CoLA": (3, None, 1, None), "MRPC": (3, 4, 0, "Quality"), "QNLI": (1, 2, 3, "label"), "RTE": (1, 2, 3, "label"),
+            "SST-2": (0, None, 1, "label")}  # fmt: skip
+_LARGEST = 2**26  # QNLI's training part has 20 MB
 _LABELS = {"0": 0, "1": 1, "not_entailment": 0, "entailment": 1}
 
 
@@ -47,18 +48,27 @@ class GlueTask:
 
 
 def _rows(place: Located, file: str, task: str) -> list[tuple[str, str, int]]:
-    content = place.read(file)
+    """Text, second text ("" where there is none) and label of each line. Raises DataCorrupt, with the line."""
+    content, where = place.read(file), place.folder / file
     if file.endswith(".gz"):
-        content = gzip.decompress(content)
+        content = gunzip(content, where, _LARGEST)
     first, second, label, header = _COLUMNS[task]
-    lines = content.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n").split("\n")[int(header) :]
     rows = []
-    for number, line in enumerate(lines, 1 + int(header)):
-        columns = line.split("\t")
+    for number, line in enumerate(decoded(content, where).removesuffix("\n").split("\n"), start=1):
+        columns = line.removesuffix("\r").split("\t")
+        if number == 1 and header:
+            if columns[label : label + 1] != [header]:
+                raise DataCorrupt(f"{where}, line 1: no header of {task} with {header!r} in column {label + 1}.")
+            continue
         try:
-            rows.append((columns[first].strip(), columns[second].strip() if second else "", _LABELS[columns[label]]))
-        except (IndexError, KeyError) as error:
-            raise DataCorrupt(f"{place.folder / file}, line {number}: not a row of {task}.") from error
+            texts = columns[first].strip(), columns[second].strip() if second else "-"
+            rows.append((texts[0], texts[1] if second else "", _LABELS[columns[label]]))
+        except (IndexError, KeyError):
+            raise DataCorrupt(f"{where}, line {number}: not a row of {task}.") from None
+        if not all(texts):
+            raise DataCorrupt(f"{where}, line {number}: an empty text.")
+    if not rows:
+        raise DataCorrupt(f"{where} has no row of {task}.")
     return rows
 
 

@@ -27,7 +27,7 @@ from mtlrepro import data
 from mtlrepro.data.places import Located, arrays_sha256, check_arrays, find, locate
 from mtlrepro.data.schema import Tier
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
-from mtlrepro.files import gunzip
+from mtlrepro.files import decoded, gunzip
 
 Ints = NDArray[np.int64]
 SPLITS = ("train", "valid", "test")
@@ -83,11 +83,22 @@ def canonical(texts: Sequence[str], labels: Sequence[int] | Ints, split: Sequenc
     return {"texts": joined, "labels": np.asarray(labels, np.int64), "split": np.asarray(split, np.int64)}
 
 
-def _label_lines(content: bytes, encoding: str) -> Iterator[tuple[int, str]]:
-    """Lines `LABEL text`. Split at line feeds only: cp1252 has bytes that Python would take for line ends."""
-    for line in content.decode(encoding).removesuffix("\n").split("\n"):
+def _label_lines(plain: str) -> Iterator[list[str]]:
+    """[label, text] of lines `LABEL text`. Split at line feeds only: cp1252 has bytes that Python would take for line ends."""
+    for line in plain.removesuffix("\n").split("\n"):
         label, _, text = line.partition(" ")
-        yield int(label), text.strip()
+        yield [label, text.strip(), ""]
+
+
+def _tab_lines(plain: str, where: Path) -> Iterator[list[str]]:
+    """[label, text, split] of lines below a header that names their columns."""
+    head, *lines = plain.removesuffix("\n").split("\n")
+    columns = head.split("\t")
+    for number, line in enumerate(lines, start=2):
+        row = dict(zip(columns, fields := line.split("\t"), strict=False))
+        if len(fields) != len(columns) or not {"label", "text"} <= row.keys():
+            raise DataCorrupt(f"{where}, line {number}: not a row of the columns {', '.join(columns)}.")
+        yield [row["label"], row["text"], row.get("split", "")]
 
 
 def _split_of(file: str) -> int:
@@ -96,27 +107,24 @@ def _split_of(file: str) -> int:
 
 
 def decode(place: Located) -> dict[str, NDArray[np.generic]]:
-    """Canonical arrays of a sentence set from any layout of its manifest. Raises DataMissing, DataCorrupt."""
+    """Canonical arrays of a sentence set from any layout of its manifest. Raises DataMissing, DataCorrupt (file and line)."""
     texts: list[str] = []
     labels: list[int] = []
     split: list[int] = []
-    encoding = _ENCODING.get(place.manifest.name, "utf-8")
+    name = place.manifest.name
+    known = {str(label): label for label in range(len(CLASSES[name]))}
+    splits = {"": -1, "train": 0, "valid": 1, "dev": 1, "test": 2}
     for file in place.files:
-        content = place.read(file)
-        if file.endswith(".tsv"):
-            head, *lines = content.decode().removesuffix("\n").split("\n")
-            columns = head.split("\t")
-            for line in lines:
-                row = dict(zip(columns, line.split("\t"), strict=True))
-                texts.append(row["text"])
-                labels.append(int(row["label"]))
-                split.append(SPLITS.index(row["split"].replace("dev", "valid")) if "split" in row else -1)
-        else:
-            plain = gunzip(content, place.folder / file, _LARGEST) if file.endswith(".gz") else content
-            for label, text in _label_lines(plain, encoding):
-                texts.append(text)
-                labels.append(label)
-                split.append(_split_of(file))
+        content, where = place.read(file), place.folder / file
+        table = file.endswith(".tsv")
+        content = gunzip(content, where, _LARGEST) if file.endswith(".gz") else content
+        plain = decoded(content, where, "utf-8" if table else _ENCODING.get(name, "utf-8"))
+        for number, (label, text, part) in enumerate(_tab_lines(plain, where) if table else _label_lines(plain), start=1 + table):
+            if label not in known or part not in splits:
+                raise DataCorrupt(f"{where}, line {number}: {label!r} is no label of {name}, or {part!r} no part of it.")
+            texts.append(text)
+            labels.append(known[label])
+            split.append(splits[part] if table else _split_of(file))
     return canonical(texts, labels, split)
 
 
@@ -213,15 +221,24 @@ class WordVectors:
 
 
 def _official_glove(file: Path, dim: int) -> tuple[list[str], NDArray[np.float16]]:
-    """Words and vectors of an official glove.6B.*.txt, rounded to float16."""
+    """Words and vectors of an official glove.6B.*.txt, rounded to float16. A word may hold blanks, as in other GloVe files.
+
+    Raises DataCorrupt, with the line.
+    """
     words, rows = [], []
-    with file.open(encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            word, _, numbers = line.partition(" ")
+    with file.open("rb") as lines, np.errstate(over="ignore"):
+        for number, line in enumerate(lines, start=1):
+            try:
+                word, *values = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip().rsplit(" ", dim)
+                row = np.array(values, np.float32).astype(np.float16)
+            except ValueError:  # as bytes that are no UTF-8 are
+                row = np.empty(0, np.float16)
+            if row.shape != (dim,) or not np.isfinite(row).all():
+                raise DataCorrupt(f"{file}, line {number}: not a word and {dim} numbers; is it a header, or another file?")
             words.append(word)
-            rows.append(np.array(numbers.split(), np.float32).astype(np.float16))
-    if any(row.shape != (dim,) for row in rows):
-        raise DataCorrupt(f"{file} does not hold {dim} numbers a word: delete it and get it again.")
+            rows.append(row)
+    if not words:
+        raise DataCorrupt(f"{file} is empty.")
     return words, np.stack(rows)
 
 

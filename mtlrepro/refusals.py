@@ -1,0 +1,149 @@
+"""Checks of what a person's own files, model, losses and metrics give. Each returns nothing and changes nothing: it refuses.
+
+So a call that stands as a statement of its own is no part of a finished run's key (`mtlrepro.results.import_graph`): a row that
+exists was computed as without it. Within a step only shapes, types and names are read; values are read between epochs.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mtlrepro.errors import BadValue, DataCorrupt
+
+if TYPE_CHECKING:
+    from mtlrepro.training.weighting import Step, Weighting
+
+
+def refuse_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Raise BadValue for an optimizer that evaluates the loss itself, or that holds no parameter of the model."""
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise BadValue("LBFGS evaluates the losses several times a step, and task weights are set once: train with SGD or Adam.")
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not any(id(p) in held for p in model.parameters()):
+        raise BadValue("the optimizer holds no parameter of this model: build it from model.parameters().")
+
+
+def refuse_losses(step: Step, weighting: Weighting) -> None:
+    """Raise BadValue unless losses are (..., tasks), with leading dimensions (runs) that every trained shared parameter has."""
+    name, losses = type(weighting).__name__, step.losses
+    if not losses.ndim or not losses.numel() or not losses.is_floating_point():
+        raise BadValue(
+            f"{name} needs losses of shape (tasks,), or (runs, tasks), not {losses.dtype} {tuple(losses.shape)}: "
+            "stack one mean loss a task along the last dimension."
+        )
+    runs = losses.shape[:-1]
+    odd = [n for n, p in step.shared.items() if p.shape[: len(runs)] != runs]
+    if odd:
+        raise BadValue(
+            f"{name} got losses of shape {tuple(losses.shape)}, which are of {tuple(runs)} runs, but parameter {odd[0]} has "
+            f"shape {tuple(step.shared[odd[0]].shape)}: take each loss's mean over the samples."
+        )
+
+
+def refuse_no_shared(step: Step) -> None:
+    """Raise BadValue where gradients of shared parameters are asked for and none is trained."""
+    if not step.shared:
+        raise BadValue(
+            f"{_asking()} compares gradients of shared parameters, and {type(step.model).__name__} names none that is trained: "
+            "give it a method shared_parameters(), which a wrapper such as DataParallel hides, and do not freeze them all."
+        )
+
+
+def refuse_mixed_types(step: Step) -> None:
+    """Raise BadValue where gradients a task are wanted of parameters in a narrower number format than the losses."""
+    kind = step.losses.dtype
+    for p in step.shared.values():
+        kind = torch.promote_types(kind, p.dtype)
+    for name, p in (step.shared | step.heads).items():
+        if p.dtype != kind and torch.promote_types(kind, p.dtype) != p.dtype:
+            raise BadValue(
+                f"{_asking()} combines the gradients of each task: parameter {name} is {p.dtype}, and losses and shared "
+                f"parameters reach {kind}. Keep every parameter in {kind} and compute in less under torch.autocast."
+            )
+
+
+def refuse_kinds(method: str, *tensors: Tensor) -> None:
+    """Raise BadValue for tensors that are not all of one real number format."""
+    kinds = {t.dtype for t in tensors}
+    if len(kinds) > 1 or not all(t.is_floating_point() for t in tensors):
+        raise BadValue(
+            f"{method} computes in one real number format, not in {', '.join(sorted(map(str, kinds)))}: use .double()."
+        )
+
+
+def refuse_donated_buffers(step: Step) -> None:
+    """Raise BadValue where a compiled model frees after one backward pass what those of the other tasks need."""
+    compiled = any(isinstance(module, torch._dynamo.OptimizedModule) for module in _modules(step.model))
+    if compiled and torch._functorch.config.donated_buffer:  # type: ignore[attr-defined]
+        raise BadValue(
+            f"{_asking()} makes a backward pass a task through a compiled model: "
+            "set torch._functorch.config.donated_buffer = False before the model's first call."
+        )
+
+
+def refuse_diverged(epoch: int, losses: Tensor, weights: Tensor, weighting: Weighting) -> None:
+    """Raise BadValue where an epoch's mean losses or weights, (..., tasks), are not finite: in every run of a batch of runs."""
+    bad = ~(losses.isfinite() & weights.isfinite())
+    if bad.any(-1).all():
+        tasks = ", ".join(map(str, bad.reshape(-1, bad.shape[-1]).all(0).nonzero().flatten().tolist() or ["any"]))
+        runs = f" in all {bad[..., 0].numel()} runs" if bad.ndim > 1 else ""
+        raise BadValue(
+            f"{type(weighting).__name__}: the loss or the weight of task {tasks} is not finite in epoch {epoch + 1}{runs}. Look "
+            "for NaN in inputs and labels, a NaN metric (an AUROC of one class), a loss of exactly 0, too large a learning rate."
+        )
+
+
+def refuse_nan_selection(epoch: int, value: Tensor) -> None:
+    """Raise BadValue where the value that selects the epoch, () or (runs,), is NaN: in every run of a batch of runs."""
+    if value.isnan().all():
+        raise BadValue(
+            f"the validation value is NaN after epoch {epoch}, so that no epoch can be chosen: is it of a single class, as an "
+            "AUROC without positives? Give `select` the tasks whose metric is a number."
+        )
+
+
+def refuse_broadcast(outputs: Tensor, targets: Tensor) -> None:
+    """Raise BadValue where outputs (n, 1) stand against targets (n,), or the other way round: together they are (n, n)."""
+    a, b = tuple(outputs.shape), tuple(targets.shape)
+    if a != b and (a == (*b, 1) or b == (*a, 1)):
+        raise BadValue(
+            f"outputs of shape {a} against targets of shape {b}: end the head with squeeze(-1), or the targets with [..., None]; "
+            "as they are, every output would meet every target."
+        )
+
+
+def refuse_negative(method: str, *, zero: bool = True, **values: Tensor | float) -> None:
+    """Raise BadValue for a value, one or one a run, that is below 0 or NaN; or 0, where that is not allowed either."""
+    for name, value in values.items():
+        if not bool(torch.as_tensor(value >= 0 if zero else value > 0).all()):
+            raise BadValue(f"{method}: {name} must be {'0 or above' if zero else 'above 0'}, not {value}.")
+
+
+def refuse_eight_bits(file: Path, values: NDArray[Any], highest: int) -> None:
+    """Raise DataCorrupt for a map of 16 bits a pixel that holds nothing above `highest`, the most that 8 bits could say."""
+    if values.max(initial=0) <= highest:
+        raise DataCorrupt(f"{file}: its depth or disparity stays within 8 bits; was the PNG of 16 bits converted?")
+
+
+def _modules(model: Any) -> Any:
+    return model.modules() if isinstance(model, nn.Module) else ()
+
+
+def _asking() -> str:
+    """The weighting in whose step this is asked, for messages; outermost, so that a wrapper's name stands for its inner one's."""
+    frame, name = sys._getframe(1), "the weighting"
+    while frame is not None:
+        for local in ("self", "weighting"):
+            if hasattr(frame.f_locals.get(local), "weight_heads"):
+                name = type(frame.f_locals[local]).__name__
+                name = getattr(frame.f_locals[local], "rule", name)
+                if local == "self":
+                    return name
+        frame = frame.f_back  # type: ignore[assignment]
+    return name

@@ -1,0 +1,268 @@
+"""Every weighting on what people really bring: the right numbers, or one refusal that names the method; never NaN in silence."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import warnings
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from mtlrepro.device import generator, seeded
+from mtlrepro.errors import BadValue, MtlreproError
+from mtlrepro.methods.alignment import covariance_similarity
+from mtlrepro.methods.class_weights import ClassWeights, class_sums
+from mtlrepro.methods.grouping_baselines import TagAffinity
+from mtlrepro.methods.hydalearn import hydalearn_weights
+from mtlrepro.methods.registry import METHODS, build
+from mtlrepro.methods.svd_reweighting import svd_weights
+from mtlrepro.training import Batch, fit, task_losses
+from mtlrepro.training.metrics import auroc, mean_squared_error
+
+N, D, WIDTH = 8, 5, 3
+
+
+class _Net(nn.Module):
+    """A body and a norm that the tasks share, and a scale that only task 0 uses; the others with factor 0 where `through`."""
+
+    def __init__(self, tasks: int = 2, through: bool = True) -> None:
+        super().__init__()
+        self.through, self.scale = through, nn.Parameter(torch.ones(WIDTH))
+        with seeded(0):
+            self.body, self.norm = nn.Linear(D, WIDTH), nn.LayerNorm(WIDTH)
+            self.heads = nn.ModuleList(nn.Linear(WIDTH, 1) for _ in range(tasks))
+        draw = generator(0)
+        with torch.no_grad():
+            for p in self.parameters():
+                p.copy_(torch.rand(p.shape, generator=draw) - 0.4)
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        return [self.scale, *self.body.parameters(), *self.norm.parameters()]
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        z = self.norm(self.body(x.to(self.body.weight.dtype)).to(self.norm.weight.dtype)).tanh()
+        each = [z * self.scale.to(z.dtype), *[z + 0 * self.scale.to(z.dtype) if self.through else z] * (len(self.heads) - 1)]
+        return [head(own).squeeze(-1) for head, own in zip(self.heads, each, strict=True)]
+
+
+def _squared(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return (output.float() - target).square().mean()
+
+
+def _problem(tasks: int = 2, **changed: Any) -> SimpleNamespace:
+    """A net with its losses and data; `changed` says what is odd."""
+    draw = generator(1)
+    x = torch.randn(N, D, generator=draw)
+    y = [(x[:, i] > 0).float() for i in range(tasks)]
+    usual = {"net": _Net(tasks), "x": x, "y": y, "losses": task_losses(*[_squared] * tasks), "given": {}, "wrap": lambda net: net}
+    usual |= {"metric": lambda call: -_squared(call(x)[0], y[0]), "optimizer": functools.partial(torch.optim.SGD, lr=0.05)}
+    rising = itertools.count(5)  # so that the last epoch's parameters are kept
+    usual |= {"validate": lambda net: torch.full((tasks,), next(rising) / 10)}
+    return SimpleNamespace(**(usual | changed))
+
+
+def _trained(name: str, problem: SimpleNamespace) -> list[torch.Tensor]:
+    """The parameters after three epochs of a step each."""
+    offered = {"generators": generator(3), "metric": problem.metric, "tasks": len(problem.y), "share": 0.7}
+    model = problem.wrap(problem.net)
+    fit(
+        model, lambda _: [Batch(problem.x, problem.y)], problem.losses, optimizer=problem.optimizer(model.parameters()),
+        epochs=3, weighting=build(name, offered, **problem.given), validate=problem.validate,
+    )  # fmt: skip
+    return [p.detach().float() for p in problem.net.parameters()]
+
+
+def _odd(change: Callable[[_Net], object], **changed: Any) -> SimpleNamespace:
+    problem = _problem(**changed)
+    change(problem.net)
+    return problem
+
+
+def _with_nan(y: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [y[0], y[1].clone().index_fill(0, torch.tensor([2]), torch.nan)]
+
+
+def _zero_second(call: Any, batch: Batch) -> torch.Tensor:
+    return torch.stack([_squared(call(batch.inputs)[0], batch.targets[0]), 0 * call(batch.inputs)[1].sum()])
+
+
+def _negative_second(call: Any, batch: Batch) -> torch.Tensor:
+    return task_losses(_squared, _squared)(call, batch) - torch.tensor([0.0, 3.0])
+
+
+def _a_sample(call: Any, batch: Batch) -> torch.Tensor:
+    """(n, tasks): the mean over samples forgotten."""
+    return torch.stack([(o - t).square() for o, t in zip(call(batch.inputs), batch.targets, strict=True)], -1)
+
+
+def _tokens() -> SimpleNamespace:
+    """Integer inputs, through an embedding that is shared too."""
+    problem = _problem()
+    table = nn.Embedding(4, D, _weight=torch.rand(4, D, generator=generator(2)))
+    net = problem.net
+    net.add_module("table", table)
+    body, shared = net.body.forward, net.shared_parameters
+    net.body.forward = lambda x: body(table(x.long()).mean(1))
+    net.shared_parameters = lambda: [*shared(), table.weight]
+    problem.x = (problem.x > 0).long()
+    problem.metric = lambda call: -_squared(call(problem.x)[0], problem.y[0])
+    return problem
+
+
+_USUAL: Callable[[], SimpleNamespace] = _problem
+# Case -> the odd problem, the plain one whose parameters it must give (None: numbers that are finite), and within what.
+CASES: dict[str, tuple[Callable[[], SimpleNamespace], Callable[[], SimpleNamespace] | None, float]] = {
+    "bf16 model, float32 losses": (lambda: _odd(lambda net: net.bfloat16()), _USUAL, 0.05),
+    "half model, float32 losses": (lambda: _odd(lambda net: net.half()), _USUAL, 0.02),
+    "mixed types of shared parameters": (lambda: _odd(lambda net: net.body.bfloat16()), _USUAL, 0.05),
+    "double model, float32 losses": (lambda: _odd(lambda net: net.double()), _USUAL, 1e-4),
+    "no gradient of a task in a parameter": (lambda: _problem(net=_Net(through=False)), _USUAL, 0.0),
+    "part of the shared ones frozen": (lambda: _odd(lambda net: net.norm.requires_grad_(False)), None, 0.0),
+    "all shared ones frozen": (
+        lambda: _odd(lambda net: [p.requires_grad_(False) for p in net.shared_parameters()]), None, 0.0,
+    ),
+    "no shared parameters": (lambda: _odd(lambda net: vars(net).update(shared_parameters=list)), None, 0.0),
+    "in DataParallel": (lambda: _problem(wrap=nn.DataParallel), _USUAL, 1e-6),
+    "one task": (lambda: _problem(1), None, 0.0),
+    "labels of one class": (lambda: _problem(y=[torch.ones(N), torch.zeros(N)]), None, 0.0),
+    "a metric that is NaN": (lambda: _problem(metric=lambda call: auroc(call(torch.ones(N, D))[0], torch.ones(N))), _USUAL, 0.0),
+    "a validation metric that is NaN": (lambda: _problem(validate=lambda net: torch.tensor([0.6, torch.nan])), None, 0.0),
+    "a loss of exactly 0": (lambda: _problem(losses=_zero_second), None, 0.0),
+    "a negative loss": (lambda: _problem(losses=_negative_second), None, 0.0),
+    "NaN in labels": (lambda: _odd(lambda net: None, y=_with_nan(_problem().y)), None, 0.0),
+    "integer inputs": (_tokens, None, 0.0),
+    "losses a sample": (lambda: _problem(losses=_a_sample), None, 0.0),
+    "LBFGS": (lambda: _problem(optimizer=torch.optim.LBFGS), None, 0.0),
+    "another model's optimizer": (lambda: _problem(optimizer=lambda _: torch.optim.SGD(_Net().parameters(), lr=0.1)), None, 0.0),
+    "a total below 0": (lambda: _problem(given={"total": -1.0}), None, 0.0),
+}  # fmt: skip
+# Those that no method can serve; the others are served by some.
+REFUSED = {
+    "a validation metric that is NaN",
+    "NaN in labels",
+    "losses a sample",
+    "LBFGS",
+    "another model's optimizer",
+    "a total below 0",
+}
+
+
+@functools.cache
+def _plain(name: str, of: Callable[[], SimpleNamespace]) -> list[torch.Tensor]:
+    return _trained(name, of())
+
+
+# What names the cause where the method has none in it.
+_BY_CAUSE = ("LBFGS", "optimizer", "validation value", "total must be", "first-order gain")
+
+
+def _outcome(name: str, case: str) -> str:
+    """served, refused, or what is wrong."""
+    problem, plain, tolerance = CASES[case]
+    row = METHODS[name]
+    try:
+        trained = _trained(name, problem())
+    except BadValue as refusal:
+        words = {name, name.replace("_", "-"), row.constructor, row.fixed.get("rule", name), *_BY_CAUSE}
+        words |= {"HydaLearn"} if row.module == "hydalearn" else set()
+        named = any(word.lower() in str(refusal).lower() for word in words)
+        return "refused" if named and "\n" not in str(refusal) else f"refused without a name: {refusal}"
+    except MtlreproError as error:
+        return "absent" if "needs TorchJD" in str(error) else f"wrong kind of error: {error}"
+    except Exception as error:  # what a person would have to make sense of
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    if not all(bool(p.isfinite().all()) for p in trained):
+        return "NaN in silence"
+    if plain is not None:
+        away = max(float((p - q).abs().max()) for p, q in zip(trained, _plain(name, plain), strict=True))
+        return "served" if away <= tolerance else f"off by {away:.2g}"
+    return "served"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_method_gives_the_right_numbers_or_one_refusal(case: str) -> None:
+    """Law: the parameters of the plain problem, or a BadValue of one line that names the method."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of solvers
+        outcomes = {name: _outcome(name, case) for name in METHODS if case != "a total below 0" or name in _TOTALS}
+    assert not {name: said for name, said in outcomes.items() if said not in ("served", "refused", "absent")}
+    assert ("served" in outcomes.values()) == (case not in REFUSED)
+
+
+_TOTALS = ("static", "single_task", "hydalearn", "random_weights", "famo")
+
+
+# --- what is not called by a step of the registry's methods --------------------------------------------------------------
+
+
+def test_a_batch_without_a_labelled_pixel_is_refused_where_class_weights_start_on_it() -> None:
+    """L_a(0) would be 0, and every weight infinite for good; later in a training such a batch changes no weight of the step."""
+
+    def losses(call: Any, batch: Batch) -> torch.Tensor:
+        pixels = (call(batch.inputs)[0] - batch.targets[0]).square()
+        return torch.cat([class_sums(pixels, batch.targets[1], 2), class_sums(pixels, batch.targets[1], 2)])
+
+    def trained(labels: list[torch.Tensor]) -> _Net:
+        problem = _problem()
+        batches = [Batch(problem.x, [problem.y[0], label]) for label in labels]
+        optimizer = torch.optim.SGD(problem.net.parameters(), lr=0.01)
+        fit(problem.net, lambda _: batches, losses, optimizer=optimizer, epochs=1, weighting=ClassWeights())
+        return problem.net
+
+    some, none = torch.arange(N) % 2, torch.full((N,), -1)
+    assert all(bool(p.isfinite().all()) for p in trained([some, none, some]).parameters())
+    with pytest.raises(BadValue, match="ClassWeights: the loss or the weight of task 3, 4 is not finite in epoch 1"):
+        trained([none, some])
+
+
+def test_tag_gives_a_loss_that_is_0_already_no_affinity() -> None:
+    problem = _problem(losses=_zero_second)
+    tag = TagAffinity()
+    optimizer = torch.optim.SGD(problem.net.parameters(), lr=0.01)
+    fit(problem.net, lambda _: [Batch(problem.x, problem.y)], problem.losses, optimizer=optimizer, epochs=1, weighting=tag)
+    assert tag.affinity[0, 0] > 0
+    assert tag.affinity[:, 1].tolist() == [0.0, 0.0]
+
+
+def test_whole_numbers_and_mixed_formats_are_refused_by_the_method_s_name() -> None:
+    x, y = torch.ones(4, 2), torch.eye(4)[:2]
+    with pytest.raises(BadValue, match=r"SVD reweighting .* float32, torch.int64"):
+        svd_weights(x, y.long(), 1)
+    with pytest.raises(BadValue, match=r"covariance similarity .* float32, torch.float64"):
+        covariance_similarity(x, x.double())
+    with pytest.raises(BadValue, match=r"HydaLearn computes in one real number format, not in torch\.int64"):
+        hydalearn_weights(torch.tensor(1), torch.tensor(2), 1.0)
+    with pytest.raises(BadValue, match="SVD reweighting needs finite inputs and labels"):
+        svd_weights(x, torch.full((2, 4), torch.nan), 1)
+    with pytest.raises(BadValue, match="HydaLearn: total must be above 0, not -1"):
+        hydalearn_weights(0.5, 0.2, -1.0)
+
+
+def test_a_head_of_one_column_against_plain_targets_is_refused() -> None:
+    """(n, 1) and (n,) would give n areas or n^2 differences."""
+    with pytest.raises(BadValue, match=r"outputs of shape \(6, 1\) against targets of shape \(6,\): end the head with squeeze"):
+        auroc(torch.rand(6, 1), torch.ones(6))
+    with pytest.raises(BadValue, match=r"outputs of shape \(6,\) against targets of shape \(6, 1\)"):
+        mean_squared_error(torch.rand(6), torch.ones(6, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["equal", "hydalearn"])
+def test_a_compiled_model_gives_what_it_gives_uncompiled_once_buffers_are_not_donated(name: str) -> None:
+    compiled = functools.partial(torch.compile, backend="aot_eager")
+    config = torch._functorch.config
+    if name != "equal":
+        with pytest.raises(
+            BadValue, match=r"HydaLearn makes a backward pass a task through a compiled model: set torch\._functorch"
+        ):
+            _trained(name, _problem(wrap=compiled))
+        torch._dynamo.reset()
+    with config.patch(donated_buffer=name == "equal"):
+        trained = _trained(name, _problem(wrap=compiled))
+    for p, q in zip(trained, _plain(name, _problem), strict=True):
+        torch.testing.assert_close(p, q, rtol=0, atol=1e-5)
