@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import torch
@@ -106,6 +107,10 @@ def test_boxes_are_judged_up_to_the_selected_state():
             rows[-1] |= {"q_mean": drift, "q_variance": 0.06}
             rows.append({"kind": "whole", "seed": seed, "step": step, "improves": 0.0 if late else 1.0})
     measured = fig1_flips_report.measured(pd.DataFrame(rows).assign(part="visited"))
+    # Late states are in neither the figure nor the table.
+    plt.close(figure := fig1_flips_report.draw_fixed(table := pd.DataFrame(rows).assign(part="visited", signs=228.0)))
+    assert len(figure.axes[0].patches) == 10
+    assert fig1_flips_report.fixed_table(table)["main step does harm"].tolist() == pytest.approx([0.3])
     assert measured.effects["main-not-always-good"] == pytest.approx([0.25] * 2)
     assert measured.effects["auxiliary-flips"] == pytest.approx([0.15] * 2)
     # The batch mean's variance over the two states is 0.02.
@@ -127,6 +132,7 @@ def test_states_met_in_training_are_counted_in_the_kind_that_they_are_of():
     assert measured.effects["bad-main-gradient"] == pytest.approx([-0.5] * 2)
     assert measured.effects["cosine-worsens-bad-step"] == pytest.approx([0.5] * 2)
     assert measured.effects["cosine-blocks-help"] == pytest.approx([-0.05] * 2)
+    assert fig3_geometry_report.met_table(pd.DataFrame(rows)).states.tolist() == [4, 2, 2, 6]
     passed = {gate.name: gate.passed for gate in measured.gates}
     assert passed == {"enough-states": False, "learned": False, "gain-meter": True, "control": True}
 
