@@ -64,7 +64,7 @@ page = results.shown(p)
 # %%
 page.figure(
     report.draw_fixed,
-    "The boxes of one seed of Exp1, measured: ten mini-batches of 16 at the same parameters, a line per state along training. "
+    "The boxes of one seed of Exp1, measured: mini-batches of 16 at the same parameters, a line per state along training. "
     "Green with a plus: one step of the shared layers on the task's loss improves the main metric on test rows; red with a dash: "
     "it worsens it.",
 )

@@ -143,7 +143,7 @@ def fixed_batches(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_fixed(rows: pd.DataFrame) -> Figure:
-    """The paper's boxes: ten mini-batches at the same parameters (each line a state along training), of the first seed.
+    """The paper's boxes: up to ten mini-batches at the same parameters (each line a state along training), of the first seed.
 
     From rows without them: `draw_boxes`.
     """
@@ -151,15 +151,16 @@ def draw_fixed(rows: pd.DataFrame) -> Figure:
         return draw_boxes(rows)
     here = fixed_batches(rows)
     here = here[here["seed"] == here["seed"].min()].drop_duplicates("epoch").sort_values("step")
+    shown = min(10, int(here["batches"].max()))
     fig, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 0.55 * len(here) + 1.0), sharey=True)
     for ax, task, place in zip(axes, TASKS, (2, 1), strict=True):
         for y, signs in enumerate(here["signs"].astype(int)):
-            for x in range(10):
+            for x in range(shown):
                 good = signs // 4**x % 4 & place
                 color, sign = (plots.COLORS["green"], "+") if good else (plots.COLORS["vermillion"], "–")
                 ax.add_patch(Rectangle((x + 0.06, y + 0.08), 0.88, 0.84, color=color, linewidth=0))
                 ax.text(x + 0.5, y + 0.5, sign, color="white", ha="center", va="center", weight="bold")
-        ax.set(xlim=(0, 10), ylim=(len(here), 0), xticks=[], title=f"step on the {task} loss", xlabel="mini-batch")
+        ax.set(xlim=(0, shown), ylim=(len(here), 0), xticks=[], title=f"step on the {task} loss", xlabel="mini-batch")
         ax.set_yticks([y + 0.5 for y in range(len(here))], [f"epoch {epoch:.0f}" for epoch in here["epoch"]])
         ax.tick_params(length=0)
         ax.grid(False)

@@ -108,8 +108,8 @@ def test_boxes_are_judged_up_to_the_selected_state():
             rows.append({"kind": "whole", "seed": seed, "step": step, "improves": 0.0 if late else 1.0})
     measured = fig1_flips_report.measured(pd.DataFrame(rows).assign(part="visited"))
     # Late states are in neither the figure nor the table.
-    plt.close(figure := fig1_flips_report.draw_fixed(table := pd.DataFrame(rows).assign(part="visited", signs=228.0)))
-    assert len(figure.axes[0].patches) == 10
+    plt.close(figure := fig1_flips_report.draw_fixed(table := pd.DataFrame(rows).assign(part="visited", signs=228.0, batches=4)))
+    assert len(figure.axes[0].patches) == 4
     assert fig1_flips_report.fixed_table(table)["main step does harm"].tolist() == pytest.approx([0.3])
     assert measured.effects["main-not-always-good"] == pytest.approx([0.25] * 2)
     assert measured.effects["auxiliary-flips"] == pytest.approx([0.15] * 2)
