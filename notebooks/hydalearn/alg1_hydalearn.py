@@ -30,6 +30,7 @@ grid: int = None  # learning rates
 batches: list[int] = None  # batch sizes
 points: list[int] = None  # validation samples on which gains are measured
 rounds: int = None  # of the timing
+visited: dict[str, dict] = None  # by problem, arguments of visited_states.visit; seeds: how many
 
 # %%
 from mtlrepro.parameters import params
@@ -43,11 +44,14 @@ from torch import nn
 
 from mtlrepro import plots, results
 from mtlrepro.papers.hydalearn import alg1_hydalearn, alg1_hydalearn_report as report
+from mtlrepro.papers.hydalearn.training import visited_states
 
 torch.set_num_threads(1)
 plots.use()
 runs = results.Runs(p)
-rows = runs.map(alg1_hydalearn.measure, alg1_hydalearn.settings(p), "steps and trainings")
+trained = runs.map(alg1_hydalearn.measure, alg1_hydalearn.settings(p), "steps and trainings")
+visited = runs.map(visited_states.visit, visited_states.settings(p), "visited states").query("kind == 'visit'")
+rows = pd.concat([trained, visited.dropna(axis=1, how="all")], ignore_index=True)
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
 page = results.shown(p)
 
@@ -60,6 +64,14 @@ page.table(
 
 # %% [markdown]
 # ## What it shows
+
+# %%
+page.table(
+    report.step_table,
+    "Single steps along HydaLearn's training at the paper's rate, measured on rows that the weights do not use: how the main "
+    "weight ranks the mini-batches of an epoch against what the main unit step gains more than the auxiliary one, and how often "
+    "the step gains more than with equal weights. Means over epochs and seeds.",
+)
 
 # %%
 page.text(report.findings)

@@ -50,7 +50,7 @@ table = real_data.chosen_source(p, "mortality")
 rows = runs.map(real_data.measure, real_data.settings(p, "mortality"), "training", data={table.name: table.sha256})
 rows = rows.drop(columns=real_data.CONSTANT)
 results.record(p.exhibit, rows, runs, measured=report.measured_tab1(rows), tier=table.tier)
-per_seed = rows[rows.kind == "seed"]
+per_seed = report.per_seed(rows)
 results.record("hydalearn/tab4", per_seed, runs, measured=report.measured_tab4(per_seed), tier=table.tier)
 page, ablated = results.shown(p), results.shown(p, "hydalearn/tab4")
 

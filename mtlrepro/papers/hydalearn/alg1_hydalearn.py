@@ -19,7 +19,9 @@ from mtlrepro.methods.scale_matched import ScaleMatched
 from mtlrepro.methods.static import Static
 from mtlrepro.models.shared_bottom import SharedBottom
 from mtlrepro.models.stacked_mlp import StackedMLP
+from mtlrepro.papers.hydalearn import fig4_toys
 from mtlrepro.papers.hydalearn.compared_methods import METHODS, learning_rates
+from mtlrepro.papers.hydalearn.data.toys import PairedSamples, Parts
 from mtlrepro.papers.hydalearn.theory.algorithm1 import SWITCHES, algorithm, negative
 from mtlrepro.papers.hydalearn.theory.theorem1 import SQUARED
 from mtlrepro.papers.hydalearn.training.toy_problems import BETA, prepare
@@ -60,6 +62,12 @@ def settings(p: Params) -> list[dict[str, Any]]:
             for method, update, batch, points in dict.fromkeys(trained)
             if (method, update) != ("stl", "scale-matched")
         ),
+        *(
+            {"kind": "single", "problem": problem, "seeds": seeds[: sizes["seeds"]], "steps": sizes["steps"]}
+            | {"rates": p.rates, "grid": p.grid}
+            for problem, sizes in p.visited.items()
+        ),
+        {"kind": "copy", "seeds": seeds, "steps": p.steps},
         {"kind": "cost", "rounds": p.rounds, "points": 2000},
         *({"kind": "several", "method": method, "seeds": seeds, "steps": p.steps} for method in THREE_TASKS),
     ]
@@ -71,6 +79,8 @@ def measure(kind: str, **setting: Any) -> list[dict[str, Any]]:
         "algorithm": algorithm,
         "negative": negative,
         "training": training,
+        "single": single,
+        "copy": copied,
         "cost": costs,
         "several": several,
     }
@@ -94,7 +104,8 @@ def training(
     splits, config = prepare("Exp2", "softened", seeds, steps=steps, check=steps // 20, points=points, batch=batch)
     build = _heads_weighted if method == "heads weighted" else METHODS[method].build
     own = {} if method == "stl" else {"beta": BETA}
-    tried = [{"learning_rate": rate} | own for rate in learning_rates(rates[0], rates[1], grid)]
+    every = learning_rates(rates[0], rates[1], grid)
+    tried = [{"learning_rate": rate} | own for rate in every]
     result = tune(splits, seeds, tried, build, config, update == "scale-matched")
     columns = {
         "test": result.test,
@@ -103,10 +114,25 @@ def training(
         "negative": (result.weights.sum(-1) < 1.999).double().mean(0),
     }
     return [
-        {"seed": seed, "rate": tried[result.point[i]]["learning_rate"]}
+        {"seed": seed, "rate": rate, "inside": min(every) < rate < max(every)}
         | {name: round(column[i].item(), 5) for name, column in columns.items()}
-        for i, seed in enumerate(seeds)
+        for i, (seed, rate) in enumerate(zip(seeds, (every[point] for point in result.point), strict=True))
     ]
+
+
+def single(problem: str, seeds: Sequence[int], steps: int, rates: Sequence[float], grid: int) -> list[dict[str, Any]]:
+    """The single task on a problem, inputs as printed, and ridge regression: rows of `fig4_toys`, `role` network or ridge."""
+    rows = fig4_toys.compare("stl", problem, "as printed", UPDATES[0], "tuned", seeds, steps, 1, rates, grid)
+    networks = [{"role": "network", "seed": row["seed"], "loss": row["loss"]} for row in rows if row["kind"] == "seed"]
+    return networks + [row | {"role": "ridge", "kind": "single"} for row in fig4_toys.ridge(problem, "as printed", seeds)]
+
+
+def copied(seeds: Sequence[int], steps: int) -> list[dict[str, Any]]:
+    """HydaLearn on Exp2, inputs as printed, the auxiliary labels a copy of the main ones: each seed's mean auxiliary share."""
+    parts, config = prepare("Exp2", "as printed", seeds, steps=steps, check=steps, points=0)
+    same = Parts(*(PairedSamples(part.x, part.main, part.main) for part in parts))
+    result = tune(same, seeds, [{"learning_rate": 0.01, "beta": BETA}], METHODS["hydalearn"].build, config, False)
+    return [{"seed": seed, "share": share.item()} for seed, share in zip(seeds, result.shares.mean(0), strict=True)]
 
 
 def _heads_weighted(runs: GridRuns) -> Weighting:

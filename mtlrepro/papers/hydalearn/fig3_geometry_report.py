@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
 from mtlrepro.papers.hydalearn.fig3_geometry import METHODS, PANEL_RATE, PANELS
+from mtlrepro.papers.hydalearn.gates import NOT_MEASURED, below_ridge
 
 UPDATES = {"cosine": ("blue", 3.0), "hydalearn": ("vermillion", 3.0), "hydalearn, matched": ("orange", 1.8)}
 CLAIMED = {
@@ -142,7 +143,59 @@ def draw_shares(rows: pd.DataFrame) -> Figure:
     return fig
 
 
+def met(rows: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, pd.Series[bool]]]:
+    """Claim -> the states of its kind met in training, and in which of them what it says is so."""
+    here = rows[rows.kind == "visit"]
+    bad, together = here["main"] < 0, here["cosine of"] > 0
+    kinds = {
+        "dominant-auxiliary": here[together & (here["ratio of"] > 1) & (here["main"] > here["auxiliary"])],
+        "bad-main-gradient": here[bad & (here["auxiliary"] > 0)],
+        "cosine-worsens-bad-step": here[bad & together],
+        "cosine-blocks-help": here[here["auxiliary"] > 0],
+    }
+    said = {name: some["HydaLearn"] > some["cosine"] for name, some in kinds.items()}
+    worse = kinds["cosine-worsens-bad-step"]
+    said["cosine-worsens-bad-step"] = worse["equal, raw"] < worse["main, raw"]
+    said["cosine-blocks-help"] = kinds["cosine-blocks-help"]["cosine of"] <= 0
+    return {name: (some, said[name]) for name, some in kinds.items()}
+
+
+def met_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line per claim: how many states of its kind, their share of all, and in what share of them it is so."""
+    total = (rows.kind == "visit").sum()
+    if not total:
+        return NOT_MEASURED
+    return pd.DataFrame(
+        {"claim": name, "states": len(some), "of all states": len(some) / total, "it is so in": is_so.mean()}
+        for name, (some, is_so) in met(rows).items()
+    )
+
+
 def measured(rows: pd.DataFrame) -> results.Measured:
-    """No claim: the geometries are drawn and not met in training. No gate can be computed from them either."""
-    gates = ("enough-states", "learned", "gain-meter", "control")
-    return results.Measured(gates=[results.Gate(name, False, "not recorded", cost=STATES) for name in gates])
+    """The registered claims from states met in training, and the gates."""
+    if not (rows.kind == "visit").any():
+        gates = ("enough-states", "learned", "gain-meter", "control")
+        return results.Measured(gates=[results.Gate(name, False, "not recorded", cost=STATES) for name in gates])
+    kinds, visits = met(rows), rows[rows.kind == "visit"]
+    floor = dict.fromkeys(kinds, 0.5) | {"cosine-blocks-help": 0.05}
+    effects = {name: (is_so.groupby(some["seed"]).mean() - floor[name]).tolist() for name, (some, is_so) in kinds.items()}
+    geometry = [some for name, (some, _) in kinds.items() if name != "cosine-blocks-help"]
+    fewest = min(geometry, key=len)
+    same = visits[["same main", "same auxiliary"]].mean().min()
+    beaten = [(some["metric"] > some["cosine"]).mean() for some in geometry]
+    return results.Measured(
+        {name: values for name, values in effects.items() if values},
+        gates=[
+            results.Gate.every(
+                "enough-states",
+                [
+                    results.Gate.within("states", len(fewest), least=200),
+                    results.Gate.within("seeds", visits["seed"].nunique(), least=10),
+                ],
+                cost=STATES,
+            ),
+            below_ridge(rows),
+            results.Gate.within("gain-meter", same, least=0.8, cost=STATES),
+            results.Gate.within("control", min(beaten), least=0.9, cost=STATES),
+        ],
+    )

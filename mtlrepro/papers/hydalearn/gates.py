@@ -7,6 +7,7 @@ import pandas as pd
 
 from mtlrepro.results.gates import Gate
 
+NOT_MEASURED = pd.DataFrame({"": ["not measured in this run"]})
 SAME_HEADS = "none but the run again, with the heads of all methods at one rate"
 
 
@@ -26,6 +27,12 @@ def grid_interior(rows: pd.DataFrame, columns: tuple[str, ...], cost: str) -> Ga
         inside = (here[column] > of.transform("min")) & (here[column] < of.transform("max"))
         shares.append(inside.groupby(here["method"]).mean().min())
     return Gate.within("grid-interior", float(np.min(shares)), least=0.8, cost=cost)
+
+
+def below_ridge(rows: pd.DataFrame) -> Gate:
+    """Mean test MSE of the networks (kind "seed", `loss`) over that of ridge regression (kind "baseline"), same seeds."""
+    loss = rows[rows.kind == "seed"]["loss"].mean() / rows[rows.kind == "baseline"]["loss"].mean()
+    return Gate("learned", bool(loss < 1), float(loss), cost="a longer training of the states' networks")
 
 
 def kept_early(rows: pd.DataFrame) -> float:

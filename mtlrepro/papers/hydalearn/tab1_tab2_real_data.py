@@ -12,6 +12,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -26,8 +27,9 @@ from mtlrepro.papers.hydalearn.data.clinical import Stays, hospital_stays, prepa
 from mtlrepro.papers.hydalearn.data.mortgage import Loans, load_mortgages, mortgage_tasks
 from mtlrepro.papers.hydalearn.data.tabular import TwoTask
 from mtlrepro.papers.hydalearn.data.toys import PairedSamples, Parts
-from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES, MeasuredOn, TrainingConfig, stacked, stream, tune
+from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES, GridRuns, MeasuredOn, TrainingConfig, stacked, stream, tune
 from mtlrepro.parameters import Params
+from mtlrepro.training.weighting import Weighting
 
 # Regularisation strengths of the logistic regression, chosen on validation.
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
@@ -70,6 +72,9 @@ ABLATIONS: dict[str, tuple[str, MeasuredOn]] = {
     "carried": ("carried", "validation"),
     "inverted": ("inverted", "validation"),
 }
+# Labels of the control runs -> the methods trained on them: the auxiliary ones a noisy copy of the main task's logit, and the
+# main ones shuffled within the training part.
+CONTROLS = {"planted": ("stl", "static"), "shuffled": ("hydalearn",)}
 # Columns of the rows that are one value throughout.
 CONSTANT = ["problem", "data_set", "sha256", "check"]
 
@@ -120,12 +125,23 @@ def settings(p: Params, problem: str) -> list[dict[str, Any]]:
     seeds = list(range(p.first_seed, p.first_seed + p.seeds))
     common = {"problem": problem, "data_set": p.source, "sha256": chosen_source(p, problem).sha256}
     training = {name: p.values[name] for name in ("rates", "grid", "steps", "check", "points")}
-    return [
-        common | training | {"method": method, "update": update, "measured_on": part, "seeds": seeds[i : i + SEEDS_AT_ONCE]}
-        for method, part in pairs
-        for update in (UPDATES[:1] if method == "stl" else UPDATES)
-        for i in range(0, len(seeds), SEEDS_AT_ONCE)
-    ] + [common | {"method": "logistic", "update": "", "measured_on": "validation", "seeds": seeds}]
+    return (
+        [
+            common | training | {"method": method, "update": update, "measured_on": part, "seeds": seeds[i : i + SEEDS_AT_ONCE]}
+            for method, part in pairs
+            for update in (UPDATES[:1] if method == "stl" else UPDATES)
+            for i in range(0, len(seeds), SEEDS_AT_ONCE)
+        ]
+        + [
+            common
+            | training
+            | {"method": method, "update": UPDATES[0], "measured_on": "validation", "seeds": seeds, "labels": labels}
+            for labels, methods in CONTROLS.items()
+            for method in methods
+            if labels == "planted" or real_problem(problem).curves
+        ]
+        + [common | {"method": "logistic", "update": "", "measured_on": "validation", "seeds": seeds}]
+    )
 
 
 def measure(
@@ -151,6 +167,7 @@ def compare(
     points: int,
     measured_on: MeasuredOn = "validation",
     data_set: str = "",
+    labels: str = "",
 ) -> list[dict[str, Any]]:
     """Train a method of `METHODS` at its whole grid on every seed's split, choose on validation, test once.
 
@@ -158,6 +175,8 @@ def compare(
     Returns a row per seed (kind "seed"): chosen point and whether its rate is inside the grid, AUROC on validation and test, the
     auxiliary task's mean share of the weight and its standard deviation over batches, the share of steps whose total weight is
     below W = 2 (eq. 4), and on which share of their part the gains are measured. Where the problem says so, also `weight_rows`.
+    Every head learns at the learning rate, whatever the weights. labels: of CONTROLS; rows are then of kind "control", and have
+    `gap`, the mean over epochs of the main share in batches with an event minus in those without, until the kept state.
     Raises UnknownName.
     """
     if update not in UPDATES:
@@ -168,7 +187,15 @@ def compare(
     losses = ("cross-entropy", task.auxiliary)
     config = TrainingConfig(task.shared, task.head, steps, check, points, BATCH, losses, "AUROC", measured_on)
     parts, tried = splits(problem, seeds, sha256, data_set), own.grid(rates[0], rates[1], grid)
-    result = tune(parts, seeds, tried, own.build, config, update == UPDATES[1])
+    if labels:
+        parts = planted(parts, seeds, task.auxiliary) if labels == "planted" else shuffled_main(parts, seeds)
+
+    def build(runs: GridRuns) -> Weighting:
+        weighting = own.build(runs)
+        weighting.weight_heads = False
+        return weighting
+
+    result = tune(parts, seeds, tried, build, config, update == UPDATES[1])
     share, total = result.shares, result.weights.sum(-1)
     part = parts.validation if measured_on == "validation" else parts.train
     columns = {name: getattr(result, name) for name in ("validation", "test", "step", "diverged")}
@@ -180,10 +207,38 @@ def compare(
         row = {"kind": "seed", "seed": seed, "rate": round(chosen["learning_rate"], 4), "parameter": own.value(chosen)}
         row |= {
             "inside": inside({"learning_rate": chosen["learning_rate"]}, tried),
-            "measured_share": round(min(1.0, points / part.x.shape[1]), 5),
+            "measured_share": round(min(1.0, (points or part.x.shape[1]) / part.x.shape[1]), 5),
         }
         rows.append(row | {name: round(column[i].item(), 5) for name, column in columns.items()})
-    return rows + (weight_rows(share, result.step, parts.train, seeds) if task.curves else [])
+    if not labels:
+        return rows + (weight_rows(share, result.step, parts.train, seeds) if task.curves else [])
+    epochs = pd.DataFrame(row for row in weight_rows(share, result.step, parts.train, seeds) if row["kind"] == "epoch")
+    gaps = (epochs["kept_without"] - epochs["kept_with"]).groupby(epochs["seed"]).mean()
+    return [row | {"kind": "control", "gap": gaps[row["seed"]]} for row in rows]
+
+
+def planted(parts: Parts, seeds: Sequence[int], auxiliary: str) -> Parts:
+    """The auxiliary labels in every part a noisy copy of the main task's logit, that of a logistic regression on all parts.
+
+    Its standard deviation is 1, that of the noise a half; as a probability where the auxiliary loss is a cross-entropy.
+    """
+    sizes = [part.x.shape[1] for part in parts]
+    labels = []
+    for i, seed in enumerate(seeds):
+        x, y = (np.concatenate([getattr(part, name)[i].numpy() for part in parts]) for name in ("x", "main"))
+        logit = torch.tensor(LogisticRegression(C=0.1, max_iter=2000).fit(x, y[:, 0]).decision_function(x), dtype=torch.float32)
+        logit = (logit - logit.mean()) / logit.std()
+        noisy = logit + 0.5 * torch.randn(len(logit), generator=generator(seed, "planted"))
+        labels.append((noisy.sigmoid() if auxiliary == "cross-entropy" else noisy)[:, None])
+    split = torch.stack(labels).split(sizes, dim=1)
+    return Parts(*(PairedSamples(part.x, part.main, own) for part, own in zip(parts, split, strict=True)))
+
+
+def shuffled_main(parts: Parts, seeds: Sequence[int]) -> Parts:
+    """The main labels in a random order within the training part."""
+    x, main, auxiliary = parts.train
+    order = torch.stack([torch.randperm(main.shape[1], generator=generator(seed, "shuffled")) for seed in seeds])
+    return parts._replace(train=PairedSamples(x, main[torch.arange(len(seeds))[:, None], order], auxiliary))
 
 
 def weight_rows(share: Tensor, kept: Tensor, train: PairedSamples, seeds: Sequence[int]) -> list[dict[str, Any]]:

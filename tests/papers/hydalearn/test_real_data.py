@@ -90,9 +90,33 @@ def p():
 
 def test_every_method_and_ablation_gets_both_updates_and_the_single_task_one(p):
     settings = tab1_tab2_real_data.settings(p, "mortgage")
-    keys = [(s["method"], s["update"], s["measured_on"], tuple(s["seeds"])) for s in settings]
+    keys = [(s["method"], s["update"], s["measured_on"], tuple(s["seeds"])) for s in settings if "labels" not in s]
     assert len(keys) == len(set(keys)) == 2 * (1 + 2 + 2) + 1
+    assert [(s["labels"], s["method"]) for s in settings if "labels" in s] == [
+        ("planted", "stl"), ("planted", "static"), ("shuffled", "hydalearn"),
+    ]  # fmt: skip
     assert keys[-1][0] == "logistic"
     p.values["ablations"] = ["ExpImp-9"]
     with pytest.raises(UnknownName):
         tab1_tab2_real_data.settings(p, "mortgage")
+
+
+def test_a_planted_auxiliary_label_follows_the_main_one_and_a_shuffled_main_label_nothing(small):
+    parts = tab1_tab2_real_data.splits("mortgage", SEEDS, small)
+    planted = tab1_tab2_real_data.planted(parts, SEEDS, "cross-entropy")
+    for part, own in zip(parts, planted, strict=True):
+        assert torch.equal(part.main, own.main)
+        assert ((own.auxiliary > 0) & (own.auxiliary < 1)).all()
+        means = [own.auxiliary[own.main == event].mean() for event in (0, 1)]
+        assert means[0] < means[1]
+    shuffled = tab1_tab2_real_data.shuffled_main(parts, SEEDS)
+    assert torch.equal(shuffled.train.main.sum(1), parts.train.main.sum(1))
+    assert not torch.equal(shuffled.train.main, parts.train.main)
+    assert torch.equal(shuffled.test.main, parts.test.main)
+
+
+def test_control_runs_are_rows_of_their_own_and_all_rows_are_all_of_their_part(small):
+    size = SIZE | {"points": 0}
+    (first, _) = tab1_tab2_real_data.compare("mortgage", "hydalearn", "as printed", SEEDS, small, labels="shuffled", **size)
+    assert (first["kind"], first["measured_share"], first["head_weight"]) == ("control", 1.0, 1.0)
+    assert -1 <= first["gap"] <= 1

@@ -284,6 +284,16 @@ def test_gates_of_a_table():
     assert not any(gate.passed for gate in REAL.measured_tab1(worse).gates)
 
 
+def test_controls_are_read_from_their_own_rows():
+    test = {("stl", "validation"): 0.7, ("static", "validation"): 0.72}
+    rows = _real(test, kind="control", labels="planted")
+    shuffled = _real({("hydalearn", "validation"): 0.5}, kind="control", labels="shuffled", gap=0.04)
+    assert REAL._planted_control(rows).passed
+    assert not REAL._planted_control(rows.assign(test=rows.test.where(rows.method == "stl", rows.test - 0.015))).passed
+    assert (REAL._shuffled_control(shuffled).value, REAL._shuffled_control(shuffled).passed) == (pytest.approx(0.04), True)
+    assert not REAL._shuffled_control(shuffled.assign(gap=0.06)).passed
+
+
 def test_ablations_need_the_gates_of_their_table_and_an_effect_of_the_whole_method():
     test = {(name, "validation"): 0.7 for name in METHODS} | {("hydalearn", "validation"): 0.8, ("logistic", "validation"): 0.7}
     rows = _real(test, downscaled=0.2, gradient_ratio=2.0)
