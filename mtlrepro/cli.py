@@ -79,9 +79,8 @@ def run(
     """
     if profile not in PROFILES:
         raise UnknownName("profile", profile, PROFILES)
-    for line in runner.run_exhibits(ids, profile, dict(_parameter(text) for text in p or []), fresh, jobs):
-        print(line)
-    for line in runner.written(ids, profile):
+    given = dict(_parameter(text) for text in p or [])
+    for line in [*runner.run_exhibits(ids, profile, given, fresh, jobs), *runner.written(ids, profile, given)]:
         print(line)
 
 

@@ -121,8 +121,9 @@ def hand_in(paper: str, student: str, out: Path) -> tuple[list[str], Path]:
     """Run the exhibit of the lesson with a student's seeds: its verdict line, and the CSV to return. Raises as `first_seed` and
     `runner.run_exhibits` do."""
     exhibit, seed = exhibit_of(paper), first_seed(student)
-    lines = runner.run_exhibits([exhibit.id], "quick", {"first_seed": seed})
-    run = store.latest(exhibit.id, "quick")
+    given = {"first_seed": seed}
+    lines = runner.run_exhibits([exhibit.id], "quick", given)
+    run = store.latest(exhibit.id, runner.parameters_of(exhibit, "quick", given))
     name = re.sub(r"[^a-z0-9]+", "-", unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode().lower()).strip(
         "-"
     )

@@ -69,6 +69,11 @@ def check(notebook: Path, exhibit: str, profile: str, given: Mapping[str, Any]) 
     return parameters.check(exhibit, parameters.declared_in(notebook), {"profile": profile, **given}, positive=("seeds",))
 
 
+def parameters_of(exhibit: exhibits.Exhibit, profile: str, given: Mapping[str, Any]) -> parameters.Params:
+    """`check` for the notebook of an exhibit."""
+    return check(exhibit.source(), owner(exhibit).id, profile, given)
+
+
 def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None = None, show_progress: bool = False) -> Status:
     """Execute `notebook` (.ipynb) into `out` with papermill and write the status beside it.
 
@@ -132,7 +137,7 @@ def run_exhibits(
     from mtlrepro.results import Runs
 
     chosen = [exhibits.get(name) for name in ids]
-    checked = {str(exhibit.notebook): check(exhibit.source(), owner(exhibit).id, profile, given) for exhibit in chosen}
+    checked = {str(exhibit.notebook): parameters_of(exhibit, profile, given) for exhibit in chosen}
     if jobs is not None:
         os.environ["MTLREPRO_JOBS"] = str(jobs)
     lines: list[str] = []
@@ -156,14 +161,14 @@ def run_exhibits(
     return lines
 
 
-def written(ids: Sequence[str], profile: str) -> list[str]:
-    """What the last runs of `ids` on this machine have left: the executed notebook, the rows, the figures; a line each."""
-    from mtlrepro.results import store
+def written(ids: Sequence[str], profile: str, given: Mapping[str, Any]) -> list[str]:
+    """What the last such runs of `ids` on this machine have left: the executed notebook, the rows, the figures; a line each."""
     from mtlrepro.results.page import figure_files
 
     files: list[tuple[str, Path]] = []
     for exhibit in map(exhibits.get, ids):
-        files += [("notebook", executed(str(exhibit.notebook), profile)), ("rows", store.latest(exhibit.id, profile).table)]
+        p = parameters_of(exhibit, profile, given)
+        files += [("notebook", executed(str(exhibit.notebook), p)), ("rows", store.latest(exhibit.id, p).table)]
         files += [("figure", file) for file in figure_files(exhibit.id, profile)]
     return list(dict.fromkeys(f"  {what}: {file}" for what, file in files))
 
