@@ -41,7 +41,7 @@ def test_a_script_writes_its_figures_and_prints_where_and_the_next_run_replaces_
     assert capsys.readouterr().out.split() == [str(file) for file in files]
     assert all("<svg" in file.read_text() for file in files)
     assert [line.partition(": ")[2] for line in runner.written([EXHIBIT.id], "quick", {})] == [
-        str(runner.executed(str(EXHIBIT.notebook), "quick")), str(runs / f"{EXHIBIT.id}.quick.csv"), *map(str, files),
+        str(runner.executed(str(EXHIBIT.notebook), p)), str(runs / f"{EXHIBIT.id}.quick.csv"), *map(str, files),
     ]  # fmt: skip
     results.shown(p)
     assert not any(file.exists() for file in files)
