@@ -12,7 +12,7 @@ LOWEST := .venv-lowest
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book full bench test lowest serve lint clean data
+.PHONY: book full bench test lowest serve lint clean data sbom
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
@@ -54,6 +54,12 @@ serve: $(VENV)/installed
 	@test -f book/_build/html/index.html || { echo "No book yet: run make book first." >&2; exit 1; }
 	@echo "http://127.0.0.1:$(PORT)"
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/html
+
+# Every package that the lock installs, with version and licence: a bill of materials (CycloneDX). Needs the network.
+sbom: $(VENV)/installed
+	mkdir -p runs
+	$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py environment $(BIN)/python --output-file runs/sbom.json
+	@echo "runs/sbom.json"
 
 data: $(VENV)/installed
 	$(BIN)/mtlrepro data fetch
