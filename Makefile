@@ -12,7 +12,11 @@ LOWEST := .venv-lowest
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
+<<<<<<< HEAD
 .PHONY: book class full bench test lowest serve pdf lint clean data
+=======
+.PHONY: book full bench test lowest serve lint clean data sbom
+>>>>>>> faults-runs
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
@@ -58,9 +62,17 @@ serve: $(VENV)/installed
 	@echo "http://127.0.0.1:$(PORT)"
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/html
 
+<<<<<<< HEAD
 # The article and the whole book, as PDF, from the built site; needs a Chromium.
 pdf: $(VENV)/installed
 	$(BIN)/python -m mtlrepro.book.pdf
+=======
+# Every package that the lock installs, with version and licence: a bill of materials (CycloneDX). Needs the network.
+sbom: $(VENV)/installed
+	mkdir -p runs
+	$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py environment $(BIN)/python --output-file runs/sbom.json
+	@echo "runs/sbom.json"
+>>>>>>> faults-runs
 
 data: $(VENV)/installed
 	$(BIN)/mtlrepro data fetch
