@@ -12,11 +12,7 @@ LOWEST := .venv-lowest
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-<<<<<<< HEAD
-.PHONY: book class full bench test lowest serve pdf lint clean data
-=======
-.PHONY: book full bench test lowest serve lint clean data sbom
->>>>>>> faults-runs
+.PHONY: book class full bench test lowest serve pdf sbom lint clean data
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
