@@ -58,17 +58,15 @@ serve: $(VENV)/installed
 	@echo "http://127.0.0.1:$(PORT)"
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/html
 
-<<<<<<< HEAD
 # The article and the whole book, as PDF, from the built site; needs a Chromium.
 pdf: $(VENV)/installed
 	$(BIN)/python -m mtlrepro.book.pdf
-=======
+
 # Every package that the lock installs, with version and licence: a bill of materials (CycloneDX). Needs the network.
 sbom: $(VENV)/installed
 	mkdir -p runs
 	$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py environment $(BIN)/python --output-file runs/sbom.json
 	@echo "runs/sbom.json"
->>>>>>> faults-runs
 
 data: $(VENV)/installed
 	$(BIN)/mtlrepro data fetch
