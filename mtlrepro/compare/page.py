@@ -18,6 +18,15 @@ from mtlrepro.results.store import provenance
 from mtlrepro.results.tables import shown_value
 
 PROFILES = ("quick", "full")
+# Columns that stand in a table of their own, so that none is wider than a page.
+_COSTS = [
+    "rank differs from static",
+    "gradients a step",
+    "cost a step",
+    "mean rank at equal cost",
+    "effect at equal cost",
+    "needs",
+]
 
 
 def folder() -> Path:
@@ -41,9 +50,11 @@ def record(profile: str) -> list[Path]:
     runs = results.Runs(Params("compare", profile), place="compare")
     rows = running.rows(runs, places, range(chosen["seeds"]), chosen["trials"], chosen["share"], chosen["methods"])
     about = {"profile": profile, "parameters": chosen, "provenance": provenance(runs.data, runs.seconds, "cpu", runs.code)}
+    overall = shown(report.overall(rows, running.titles(), running.needs()))
     tables = {
         "rows": rows,
-        "overall": shown(report.overall(rows, running.titles(), running.needs())),
+        "overall": overall.drop(columns=_COSTS),
+        "costs": overall[["method", *_COSTS]],
         "problems": shown(report.by_problem(rows).replace({"method": running.titles()})),
         "traits": shown(report.by_trait(rows).replace({"best method": running.titles()})),
         "spread": shown(report.spread(rows)),
