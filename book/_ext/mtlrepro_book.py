@@ -627,6 +627,10 @@ def tidy_site(app: Sphinx, error: Exception | None) -> None:
     """Mend in the written pages what the theme gives no option for."""
     if error is not None or app.builder.format != "html":
         return
+    # Maps for those who debug the theme, and a second format of fonts that every browser of today reads in the first.
+    for left_over in ("*.map", "fontawesome/**/*.ttf"):
+        for file in Path(app.outdir, "_static").rglob(left_over):
+            file.unlink()
     for file in Path(app.outdir).rglob("*.html"):
         text = marked_run(_LEFTOVERS.sub("", file.read_text(encoding="utf-8")))
         for before, after in _BETTER.items():

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
 from mtlrepro.papers.hydalearn.alg1_hydalearn import BATCH, VARIANTS
-from mtlrepro.papers.hydalearn.gates import NOT_MEASURED, grid_interior
+from mtlrepro.papers.hydalearn.gates import grid_interior
 from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES
 
 COLORS = dict(zip(UPDATES, ("vermillion", "blue"), strict=True))
@@ -166,7 +166,7 @@ def by_epoch(rows: pd.DataFrame) -> pd.DataFrame:
 def step_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Means over epochs and seeds of `by_epoch`, one line per problem."""
     if not (rows.kind == "visit").any():
-        return NOT_MEASURED
+        return pd.DataFrame()
     names = {"follows": "weight against gains (rank correlation)", "better": "better than equal weights (share of steps)"}
     names["meter"] = "gains on validation against test rows (correlation)"
     return by_epoch(rows).groupby("problem")[list(names)].mean().rename(columns=names).reset_index()

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from mtlrepro import plots, results
 from mtlrepro.papers.hydalearn.fig1_flips import TASKS
-from mtlrepro.papers.hydalearn.gates import NOT_MEASURED, below_ridge
+from mtlrepro.papers.hydalearn.gates import below_ridge
 from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES
 
 SETTING = ["problem", "inputs", "update", "rate"]
@@ -171,7 +171,7 @@ def draw_fixed(rows: pd.DataFrame) -> Figure:
 def fixed_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per batch size and length of the step, means over states up to the selected one and seeds."""
     if not (rows.part == "visited").any():
-        return NOT_MEASURED
+        return pd.DataFrame()
     here = before_selected(rows, "state").astype({"batch": int})
     here = here.assign(step=["unit length" if unit else "plain" for unit in here["unit"].astype(bool)])
     names = {"worse": "main step does harm", "rarer": "rarer sign of the auxiliary step"}

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
 from mtlrepro.papers.hydalearn.fig3_geometry import METHODS, PANEL_RATE, PANELS
-from mtlrepro.papers.hydalearn.gates import NOT_MEASURED, below_ridge
+from mtlrepro.papers.hydalearn.gates import below_ridge
 
 UPDATES = {"cosine": ("blue", 3.0), "hydalearn": ("vermillion", 3.0), "hydalearn, matched": ("orange", 1.8)}
 CLAIMED = {
@@ -164,7 +164,7 @@ def met_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per claim: how many states of its kind, their share of all, and in what share of them it is so."""
     total = (rows.kind == "visit").sum()
     if not total:
-        return NOT_MEASURED
+        return pd.DataFrame()
     return pd.DataFrame(
         {"claim": name, "states": len(some), "of all states": len(some) / total, "it is so in": is_so.mean()}
         for name, (some, is_so) in met(rows).items()

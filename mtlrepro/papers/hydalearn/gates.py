@@ -7,7 +7,6 @@ import pandas as pd
 
 from mtlrepro.results.gates import Gate
 
-NOT_MEASURED = pd.DataFrame({"": ["not measured in this run"]})
 SAME_HEADS = "none but the run again, with the heads of all methods at one rate"
 
 
