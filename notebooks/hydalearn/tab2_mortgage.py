@@ -36,7 +36,7 @@ ablations: list[str] = None
 # %%
 from mtlrepro.parameters import params
 
-p = params("hydalearn/tab2", globals(), positive=("seeds", "grid", "rates", "steps", "check", "points"))
+p = params("hydalearn/tab2", globals(), positive=("seeds", "grid", "rates", "steps", "check"))
 
 # %%
 import torch

@@ -286,11 +286,15 @@ def test_table_7_runs_on_a_set_that_a_person_has(mirror: Path, monkeypatch: pyte
     """The exhibit's own function, by the parameter `source`: official parts, the set's labels, its tier."""
     table = mirror / "ptbxl" / "ptbxl_database.csv"
     head, *lines = table.read_text().splitlines()
-    many = [
-        re.sub(r",\d+,records100", f",{10 if copy >= 9 else 3},records100", re.sub(r"^\d+", str(10 * copy + i), line))
-        for copy in range(12)
-        for i, line in enumerate(lines)
-    ]
+    # Twelve copies, each of patients of its own, the last three in the official test part.
+    many = []
+    for copy in range(12):
+        for i, line in enumerate(lines):
+            _, patient, rest = line.split(",", 2)
+            rest = re.sub(r",\d+,records100/00000/", f",{10 if copy >= 9 else 3},records100/{copy:05d}/", rest)
+            many.append(f"{10 * copy + i},{int(patient) + 100_000 * copy},{rest}")
+    for copy in range(1, 12):
+        shutil.copytree(mirror / "ptbxl" / "records100" / "00000", mirror / "ptbxl" / "records100" / f"{copy:05d}")
     table.write_text("\n".join([head, *many]) + "\n")
     monkeypatch.setenv("MTLREPRO_MIRROR", str(mirror))
     ecg_training.recordings.cache_clear()

@@ -445,12 +445,12 @@ def test_table_1_runs_on_mimic_where_a_person_has_it(tmp_path: Path, monkeypatch
     file.write_bytes(gzip.compress(table.assign(HOSPITAL_EXPIRE_FLAG=table["SUBJECT_ID"] % 3 // 2).to_csv(index=False).encode()))
     monkeypatch.setenv("MTLREPRO_MIRROR", str(tmp_path))
     real_data.source.cache_clear()
-    values = {"seeds": 2, "first_seed": 5, "grid": 1, "rates": [0.1, 0.1], "steps": 4, "check": 2, "points": 3}
+    values = {"seeds": 2, "first_seed": 5, "grid": 2, "rates": [0.1, 0.2], "steps": 4, "check": 2, "points": 3}
     values |= {"methods": ["stl"], "ablations": [], "source": "mimic3"}
     p = Params("hydalearn/tab1", "quick", values, {"source": "mimic3"})
     listed = real_data.settings(p, "mortality")
     rows = [row for setting in listed for row in real_data.measure(**setting)]
-    assert {(row["kind"], row["seed"]) for row in rows} == {("seed", 5), ("seed", 6)}
+    assert {(row["kind"], row["seed"]) for row in rows} == {("seed", 5), ("seed", 6), ("control", 5), ("control", 6)}
     assert real_data.chosen_source(p, "mortality").tier == "paper's data"
     assert int(real_data.sizes("mortality", 5, "mimic3")["rows"].sum()) == len(KEPT)
     assert set(real_data.sizes("mortality", 5, "mimic3")["inputs"]) == {714}
