@@ -292,7 +292,7 @@ def test_table_7_runs_on_a_set_that_a_person_has(mirror: Path, monkeypatch: pyte
         for i, line in enumerate(lines):
             _, patient, rest = line.split(",", 2)
             rest = re.sub(r",\d+,records100/00000/", f",{10 if copy >= 9 else 3},records100/{copy:05d}/", rest)
-            many.append(f"{10 * copy + i},{int(patient) + 100_000 * copy},{rest}")
+            many.append(f"{10 * copy + i},{float(patient) + 100_000 * copy},{rest}")
     for copy in range(1, 12):
         shutil.copytree(mirror / "ptbxl" / "records100" / "00000", mirror / "ptbxl" / "records100" / f"{copy:05d}")
     table.write_text("\n".join([head, *many]) + "\n")
