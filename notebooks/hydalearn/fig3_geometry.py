@@ -38,18 +38,16 @@ p = params("hydalearn/fig3", globals(), positive=("seeds", "geometries", "rates"
 import pandas as pd
 import torch
 
-from mtlrepro import plots, results
+from mtlrepro import results
 from mtlrepro.papers.hydalearn import fig3_geometry, fig3_geometry_report as report, fig4_toys
 from mtlrepro.papers.hydalearn.training import visited_states
 
 torch.set_num_threads(1)
-plots.use()
 runs = results.Runs(p)
 geometries = runs.map(fig3_geometry.measure, fig3_geometry.settings(p), "geometries")
-visits = visited_states.settings(p)
-visited = runs.map(visited_states.visit, visits, "visited states").query("kind in ('visit', 'seed')").dropna(axis=1, how="all")
-ridge = runs.map(fig4_toys.measure, visited_states.ridge_settings(visits), "ridge regression")
-rows = pd.concat([geometries, visited, ridge], ignore_index=True)
+met = runs.map(fig3_geometry.met, fig3_geometry.met_settings(p), "states met in training")
+ridge = runs.map(fig4_toys.measure, visited_states.ridge_settings(visited_states.settings(p)), "ridge regression")
+rows = pd.concat([geometries, met, ridge], ignore_index=True)
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
 page = results.shown(p)
 

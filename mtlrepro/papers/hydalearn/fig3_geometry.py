@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,7 @@ from mtlrepro.errors import BadValue
 from mtlrepro.methods.gradient_cosine import GradientCosine
 from mtlrepro.methods.hydalearn import HydaLearn
 from mtlrepro.methods.scale_matched import ScaleMatched
+from mtlrepro.papers.hydalearn.training import visited_states
 from mtlrepro.parameters import Params
 from mtlrepro.training.loop import RunwiseSGD, train_step
 from mtlrepro.training.weighting import Batch, Call, Weighting
@@ -267,4 +269,47 @@ def sweep(seed: int, geometries: int, rate: float, beta: float) -> list[dict[str
                 share = value[chosen].median() if name == "gain" else value[chosen].double().mean()
                 row[name] = round(share.item(), 5)
             rows.append(row)
+    return rows
+
+
+# Claim -> the states it speaks of, and what it says of them; gains of steps along a task's gradient, or of a method's update.
+_Of = Callable[[pd.DataFrame], "pd.Series[bool]"]
+KINDS: dict[str, tuple[_Of, _Of]] = {
+    "dominant-auxiliary": (
+        lambda v: (v["cosine of"] > 0) & (v["ratio of"] > 1) & (v["main"] > v["auxiliary"]),
+        lambda v: v["HydaLearn"] > v["cosine"],
+    ),
+    "bad-main-gradient": (lambda v: (v["main"] < 0) & (v["auxiliary"] > 0), lambda v: v["HydaLearn"] > v["cosine"]),
+    "cosine-worsens-bad-step": (
+        lambda v: (v["main"] < 0) & (v["cosine of"] > 0),
+        lambda v: v["equal, raw"] < v["main, raw"],
+    ),
+    "cosine-blocks-help": (lambda v: v["auxiliary"] > 0, lambda v: v["cosine of"] <= 0),
+}
+_SEEDS = 10  # of one training; more are trained apart
+
+
+def met_settings(p: Params) -> list[dict[str, Any]]:
+    """Arguments of `met`: those of `visited_states.visit`, ten seeds at a time."""
+    every = visited_states.settings(p)
+    return [one | {"seeds": one["seeds"][i : i + _SEEDS]} for one in every for i in range(0, len(one["seeds"]), _SEEDS)]
+
+
+def met(**setting: Any) -> list[dict[str, Any]]:
+    """How often a training meets each of KINDS. setting: of `visited_states.visit`.
+
+    Rows "met", per seed and claim: `states` of its kind, in how many it is so (`so`), and in how many a step along the metric's
+    own gradient gains more than gradient cosine's (`metric gains more`). Rows "visits", per seed: how many, and the shares in
+    which a unit step's gain has one sign on both halves of the test rows. Rows "seed": as of `visit`.
+    """
+    every = visited_states.visit(**setting)
+    rows = [row for row in every if row["kind"] == "seed"]
+    for seed, visits in pd.DataFrame([row for row in every if row["kind"] == "visit"]).groupby("seed"):
+        same = {name: round(float(visits[name].mean()), 5) for name in ("same main", "same auxiliary")}
+        rows.append({"kind": "visits", "seed": seed, "visits": len(visits)} | same)
+        for claim, (of_kind, is_so) in KINDS.items():
+            some = visits[of_kind(visits)]
+            more = (some["metric"] > some["cosine"]).sum()
+            counts = {"states": len(some), "so": int(is_so(some).sum()), "metric gains more": int(more)}
+            rows.append({"kind": "met", "seed": seed, "claim": claim} | counts)
     return rows

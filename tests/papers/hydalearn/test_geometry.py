@@ -79,3 +79,24 @@ def test_of_two_harmful_gradients_the_printed_ratio_favours_the_worse_and_the_in
 def test_an_impossible_geometry_is_an_error(length, condition):
     with pytest.raises(BadValue, match="condition number"):
         _one([0.0, 0.0], [1.0, length], condition)
+
+
+def test_states_met_in_training_are_counted_by_what_a_claim_says_of_them(monkeypatch):
+    """Law: of planted visits, a claim counts those of its kind, and of these the ones in which it is so."""
+    gains = {"main": -1.0, "auxiliary": 1.0, "HydaLearn": 2.0, "cosine": 1.0, "metric": 3.0, "equal, raw": 0.0, "main, raw": -1.0}
+    bad = {"kind": "visit", "seed": 7, "same main": 1.0, "same auxiliary": 0.0, "cosine of": -0.5, "ratio of": 2.0} | gains
+    good = bad | {"main": 1.0, "auxiliary": 0.5, "cosine of": 0.5, "HydaLearn": 0.0, "metric": 0.5}
+    planted = [bad, bad | {"HydaLearn": 0.0}, good, {"kind": "seed", "seed": 7, "loss": 0.1}]
+    monkeypatch.setattr(fig3_geometry.visited_states, "visit", lambda **_: planted)
+    rows = fig3_geometry.met()
+    counted = {row["claim"]: (row["states"], row["so"], row["metric gains more"]) for row in rows if row["kind"] == "met"}
+    assert counted == {
+        "dominant-auxiliary": (1, 0, 0),
+        "bad-main-gradient": (2, 1, 2),
+        "cosine-worsens-bad-step": (0, 0, 0),
+        "cosine-blocks-help": (3, 2, 2),
+    }
+    assert [row for row in rows if row["kind"] == "visits"] == [
+        {"kind": "visits", "seed": 7, "visits": 3, "same main": 1.0, "same auxiliary": 0.0}
+    ]
+    assert [row for row in rows if row["kind"] == "seed"] == [{"kind": "seed", "seed": 7, "loss": 0.1}]
