@@ -1,4 +1,4 @@
-"""Which recorded results are what today's code computes: current, stale (and since which change), or never recorded."""
+"""Which recorded results are what today's code and profiles compute: current, stale (since which change), or never recorded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtlrepro import exhibits, paths
+from mtlrepro.parameters import profile_values
 from mtlrepro.results import digest
 from mtlrepro.results.import_graph import ImportGraph
 
@@ -58,6 +59,7 @@ def _of(exhibit: str, profiles: list[str], graph: ImportGraph) -> Iterator[Statu
     recorded = {profile: file for profile, file in files.items() if file.exists()}
     for profile, file in recorded.items():
         commit, changes = _changes(file, graph)
+        changes += _other_settings(exhibit, profile, file)
         if _empty(file.with_suffix(".csv")):
             changes = []  # a diagram: nothing was computed
         yield Status(exhibit, profile, "stale" if changes else "current", commit, tuple(changes))
@@ -78,6 +80,20 @@ def _changes(file: Path, graph: ImportGraph) -> tuple[str, list[str]]:
         return commit, digest.changes(code, graph)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return "", [f"{file.name} is damaged: {error!r}"]
+
+
+def _other_settings(exhibit: str, profile: str, file: Path) -> list[str]:
+    """The parameters that today's profile sets to another value than the record in `file` has; its notebook's exhibits share."""
+    notebook = exhibits.get(exhibit).notebook
+    sharing = [one.id for one in exhibits.everything() if one.notebook == notebook and notebook]
+    today = next((values for name in (exhibit, *sharing) if (values := profile_values(name, profile))), {})
+    try:
+        own = json.loads(file.read_text(encoding="utf-8")).get("parameters", {})
+        other = [name for name, value in json.loads(json.dumps(today)).items() if own.get(name, value) != value]
+    except (OSError, ValueError, AttributeError):
+        return []  # damaged, as `_changes` says
+    settings = f"mtlrepro/papers/{exhibit.partition('/')[0]}/profiles.yaml"
+    return [f"another {', '.join(other)} in {settings}"] if other else []
 
 
 def _with_commit(line: str, commits: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from mtlrepro import exhibits
 from mtlrepro.errors import UnknownName
+from mtlrepro.parameters import profile_values
 from mtlrepro.results import digest
 from mtlrepro.results.status import status
 
@@ -75,3 +76,15 @@ def test_without_ids_every_exhibit_is_listed():
 def test_an_unknown_exhibit_is_named():
     with pytest.raises(UnknownName):
         status(["transfer/fig333"])
+
+
+def test_a_record_of_another_setting_than_the_profiles_is_stale_and_names_the_parameter(recorded):
+    """Law: a profile that asks for more than what was recorded leaves the record behind, though no code has changed."""
+    shared = next(one for one in exhibits.everything() if one.notebook and profile_values(one.id, "quick"))
+    name, value = next(iter(profile_values(shared.id, "quick").items()))
+    for recorded_value, state in ((value, "current"), ("another", "stale")):
+        content = {"provenance": {"commit": "0123456789", "code": code()}, "parameters": {name: recorded_value}}
+        recorded(shared.id, "quick", json.dumps(content))
+        [one] = status([shared.id])
+        assert one.state == state
+        assert [name in change for change in one.changes] == [True] * (state == "stale")
