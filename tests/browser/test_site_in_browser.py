@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,20 +24,6 @@ KEY = {
 }
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What one page did when it was opened, wide and then narrow."""
-
-    outside: list[str]
-    errors: list[str]
-    overflow: dict[int, int]
-    bad_formulas: int
-    cut: list[str]
-    unreachable: list[str]
-    stops: int
-    in_print: list[str]
-
-
 # Boxes that scroll sideways: by what they say, or by what they hold.
 SCROLLING = """(open) => {
   if (open) for (const fold of document.querySelectorAll(".bd-article details")) fold.open = true;
@@ -48,54 +33,93 @@ SCROLLING = """(open) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def seen(visit: Open, names: list[str]) -> dict[str, Seen]:
-    """Every page of the site, opened once."""
-    found = {}
-    for name in names:
-        opened = visit(name)
-        overflow = {}
-        for width in (1280, 390):
-            opened.page.set_viewport_size({"width": width, "height": 900})
-            overflow[width] = opened.page.evaluate("() => Math.max(0, document.documentElement.scrollWidth - window.innerWidth)")
-        page = opened.page
-        unreachable = [name for name, stop in page.evaluate(SCROLLING, False) if stop < 0]
-        page.set_viewport_size({"width": 1280, "height": 900})
-        cut = [name for name, _ in page.evaluate(SCROLLING, True)]
-        stops = page.locator("mjx-container[tabindex]:not([display='true'])").count()
-        bad = page.locator("mjx-merror").count()
-        page.emulate_media(media="print")
-        in_print = [name for name, _ in page.evaluate(SCROLLING, True)]
+def _pages() -> list[Any]:
+    """Every page of the built site, where there is one, else of its sources; dealt to as many workers as a small machine has."""
+    built = paths.book() / "_build" / "html"
+    folder, suffix = (built, ".html") if (built / "index.html").exists() else (paths.book(), ".md")
+    files = (file.relative_to(folder) for file in folder.rglob(f"*{suffix}"))
+    names = sorted(file.with_suffix("").as_posix() for file in files if not {"_static", "_build"} & set(file.parts))
+    skipped = {"genindex", "search", "index"}
+    return [
+        pytest.param(name, marks=pytest.mark.xdist_group(f"site {i % 3}")) for i, name in enumerate(names) if name not in skipped
+    ]
+
+
+@pytest.mark.parametrize("name", _pages())
+def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) -> None:
+    """Opened once, wide, narrow and as printed.
+
+    Laws: a page asks for nothing outside, complains of nothing on the console and is no wider than the screen; no table or code
+    is cut on a wide screen or on paper, folds open; what scrolls on a narrow screen is reached by the keyboard, and formulas in a
+    line are no stops of the tab key; no formula has an error; axe finds nothing serious or critical (exhibits and key pages).
+    """
+    if not (site / f"{name}.html").exists():
+        pytest.skip("not a page of this site")
+    opened, faults = visit(name), {}
+    page, is_exhibit = opened.page, name.startswith("exhibits/")
+    first = page.locator("figure, .table-block").first
+    top = first.bounding_box() if is_exhibit and first.count() else None
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        over = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+        faults[f"wider than {width} pixels by"] = max(0, over)
+    faults["scrolls, out of the keyboard's reach"] = [box for box, stop in page.evaluate(SCROLLING, False) if stop < 0]
+    page.set_viewport_size({"width": 1280, "height": 900})
+    # Before axe, which itself asks for style sheets.
+    faults |= {"asks for": list(opened.outside), "on the console": list(opened.errors)}
+    if is_exhibit or name in KEY["light"]:
+        faults["axe"] = _grave(page)
+    if is_exhibit:
+        faults |= _faults_of_exhibit(page, name, 0 if top is None else top["y"])
+    faults["cut on a wide screen"] = [box for box, _ in page.evaluate(SCROLLING, True)]
+    faults["formulas in the way of the tab key"] = page.locator("mjx-container[tabindex]:not([display='true'])").count()
+    faults["formulas with an error"] = page.locator("mjx-merror").count()
+    page.emulate_media(media="print")
+    faults["cut on paper"] = [box for box, _ in page.evaluate(SCROLLING, True)]
+    page.close()
+    assert {what: fault for what, fault in faults.items() if fault} == {}
+
+
+def _faults_of_exhibit(page: Any, name: str, first: float) -> dict[str, Any]:
+    """Claimed, found and holds when, or one line an exhibit; the first figure or table within two screens of the top; the
+    parameters of a run are folded and open on a click.
+
+    first: where the first figure or table begins, in pixels.
+    """
+    served = sum(exhibit.notebook == name.removeprefix("exhibits/") for exhibit in exhibits.everything())
+    lines = page.locator(".exhibit-box > details > summary:visible").count()
+    faults: dict[str, Any] = {
+        "lines of the box": lines - (served if served > 1 else 0),
+        "figure or table begins late": first if first >= 1800 else 0,
+    }
+    for box in page.locator(".in-short:visible").all():
+        terms, sign = box.locator("dt").all_inner_texts(), box.locator("dd .outcome").first.inner_text()[0]
+        if terms != ["Claimed", "Found", "Holds when"] or sign not in "✓◐✗⇄?":
+            faults["in short"] = (terms, sign)
+    box = page.locator("details.run-parameters")
+    table = page.locator("details.run-parameters table")
+    faults["boxes of parameters"] = box.count() - 1
+    faults["parameters are not folded"] = table.first.is_visible()
+    box.first.locator("summary").click()
+    faults["parameters do not open"] = not page.get_by_text("papermill notebooks/").first.is_visible()
+    return faults
+
+
+def _grave(page: Any) -> list[Any]:
+    """What axe finds serious or critical: id, and the first elements."""
+    violations = Axe().run(page).response["violations"]
+    return [
+        (violation["id"], [node["html"][:160] for node in violation["nodes"]][:3])
+        for violation in violations
+        if violation["impact"] in {"serious", "critical"}
+    ]
+
+
+def test_nothing_serious_stands_in_anyones_way_in_the_dark(visit: Open, names: list[str]) -> None:
+    for name in [*KEY["dark"], *[name for name in names if name.startswith("exhibits/")][:1]]:
+        page = visit(name, scheme="dark").page
+        assert (name, _grave(page)) == (name, [])
         page.close()
-        found[name] = Seen(opened.outside, opened.errors, overflow, bad, cut, unreachable, stops, in_print)
-    return found
-
-
-def test_no_page_asks_for_anything_outside(seen: dict[str, Seen]) -> None:
-    assert {name: page.outside for name, page in seen.items() if page.outside} == {}
-
-
-def test_no_page_complains_on_the_console(seen: dict[str, Seen]) -> None:
-    assert {name: page.errors for name, page in seen.items() if page.errors} == {}
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_page_is_wider_than_the_screen(seen: dict[str, Seen], width: int) -> None:
-    assert {name: page.overflow[width] for name, page in seen.items() if page.overflow[width]} == {}
-
-
-def test_no_table_or_code_is_cut_on_a_wide_screen_or_on_paper(seen: dict[str, Seen]) -> None:
-    """Folds are open, as printing opens them."""
-    assert {name: page.cut for name, page in seen.items() if page.cut} == {}
-    assert {name: page.in_print for name, page in seen.items() if page.in_print} == {}
-
-
-def test_what_scrolls_on_a_narrow_screen_is_reached_by_the_keyboard(seen: dict[str, Seen]) -> None:
-    assert {name: page.unreachable for name, page in seen.items() if page.unreachable} == {}
-
-
-def test_formulas_in_a_line_are_no_stops_of_the_tab_key(seen: dict[str, Seen]) -> None:
-    assert {name: page.stops for name, page in seen.items() if page.stops} == {}
 
 
 def test_printing_opens_every_fold(visit: Open) -> None:
@@ -121,10 +145,6 @@ def test_the_scoreboard_filters_and_sorts(visit: Open) -> None:
         assert found == sorted(found)
 
 
-def test_no_formula_has_an_error(seen: dict[str, Seen]) -> None:
-    assert {name: page.bad_formulas for name, page in seen.items() if page.bad_formulas} == {}
-
-
 def test_mathematics_is_set(visit: Open) -> None:
     for name in PAGES:
         page = visit(name).page
@@ -143,55 +163,9 @@ def test_search_finds_pages_without_a_server(visit: Open) -> None:
     assert (seen.outside, seen.errors) == ([], [])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_stands_in_anyones_way(visit: Open, names: list[str], scheme: str) -> None:
-    """axe finds no violation that it calls serious or critical."""
-    exhibit_pages = [name for name in names if name.startswith("exhibits/")]
-    for name in [*KEY[scheme], *(exhibit_pages if scheme == "light" else exhibit_pages[:1])]:
-        page = visit(name, scheme=scheme).page
-        found = Axe().run(page).response["violations"]
-        grave = [
-            (name, violation["id"], [node["html"][:160] for node in violation["nodes"]][:3])
-            for violation in found
-            if violation["impact"] in {"serious", "critical"}
-        ]
-        assert grave == []
-        page.close()
-
-
 def test_all_exhibits_are_seen_on_the_scoreboard(visit: Open) -> None:
     text = visit("scoreboard").page.inner_text("article")
     assert [exhibit.id for exhibit in exhibits.everything() if exhibit.id not in text] == []
-
-
-def test_parameters_of_a_run_are_folded_and_open_on_a_click(visit: Open, names: list[str]) -> None:
-    pages = [name for name in names if name.startswith("exhibits/")]
-    if not pages:
-        pytest.skip("no exhibit was run: run `make book` first")
-    for name in pages:
-        page = visit(name).page
-        box = page.locator("details.run-parameters")
-        assert box.count() == 1
-        assert not page.locator("details.run-parameters table").is_visible()
-        box.locator("summary").click()
-        assert page.get_by_text("papermill notebooks/").first.is_visible()
-
-
-def test_an_exhibits_page_begins_with_its_verdict_and_the_figure_follows_soon(visit: Open, names: list[str]) -> None:
-    """Claimed, found and holds when, or one line an exhibit; the first figure or table within two screens of the top."""
-    served = Counter(exhibit.notebook for exhibit in exhibits.everything())
-    for name in (name for name in names if name.startswith("exhibits/")):
-        page = visit(name).page
-        lines = page.locator(".exhibit-box > details > summary:visible").count()
-        expected = served[name.removeprefix("exhibits/")]
-        assert lines == (expected if expected > 1 else 0), name
-        for box in page.locator(".in-short:visible").all():
-            assert box.locator("dt").all_inner_texts() == ["Claimed", "Found", "Holds when"], name
-            assert box.locator("dd .outcome").first.inner_text()[0] in "✓◐✗⇄?", name
-        first = page.locator("figure, .table-block").first
-        box_of_first = first.bounding_box() if first.count() else None
-        assert box_of_first is None or box_of_first["y"] < 1800, name
-        page.close()
 
 
 def test_verdicts_are_told_by_a_sign_and_a_word(visit: Open, monkeypatch: pytest.MonkeyPatch) -> None:
