@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import roc_auc_score
 
@@ -23,17 +26,24 @@ from mtlrepro.papers.cotask.training.ecg_training import (
 )
 from mtlrepro.parameters import Params
 
-# Method -> (model, sampler, weighting, whether it gets as many steps in all as CO-TASK).
-METHODS = {
+# Method of Table 8 -> (model, sampler, weighting, whether it gets as many steps in all as CO-TASK).
+TABLE8 = {
     "Single/Major-Task": ("single", "Major-Task", "equal", False),
-    "Multi/None": ("multi", "None", "equal", False),
-    "Multi/Major-Task": ("multi", "Major-Task", "equal", False),
-    "Multi/Task-Aware": ("multi", "Task-Aware", "equal", False),
-    "Multi+DWA/Task-Aware": ("multi", "Task-Aware", "dwa", False),
-    "CO-TASK/Task-Aware": ("cotask", "Task-Aware", "equal", False),
-    "Single, CO-TASK's steps": ("single", "Major-Task", "equal", True),
-    "Multi, CO-TASK's steps": ("multi", "Task-Aware", "equal", True),
+    "Multi/None": ("multi", "None", "equal", True),
+    "Multi/Major-Task": ("multi", "Major-Task", "equal", True),
+    "Multi/Task-Aware": ("multi", "Task-Aware", "equal", True),
+    "Multi+DWA/Task-Aware": ("multi", "Task-Aware", "dwa", True),
+    "CO-TASK/Task-Aware": ("cotask", "Task-Aware", "equal", True),
 }
+METHODS = TABLE8 | {
+    "Single, CO-TASK's steps": ("single", "Major-Task", "equal", True),
+    "Multi, CO-TASK's major batches": ("multi", "Task-Aware", "equal", False),
+}
+# Positive and negative control of what minor labels can do: multi-task learning -> whether they are permuted among the records.
+CONTROLS = {"noise-free minor labels": False, "permuted minor labels": True}
+# Method -> the method of Table 8 whose learning rate it takes; the others have their own.
+_RATE_OF = {"Single, CO-TASK's steps": "Single/Major-Task", "Multi, CO-TASK's major batches": "Multi/Task-Aware"}
+_RATE_OF |= dict.fromkeys(CONTROLS, "Multi/Task-Aware")
 AUXILIARY = 8
 # How many times as often as any other task the major one is trained.
 _MAJOR = 5
@@ -44,21 +54,54 @@ def data_digests(p: Params) -> dict[str, str]:
     return {"ecg_echolvh, generated, first seed": recordings("echolvh", p.records, p.first_seed, p.hertz, p.seconds).sha256}
 
 
-def settings(p: Params) -> list[dict[str, Any]]:
-    """Settings of Table 2's labels per seed, and of Table 8 and Figure 4 per seed and method."""
-    seeds = range(p.first_seed, p.first_seed + p.seeds)
-    size = {"n": p.records, "hertz": p.hertz, "seconds": p.seconds}
-    fixed = size | {"training": training_settings(p), "curve": p.curve}
+def rate_settings(p: Params) -> list[dict[str, Any]]:
+    """Settings of every learning rate of the grid for every method of Table 8, on the first `rate_seeds` seeds."""
+    return [
+        {"kind": "rate", "seed": seed, "method": method, "training": training_settings(p) | {"rate": rate}} | _size(p)
+        for seed in range(p.first_seed, p.first_seed + p.rate_seeds)
+        for method in TABLE8
+        for rate in p.rates
+    ]
+
+
+def best_rates(rows: pd.DataFrame) -> dict[str, float]:
+    """Method -> the learning rate with the best AUROC on the validation part, mean over seeds. rows: of `rate_settings`."""
+    means = rows.groupby(["method", "rate"])["validation"].mean().unstack()
+    return {str(method): float(rate) for method, rate in means.idxmax(axis=1).items()}
+
+
+def settings(p: Params, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Settings of Table 2's labels per seed, and of Table 8 and Figure 4 per seed and method.
+
+    rates: of each method of Table 8. The first `twice_seeds` seeds are trained with twice the steps, too, and by a linear model;
+    the first `control_seeds` with the minor labels of CONTROLS.
+    """
+    training = training_settings(p)
+    kinds: dict[str, tuple[Iterable[str], int, dict[str, Any], dict[str, Any]]] = {
+        "test": (METHODS, p.seeds, {}, {"curve": p.curve}),
+        "twice": (TABLE8, p.twice_seeds, {"steps": 2 * p.steps}, {"curve": 0}),
+        "control": (CONTROLS, p.control_seeds, {}, {}),
+    }
     listed: list[dict[str, Any]] = []
-    for seed in seeds:  # seed by seed, so that each set is generated once
-        listed += [{"kind": kind, "seed": seed} | size for kind in ("label", "linear")]
-        listed += [{"kind": "test", "seed": seed, "method": method} | fixed for method in METHODS]
+    for number in range(p.seeds):  # seed by seed, so that each set is generated once
+        each = {"seed": p.first_seed + number} | _size(p)
+        listed += [{"kind": "label"} | each, *([{"kind": "linear"} | each] if number < p.twice_seeds else [])]
+        for kind, (methods, seeds, changes, more) in kinds.items():
+            for method in methods if number < seeds else ():
+                how = training | {"rate": rates[_RATE_OF.get(method, method)]} | changes
+                listed.append({"kind": kind, "method": method, "training": how} | each | more)
     return listed
 
 
+def _size(p: Params) -> dict[str, Any]:
+    return {"n": p.records, "hertz": p.hertz, "seconds": p.seconds}
+
+
 def rows_of(kind: str, **options: Any) -> list[dict[str, Any]]:
-    """The rows of one setting. kind: label (Table 2), linear, or test (Table 8 and Figure 4)."""
-    measures: dict[str, Callable[..., list[dict[str, Any]]]] = {"label": label_counts, "linear": linear, "test": tested}
+    """The rows of one setting. kind: label (Table 2), linear, rate, test (Table 8 and Figure 4), twice, or control."""
+    measures: dict[str, Callable[..., list[dict[str, Any]]]] = {
+        "label": label_counts, "linear": linear, "rate": validated, "test": tested, "twice": tested, "control": controlled,
+    }  # fmt: skip
     return measures[kind](**options)
 
 
@@ -86,9 +129,7 @@ def linear(seed: int, n: int, hertz: float, seconds: float) -> list[dict[str, An
     parts = ecg.split_by_patient(data.patients, seed)
     samples = ecg.scaled(data.signals, parts["train"]).reshape(n, -1)
     model = RidgeClassifier(class_weight="balanced").fit(samples[parts["train"]], data.labels[parts["train"], 0])
-    return [
-        {"auroc": round(float(roc_auc_score(data.labels[parts["test"], 0], model.decision_function(samples[parts["test"]]))), 5)}
-    ]
+    return [{"auroc": _auroc(model.decision_function(samples[parts["test"]]), data.labels[parts["test"], 0])}]
 
 
 def repeats(model: str, tasks: int, steps: int, longer: bool) -> list[int]:
@@ -105,33 +146,67 @@ def repeats(model: str, tasks: int, steps: int, longer: bool) -> list[int]:
     return [scaled[0] + whole - sum(scaled), *scaled[1:]]
 
 
-def tested(
-    method: str, seed: int, n: int, hertz: float, seconds: float, training: dict[str, Any], curve: int
-) -> list[dict[str, Any]]:
-    """One method of Table 8 on one generated ECG-EchoLVH: a row of kind 'test' and `curve` rows of kind 'roc'.
-
-    auroc: of the major task on test. sensitivity: at the doctor's specificity, whose operating point as a diagnosis of EchoLVH
-    (the annotated ECG-LVH) stands in doctor sensitivity and doctor specificity. steps: in all. major steps: of the major task.
-    """
-    how, data = EcgTraining(**training), recordings("echolvh", n, seed, hertz, seconds)
+def _trained(
+    method: str, data: ecg.EcgSet, seed: int, how: EcgTraining
+) -> tuple[Callable[[str], tuple[NDArray[np.float64], NDArray[np.int64]]], list[int]]:
+    """A method's network as a function of a part's name, which gives logits and labels of the major task there; and batches an
+    epoch of each task."""
     parts = ecg.split_by_patient(data.patients, seed)
     model, sampler, weighting, longer = METHODS[method]
     prepared = PreparedEcgs.of(data, parts["train"], AUXILIARY if model == "cotask" else 0, seed, major=data.names[0])
     times = repeats(model, prepared.own, how.steps_an_epoch, longer)
     net = train(prepared, range(len(times)), times, seed, how, sampler=sampler, weighting=registry.build(weighting))
-    test = parts["test"]
-    logits, true = scores(net, prepared.signals[test], 1)[:, 0], data.labels[test, 0]
-    doctor = operating_point(data.labels[test, data.names.index("LVH")], true)
+
+    def scored(part: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        return scores(net, prepared.signals[parts[part]], 1)[:, 0], data.labels[parts[part], 0]
+
+    return scored, times
+
+
+def _auroc(logits: NDArray[np.float64], true: NDArray[np.int64]) -> float:
+    return round(float(roc_auc_score(true, logits)), 5)
+
+
+def validated(method: str, seed: int, n: int, hertz: float, seconds: float, training: dict[str, Any]) -> list[dict[str, Any]]:
+    """One method of Table 8 with one learning rate: the major task's AUROC on the validation part."""
+    scored, _ = _trained(method, recordings("echolvh", n, seed, hertz, seconds), seed, EcgTraining(**training))
+    return [{"rate": training["rate"], "validation": _auroc(*scored("valid"))}]
+
+
+def controlled(method: str, seed: int, n: int, hertz: float, seconds: float, training: dict[str, Any]) -> list[dict[str, Any]]:
+    """Multi-task learning with the task-aware sampler and minor labels as CONTROLS has them: the major task's AUROC on test."""
+    data = recordings("echolvh", n, seed, hertz, seconds)
+    assert data.truth is not None
+    labels = data.truth.copy()
+    if CONTROLS[method]:
+        labels[:, 1:] = labels[np.random.default_rng([seed, 8]).permutation(n), 1:]
+    scored, _ = _trained("Multi/Task-Aware", replace(data, labels=labels), seed, EcgTraining(**training))
+    return [{"auroc": _auroc(*scored("test"))}]
+
+
+def tested(
+    method: str, seed: int, n: int, hertz: float, seconds: float, training: dict[str, Any], curve: int
+) -> list[dict[str, Any]]:
+    """One method of Table 8 on one generated ECG-EchoLVH: a row, and `curve` rows of kind 'roc'.
+
+    auroc: of the major task on test. sensitivity: at the doctor's specificity, whose operating point as a diagnosis of EchoLVH
+    (the annotated ECG-LVH) stands in doctor sensitivity and doctor specificity. steps: in all. major steps: of the major task.
+    """
+    how, data = EcgTraining(**training), recordings("echolvh", n, seed, hertz, seconds)
+    scored, times = _trained(method, data, seed, how)
+    logits, true = scored("test")
+    annotated = data.labels[ecg.split_by_patient(data.patients, seed)["test"], data.names.index("LVH")]
+    doctor = operating_point(annotated, true)
     row = {
-        "kind": "test",
-        "auroc": round(float(roc_auc_score(true, logits)), 5),
+        "auroc": _auroc(logits, true),
         "sensitivity": round(float(sensitivity_at(logits, true, doctor[1])), 5),
         "doctor sensitivity": round(doctor[0], 5),
         "doctor specificity": round(doctor[1], 5),
+        "rate": how.rate,
         "steps": sum(times) * how.epochs,
         "major steps": times[0] * how.epochs,
         "positives": int(true.sum()),
-        "records": len(test),
+        "records": len(true),
     }
     grid = np.linspace(0, 1, curve)
     rates = sensitivity_at(logits, true, 1 - grid)

@@ -5,10 +5,13 @@ Claims are judged in the paper's protocol: all multi-task arms that are compared
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy import stats
 
 from mtlrepro import plots, results
 from mtlrepro.papers.cotask import gates
@@ -16,13 +19,13 @@ from mtlrepro.results import Gate, Measured
 
 EXHIBITS = ("cotask/tab2", "cotask/tab8", "cotask/fig4")
 SINGLE, NONE, MAJOR, MULTI = "Single/Major-Task", "Multi/None", "Multi/Major-Task", "Multi/Task-Aware"
-COTASK = "CO-TASK/Task-Aware"
-# Method -> the same with as many steps in all as CO-TASK.
-LONG = {SINGLE: "Single, CO-TASK's steps", MULTI: "Multi, CO-TASK's steps"}
-# Methods of Figure 4 -> name in the legend, colour. CO-TASK stands beside multi-task learning with equal steps.
-CURVES = {SINGLE: ("single-task", "black"), LONG[MULTI]: ("multi-task", "vermillion"), COTASK: ("CO-TASK", "blue")}
-_TWICE = "4 core minutes at these settings: every arm with twice the steps, one seed"
-_GRID = "a common grid of rates: each of the recorded trainings once more for every point of it"
+DWA, COTASK = "Multi+DWA/Task-Aware", "CO-TASK/Task-Aware"
+TABLE8 = (SINGLE, NONE, MAJOR, MULTI, DWA, COTASK)
+# The same with the other budget: as many steps in all as CO-TASK, and as many batches of the major task.
+LONG_SINGLE, SHORT_MULTI = "Single, CO-TASK's steps", "Multi, CO-TASK's major batches"
+# Methods of Figure 4 -> name in the legend, colour.
+CURVES = {SINGLE: ("single-task", "black"), MULTI: ("multi-task", "vermillion"), COTASK: ("CO-TASK", "blue")}
+CONTROLS = ("noise-free minor labels", "permuted minor labels")
 
 
 # --- Table 2 ----------------------------------------------------------------------------------------------------------
@@ -43,9 +46,9 @@ def table2(rows: pd.DataFrame) -> pd.DataFrame:
 # --- Table 8 ----------------------------------------------------------------------------------------------------------
 
 
-def by_method(rows: pd.DataFrame, value: str) -> pd.DataFrame:
-    """(seeds, methods) of a column of the test rows."""
-    tests = rows[rows.kind == "test"]
+def by_method(rows: pd.DataFrame, value: str, kind: str = "test") -> pd.DataFrame:
+    """(seeds, methods) of a column of the rows of one kind: test, twice (the steps), or control."""
+    tests = rows[rows.kind == kind]
     return tests.pivot(index="seed", columns="method", values=value)[list(tests.method.unique())]
 
 
@@ -83,16 +86,41 @@ def draw8(rows: pd.DataFrame) -> Figure:
 
 
 def equal_steps(rows: pd.DataFrame) -> pd.DataFrame:
-    """CO-TASK's AUROC and sensitivity over the others', trained as they are and with as many steps as CO-TASK, in points."""
+    """CO-TASK's AUROC and sensitivity over the others', by either budget, in points."""
     lines = {}
     for value, title in (("auroc", "AUROC"), ("sensitivity", "sensitivity at the doctor's specificity")):
         values = by_method(rows, value)
-        for base, name in ((SINGLE, "single-task"), (MULTI, "multi-task")):
+        for name, *bases in (("single-task", SINGLE, LONG_SINGLE), ("multi-task", SHORT_MULTI, MULTI)):
             lines[f"{title}, over {name}"] = {
-                "batches of the major task equal": results.in_words(100 * (values[COTASK] - values[base])),
-                "steps in all equal": results.in_words(100 * (values[COTASK] - values[LONG[base]])),
+                budget: results.in_words(100 * (values[COTASK] - values[base])) if base in values else "not recorded"
+                for budget, base in zip(("batches of the major task equal", "steps in all equal"), bases, strict=True)
             }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("CO-TASK (points)")
+
+
+def rate_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """AUROC on the validation part, mean over seeds, by method and learning rate; the rate that the method is trained with."""
+    if not (rows.kind == "rate").any():
+        return pd.DataFrame({"learning rates": ["one for all methods"]})
+    means = _validation(rows)
+    table = means.set_axis([f"rate {rate:g}" for rate in means], axis=1).assign(chosen=means.idxmax(axis=1).map("{:g}".format))
+    return table.rename_axis("model / sampler")
+
+
+def _validation(rows: pd.DataFrame) -> pd.DataFrame:
+    """(methods, rates) AUROC on the validation part, mean over seeds."""
+    return rows[rows.kind == "rate"].groupby(["method", "rate"], sort=False)["validation"].mean().unstack()
+
+
+def twice_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """AUROC of every method, trained as it is and with twice the steps, on the seeds that have both; and the difference."""
+    if not (rows.kind == "twice").any():
+        return pd.DataFrame({"twice the steps": ["not part of this run"]})
+    once, twice = by_method(rows, "auroc"), by_method(rows, "auroc", "twice")
+    once = once.loc[twice.index, twice.columns]
+    more = {method: results.in_words(100 * (twice[method] - once[method])) for method in twice}
+    table = {"AUROC": once.mean(), "with twice the steps": twice.mean(), "gain (points)": pd.Series(more)}
+    return pd.DataFrame(table).rename_axis("model / sampler")
 
 
 # --- Figure 4 ---------------------------------------------------------------------------------------------------------
@@ -103,10 +131,7 @@ def draw4(rows: pd.DataFrame) -> Figure:
     networks below CO-TASK at the doctor's specificity."""
     fig, ax = plt.subplots(figsize=(plots.WIDTH * 0.8, plots.WIDTH * 0.8), layout="constrained")
     curves = rows[rows.kind == "roc"]
-    shown = {method: style for method, style in CURVES.items() if (curves.method == method).any()}
-    if LONG[MULTI] not in shown:  # a run recorded before its curve was kept
-        shown = {SINGLE: CURVES[SINGLE], MULTI: ("multi-task, fewer steps", "vermillion"), COTASK: CURVES[COTASK]}
-    for method, (name, color) in shown.items():
+    for method, (name, color) in CURVES.items():
         points = curves[curves.method == method].groupby("x")["y"].mean()
         ax.plot(points.index, points, color=plots.COLORS[color], label=name)
     doctor = by_method(rows, "doctor sensitivity")[SINGLE], by_method(rows, "doctor specificity")[SINGLE]
@@ -132,7 +157,7 @@ def table4(rows: pd.DataFrame) -> pd.DataFrame:
             "CO-TASK over it, ours (points)": results.in_words(100 * (values[COTASK] - doctor), 1),
         }
     }
-    printed = {SINGLE: paper["sensitivity_gain_over_single_points"], LONG[MULTI]: paper["sensitivity_gain_over_multi_points"]}
+    printed = {SINGLE: paper["sensitivity_gain_over_single_points"], MULTI: paper["sensitivity_gain_over_multi_points"]}
     for method, (name, _) in CURVES.items():
         lines[name] = {"sensitivity": values[method].mean(), "CO-TASK over it, paper (points)": printed.get(method)}
         if method != COTASK:
@@ -156,7 +181,8 @@ def findings(rows: pd.DataFrame) -> str:
         f"Without a sampler multi-task learning lies {over(NONE, SINGLE)} points of AUROC from single-task learning, with the "
         f"task-aware one {over(MULTI, SINGLE)}. The task-aware sampler gains {over(MULTI, NONE)} points over none and "
         f"{over(MULTI, MAJOR)} over the major task's weights. CO-TASK lies {over(COTASK, MULTI)} points from multi-task learning "
-        f"with as many batches of the major task, and {over(COTASK, LONG[MULTI])} from it with as many steps in all."
+        "with as many steps in all"
+        + (f", and {over(COTASK, SHORT_MULTI)} from it with as many batches of the major task." if SHORT_MULTI in auroc else ".")
     )
 
 
@@ -165,9 +191,9 @@ def findings(rows: pd.DataFrame) -> str:
 
 def recorded(rows: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, Measured | None]]:
     """Exhibit -> its rows, and what they say of its claims and gates."""
-    labels, curves = rows[rows.kind.isin(["label", "linear"])], rows[rows.method.isin([*CURVES, MULTI]) & (rows.kind == "roc")]
-    tests = rows[rows.kind == "test"]
-    own = [rows[rows.kind == "label"], pd.concat([labels, tests]), pd.concat([labels, tests, curves])]
+    curves = rows[rows.method.isin(CURVES) & (rows.kind == "roc")]
+    judged = rows[rows.kind != "roc"]
+    own = [rows[rows.kind == "label"], judged, pd.concat([judged, curves])]
     table2_, table8_, figure4 = (part.dropna(axis="columns", how="all") for part in own)
     claims = (None, measured_table8(table8_), measured_figure4(figure4))
     return dict(zip(EXHIBITS, zip((table2_, table8_, figure4), claims, strict=True), strict=True))
@@ -177,7 +203,7 @@ def measured_table8(rows: pd.DataFrame) -> Measured:
     """Differences of the major task's AUROC, paired over seeds."""
     auroc = by_method(rows, "auroc")
     pairs = {
-        "sampler-over-none": (MULTI, NONE), "multi-over-single": (MULTI, SINGLE), "cotask-over-multi": (COTASK, LONG[MULTI]),
+        "sampler-over-none": (MULTI, NONE), "multi-over-single": (MULTI, SINGLE), "cotask-over-multi": (COTASK, MULTI),
         "none-below-single": (NONE, SINGLE), "major-below-single": (MAJOR, SINGLE),
     }  # fmt: skip
     return Measured({claim: (auroc[a] - auroc[b]).tolist() for claim, (a, b) in pairs.items()}, gates=gates_table8(rows))
@@ -186,12 +212,11 @@ def measured_table8(rows: pd.DataFrame) -> Measured:
 def gates_table8(rows: pd.DataFrame) -> list[Gate]:
     """The gates of Table 8."""
     auroc = by_method(rows, "auroc")
-    effect = auroc[COTASK] - auroc[LONG[MULTI]]
+    effect = auroc[COTASK] - auroc[MULTI]
     return [
-        _baseline(rows), _imbalance(rows), _same_steps(rows), gates.not_recorded("converged", _TWICE),
-        gates.not_recorded("grid-interior", _GRID, "one rate for all arms"),
-        gates.precision({"CO-TASK minus multi-task": (effect, 0.003)}, "more seeds of both arms"),
-        gates.not_recorded("control", "2 core minutes: two multi-task arms, minor labels without noise and permuted, 5 seeds"),
+        _baseline(rows), _imbalance(rows), _same_steps(rows), _converged(rows), _grid_interior(rows),
+        gates.precision({"CO-TASK minus multi-task": (effect, 0.003)}, "more seeds of both arms, larger test parts"),
+        _control(rows),
     ]  # fmt: skip
 
 
@@ -221,18 +246,58 @@ def _imbalance(rows: pd.DataFrame) -> Gate:
 
 
 def _same_steps(rows: pd.DataFrame) -> Gate:
-    """Of the arms that the claims on multi-task learning compare: with all their steps, and those on the major task."""
-    steps = by_method(rows, "steps").mean()
-    equal = len(set(steps[[MULTI, NONE, MAJOR]])) == 1 and steps[COTASK] == steps[LONG[MULTI]]
-    parts = [Gate("steps in all equal", equal, f"{steps[MULTI]:.0f}; {steps[COTASK]:.0f} with CO-TASK")]
+    """Of the multi-task arms: all their steps, and those on the major task."""
+    steps = by_method(rows, "steps").mean()[list(TABLE8[1:])]
+    parts = [Gate("steps in all", steps.nunique() == 1, " to ".join(f"{each:.0f}" for each in sorted(set(steps))))]
     if "major steps" not in rows:
         return Gate.every(
             "same-steps", [*parts, Gate("on the major task", False, "not recorded")], "nothing: the next run has it"
         )
-    major = by_method(rows, "major steps").mean()
-    ratio = float(major[LONG[MULTI]] / major[COTASK])
-    parts.append(Gate.within("multi-task over CO-TASK on the major task", ratio, least=0.5, most=2))
+    major = by_method(rows, "major steps").mean()[list(TABLE8[1:])]
+    parts.append(Gate("on the major task", major.max() <= 2 * major.min(), f"{major.min():.0f} to {major.max():.0f}"))
     return Gate.every("same-steps", parts, "other shares of the major task")
+
+
+def _converged(rows: pd.DataFrame) -> Gate:
+    """Whether any two arms of Table 8 change their order with twice the steps.
+
+    Two arms have an order where their difference is clear of zero over the seeds (Student's t, 95%), with either number of steps.
+    """
+    cost = "every arm with more than twice the steps"
+    if not (rows.kind == "twice").any():
+        return gates.not_recorded("converged", f"{cost}, some seeds")
+    once, twice = by_method(rows, "auroc"), by_method(rows, "auroc", "twice")
+    turned, clear = [], 0
+    for one, other in combinations(TABLE8, 2):
+        differences = [auroc[one] - auroc[other] for auroc in (once, twice)]
+        if any(stats.ttest_1samp(each, 0).pvalue < 0.05 for each in differences):
+            clear += 1
+            if differences[0].mean() * differences[1].mean() < 0:
+                turned.append(f"{one} and {other}")
+    value = f"{clear} pairs apart, in another order with twice the steps ({len(twice)} seeds): {'; '.join(turned) or 'none'}"
+    return Gate("converged", not turned, value, cost=cost)
+
+
+def _grid_interior(rows: pd.DataFrame) -> Gate:
+    cost = "a wider grid of rates"
+    if not (rows.kind == "rate").any():
+        return gates.not_recorded("grid-interior", cost, "one rate for all arms")
+    means = _validation(rows)
+    rates = means.columns.astype(float)
+    best, least, most = rates[means.to_numpy().argmax(axis=1)], rates.min(), rates.max()
+    parts = [Gate(str(method), least < rate < most, f"{rate:g}") for method, rate in zip(means.index, best, strict=True)]
+    return Gate.every("grid-interior", parts, f"{cost} than {least:g} to {most:g}")
+
+
+def _control(rows: pd.DataFrame) -> Gate:
+    """Multi-task learning with noise-free minor labels over that with permuted ones: AUROC, 95% interval over seeds."""
+    if not (rows.kind == "control").any():
+        return gates.not_recorded("control", "two multi-task arms, minor labels without noise and permuted")
+    auroc = by_method(rows, "auroc", "control")
+    effect = auroc[CONTROLS[0]] - auroc[CONTROLS[1]]
+    _, low, _ = results.interval(effect.to_numpy())
+    cost = "minor tasks that share more with the major one, more seeds"
+    return Gate("control", low > 0, f"{results.in_words(100 * effect)} points of AUROC", cost=cost)
 
 
 def measured_figure4(rows: pd.DataFrame) -> Measured:
@@ -243,7 +308,7 @@ def measured_figure4(rows: pd.DataFrame) -> Measured:
     values = 100 * by_method(rows, "sensitivity")
     pairs = {
         "cotask-over-single": (COTASK, SINGLE),
-        "cotask-over-multi": (COTASK, LONG[MULTI]),
+        "cotask-over-multi": (COTASK, MULTI),
         "multi-over-single": (MULTI, SINGLE),
     }
     effects = {claim: values[a] - values[b] for claim, (a, b) in pairs.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from mtlrepro.papers.cotask.data.ecg import EcgSet
 from mtlrepro.papers.cotask.multilabel_metrics import count_error, multilabel, operating_point, sensitivity_at
 from mtlrepro.papers.cotask.training import ecg_training
 from mtlrepro.papers.cotask.training.ecg_training import EcgTraining, PreparedEcgs
+from mtlrepro.parameters import Params, profile_values
 
 NET = {"channels": [6, 8], "kernel": 5, "dropout": 0.0, "stem": 2}
 HOW = EcgTraining(steps=40, epochs=2, batch=16, rate=0.01, net=NET)
@@ -66,6 +68,47 @@ def test_budgets_the_same_for_the_main_task_or_the_same_in_all(model):
     assert times == [30] + [6] * {"single": 0, "multi": 4, "cotask": 12}[model]
     whole = sum(tab2_ecg_echolvh.repeats("cotask", 5, 30, longer=False))
     assert sum(tab2_ecg_echolvh.repeats(model, 5, 30, longer=True)) == whole
+
+
+def test_rates_are_chosen_by_the_mean_validation_over_seeds_and_taken_by_every_arm():
+    """Laws: a method's rate is the best by mean over seeds; other budgets, twice the steps and controls take their method's."""
+    values = {(0, 0.1): 0.9, (1, 0.1): 0.5, (0, 0.3): 0.8, (1, 0.3): 0.7}
+    rows = pd.DataFrame(
+        {"method": method, "seed": seed, "rate": rate, "validation": value if method == "CO-TASK/Task-Aware" else -value}
+        for method in tab2_ecg_echolvh.TABLE8
+        for (seed, rate), value in values.items()
+    )
+    rates = tab2_ecg_echolvh.best_rates(rows)
+    assert rates == dict.fromkeys(tab2_ecg_echolvh.TABLE8, 0.1) | {"CO-TASK/Task-Aware": 0.3}
+    rates = {method: 0.001 * (1 + place) for place, method in enumerate(tab2_ecg_echolvh.TABLE8)}
+    p = Params("cotask/tab2", "quick", profile_values("cotask/tab2", "quick"))
+    settings = tab2_ecg_echolvh.settings(p, rates)
+    taken = {(s["kind"], s["method"]): s["training"]["rate"] for s in settings if "training" in s}
+    multi, single = rates["Multi/Task-Aware"], rates["Single/Major-Task"]
+    assert taken["test", "Multi, CO-TASK's major batches"] == taken["control", "permuted minor labels"] == multi
+    assert taken["test", "Single, CO-TASK's steps"] == taken["twice", "Single/Major-Task"] == single
+    assert {s["training"]["steps"] for s in settings if s["kind"] == "twice"} == {2 * p.steps}
+
+
+def test_controls_share_signals_and_major_labels_and_differ_in_minor_ones(monkeypatch):
+    """Law: noise-free minor labels are the generator's; permuted ones keep their numbers and lose their tie to the record."""
+    seen = []
+
+    def trained(method, data, seed, how):
+        seen.append(data.labels)
+        return lambda part: (np.arange(2.0), np.arange(2)), [1]
+
+    monkeypatch.setattr(tab2_ecg_echolvh, "_trained", trained)
+    size = {"n": 400, "seed": 0, "hertz": 50.0, "seconds": 4.0}
+    training = dataclasses.asdict(HOW)
+    for method in tab2_ecg_echolvh.CONTROLS:
+        assert tab2_ecg_echolvh.controlled(method, training=training, **size) == [{"auroc": 1.0}]
+    data = ecg_training.recordings("echolvh", 400, 0, 50.0, 4.0)
+    free, permuted = seen
+    assert np.array_equal(free, data.truth)
+    assert np.array_equal(permuted[:, 0], data.labels[:, 0])
+    assert np.array_equal(permuted.sum(0), free.sum(0))
+    assert (permuted[:, 1:] != free[:, 1:]).any()
 
 
 def test_metrics_by_hand():

@@ -53,8 +53,8 @@ class EcgTraining:
 
 
 def training_settings(p: Params) -> dict[str, Any]:
-    """The arguments of `EcgTraining` that a notebook's parameters set."""
-    return {name: p.values[name] for name in EcgTraining.__dataclass_fields__}
+    """The arguments of `EcgTraining` that a notebook's parameters set; no rate where they have a grid of `rates`."""
+    return {name: p.values[name] for name in EcgTraining.__dataclass_fields__ if name in p.values}
 
 
 @functools.lru_cache(maxsize=1)
@@ -140,7 +140,7 @@ def train(
         bottom = EcgResNet(**how.net)
         model = MultiTaskNet(bottom, TaskHeads(bottom.features, [1] * len(rows))).to(place)
         fit(
-            model, batches, losses, optimizer=torch.optim.Adam(model.parameters(), lr=how.rate), epochs=how.epochs,
+            model, batches, losses, optimizer=torch.optim.Adam(model.parameters(), lr=how.rate, fused=True), epochs=how.epochs,
             weighting=weighting, schedule=lambda epoch: 0.5 + 0.5 * math.cos(math.pi * epoch / how.epochs),
         )  # fmt: skip
     return model.eval()
