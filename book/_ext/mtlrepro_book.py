@@ -301,9 +301,9 @@ class Findings(BookDirective):
     option_spec = {"ten": directives.flag}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
-        told = findings.told()
-        judged = [self.item(one) for one in told if one.sentence]
-        waiting = [self.item(one) for one in told if not one.sentence]
+        every = findings.judged_findings()
+        judged = [self.item(one) for one in every if one.sentence]
+        waiting = [self.item(one) for one in every if not one.sentence]
         folds = "".join(
             f'<details class="fold"><summary>{title}</summary><ul class="findings">{"".join(items)}</ul></details>'
             for title, items in (("More findings", judged[10:]), ("Asked, and not judged by any run so far", waiting))
@@ -311,15 +311,15 @@ class Findings(BookDirective):
         )
         return self.html(f'<ol class="findings">{"".join(judged[:10])}</ol>{folds}')
 
-    def item(self, told: findings.Told) -> str:
-        exhibit, judgement = told.finding.exhibit, told.judgement
+    def item(self, one: findings.JudgedFinding) -> str:
+        exhibit, judgement = one.finding.exhibit, one.judgement
         page = self.link(f"exhibits/{exhibit.notebook}", escape(f"{paper_name(exhibit.paper)}, {exhibit.label}"))
         source = f'<span class="run">{page}{", on a stand-in" if judgement.scope == "on a stand-in" else ""}</span>'
-        if told.sentence:
-            return f"<li>{outcome(told.judged.outcome)} {subscripts(told.sentence)} {source}</li>"
+        if one.sentence:
+            return f"<li>{outcome(one.judged.outcome)} {subscripts(one.sentence)} {source}</li>"
         failed = [gate.name for gate in judgement.gates if not gate.passed]
-        lacks = f"gates failed: {', '.join(failed)}" if failed else str(told.judged)
-        return f'<li>{subscripts(told.finding.claim.says)} {source} <span class="measured">{escape(lacks)}</span></li>'
+        lacks = f"gates failed: {', '.join(failed)}" if failed else str(one.judged)
+        return f'<li>{subscripts(one.finding.claim.says)} {source} <span class="measured">{escape(lacks)}</span></li>'
 
 
 def verdict_lines(exhibit: exhibits.Exhibit, root: str, history: str = "") -> str:

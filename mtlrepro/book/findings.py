@@ -37,7 +37,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Told:
+class JudgedFinding:
     """A finding as the largest recorded run has it. sentence: empty where the run could not judge the claim."""
 
     finding: Finding
@@ -46,13 +46,13 @@ class Told:
     sentence: str
 
 
-def told() -> list[Told]:
+def judged_findings() -> list[JudgedFinding]:
     """Every finding, filled from the recorded runs; papers take turns, so that the first ten are of all of them.
 
     Raises as `read` does, and DataMissing for a finding whose exhibit has no recorded run.
     """
     by_paper = [read(paths.book() / "papers" / key / "findings.yaml", key) for key in exhibits.papers()]
-    return [_told(finding) for finding in chain.from_iterable(zip_longest(*by_paper)) if finding is not None]
+    return [_judged(finding) for finding in chain.from_iterable(zip_longest(*by_paper)) if finding is not None]
 
 
 def read(file: Path, paper: str) -> list[Finding]:
@@ -86,12 +86,12 @@ def _finding(entry: Any, paper: str, place: str) -> Finding:
     return Finding(exhibit, claim, entry["sentences"])
 
 
-def _told(finding: Finding) -> Told:
+def _judged(finding: Finding) -> JudgedFinding:
     profiles = results.available(finding.exhibit.id, committed=True) or ["full"]
     judgement = results.load(finding.exhibit.id, profiles[-1], committed=True).judgement
     judged = next(judged for judged in judgement.claims if judged.claim.id == finding.claim.id)
     decided = judged.outcome != "cannot tell" and all(gate.passed for gate in judgement.gates)
-    return Told(finding, judgement, judged, _sentence(finding, judged) if decided else "")
+    return JudgedFinding(finding, judgement, judged, _sentence(finding, judged) if decided else "")
 
 
 def _sentence(finding: Finding, judged: JudgedEffect | JudgedStatement) -> str:

@@ -59,10 +59,10 @@ def record(profile: str) -> list[Path]:
         "traits": shown(report.by_trait(rows).replace({"best method": running.titles()})),
         "spread": shown(report.spread(rows)),
     }
-    written = [folder() / f"{name}.csv" for name in tables] + [folder() / "told.md", folder() / "run.json"]
+    written = [folder() / f"{name}.csv" for name in tables] + [folder() / "summary.md", folder() / "run.json"]
     for file, table in zip(written, tables.values(), strict=False):
         write_text(file, table.to_csv(index=False))
-    write_text(folder() / "told.md", told(rows, profile, runs.seconds))
+    write_text(folder() / "summary.md", summary(rows, profile, runs.seconds))
     write_text(folder() / "run.json", json.dumps(about, indent=1) + "\n")
     plots.use()
     for name, draw in {"effects": report.draw_effects, "ranks": report.draw_ranks}.items():
@@ -77,7 +77,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return table.map(shown_value)
 
 
-def told(rows: pd.DataFrame, profile: str, seconds: float) -> str:
+def summary(rows: pd.DataFrame, profile: str, seconds: float) -> str:
     """The box, and below it five sentences; without the sentences where a gate failed. seconds: that the runs took."""
     size = f"{rows.problem.nunique()} problems, {rows.method.nunique()} methods, {rows.seed.nunique()} seeds"
     size += f", {seconds / 60:.1f} minutes of computing"

@@ -1,4 +1,4 @@
-"""Laws of the findings: what they name exists, a sentence says what the recorded run says, and nothing unjudged is told."""
+"""Laws of the findings: what they name exists, a sentence says what the recorded run says, and nothing unjudged is said."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             judgement = judge(CLAIMING.id, CLAIMING.entry, measured, profile="full", tier="paper's data")
             monkeypatch.setattr(results, "available", lambda name, committed=False: ["full"])
             monkeypatch.setattr(results, "load", lambda *a, **k: type("Run", (), {"judgement": judgement}))
-        return findings.told()
+        return findings.judged_findings()
 
     return write
 
@@ -50,9 +50,9 @@ def test_the_sentence_is_that_of_the_outcome_with_its_numbers(write) -> None:
 
 
 def test_an_outcome_without_a_sentence_is_told_in_the_claims_own_words(write) -> None:
-    (told,) = write({"contrary": "Loss {size}."}, effects=huge(1))
-    assert told.sentence.startswith(CLAIM.says.rstrip("."))
-    assert "1e+03" in told.sentence
+    (finding,) = write({"contrary": "Loss {size}."}, effects=huge(1))
+    assert finding.sentence.startswith(CLAIM.says.rstrip("."))
+    assert "1e+03" in finding.sentence
 
 
 def test_nothing_is_told_where_a_gate_failed_or_the_seeds_cannot_tell(write) -> None:
@@ -84,10 +84,10 @@ def test_a_finding_without_a_recorded_run_stops_the_build(write, monkeypatch: py
 
 def test_every_sentence_of_the_book_can_be_filled() -> None:
     """Also those whose outcome no recorded run has come to so far."""
-    told = findings.told()
-    assert any(one.sentence for one in told)
-    for one in told:
+    every = findings.judged_findings()
+    assert any(one.sentence for one in every)
+    for one in every:
         for sentence in one.finding.sentences.values():
             filled = sentence.format(**(dict.fromkeys(findings._NUMBERS[type(one.finding.claim)], "1")))
             assert re.fullmatch(r"[A-Z].*\.", filled), filled
-    assert {one.finding.exhibit.paper for one in told} == set(exhibits.papers())
+    assert {one.finding.exhibit.paper for one in every} == set(exhibits.papers())

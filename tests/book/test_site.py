@@ -80,7 +80,7 @@ def test_all_exhibits_stand_on_the_scoreboard_and_on_their_papers_page(site: Pat
 def test_the_front_page_tells_up_to_ten_findings_each_with_its_outcome_and_a_number(site: Path) -> None:
     page = (site / "intro.html").read_text(encoding="utf-8").partition('<ol class="findings">')[2].partition("</ol>")[0]
     items = page.split("<li>")[1:]
-    assert len(items) == min(10, sum(bool(told.sentence) for told in findings.told()))
+    assert len(items) == min(10, sum(bool(told.sentence) for told in findings.judged_findings()))
     for item in items:
         assert re.match(r'<span class="outcome [a-z-]+">[✓◐✗⇄] [a-z ]+</span> [A-Z]', item)
         assert re.search(r"\d", re.sub(r"<[^>]+>", "", item.partition('<span class="run">')[0]))

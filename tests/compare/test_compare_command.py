@@ -82,12 +82,12 @@ def rows(seeds, count=12):
 
 
 def test_sentences_are_told_only_where_the_gates_pass():
-    assert "Too small to judge" in page.told(rows(2), "quick", 60)
-    told = page.told(rows(10), "full", 3600)
-    assert told.count("\n- ") == 5
-    assert "Best by mean rank over 12 problems is single task" in told
-    assert "better: single task; worse: equal weights." in told
-    assert "within 1 points of tuned static weights: random weights" in told
+    assert "Too small to judge" in page.summary(rows(2), "quick", 60)
+    said = page.summary(rows(10), "full", 3600)
+    assert said.count("\n- ") == 5
+    assert "Best by mean rank over 12 problems is single task" in said
+    assert "better: single task; worse: equal weights." in said
+    assert "within 1 points of tuned static weights: random weights" in said
 
 
 def test_the_decision_list_names_the_rows_that_support_it():

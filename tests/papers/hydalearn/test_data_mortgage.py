@@ -225,8 +225,8 @@ OBSERVED, YEAR = 12 * 2009 + 11, range(12 * 2010, 12 * 2011)
 
 
 @dataclass
-class Made:
-    """A made-up loan: its acquisition fields and one entry a month (servicer, rate, balance, remaining, msa, behind, code)."""
+class DrawnLoan:
+    """A loan drawn at random: its acquisition fields and one entry a month (servicer, rate, balance, remaining, msa, behind, code)."""
 
     quarter: str
     number: str
@@ -234,7 +234,7 @@ class Made:
     months: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _made(count: int, seed: int) -> list[Made]:
+def _drawn_loans(count: int, seed: int) -> list[DrawnLoan]:
     """Loans with every kind of ending: paying on, 90 days behind, cured, each zero balance code, reports that stop."""
     draw = np.random.default_rng(seed)
     loans = []
@@ -247,7 +247,7 @@ def _made(count: int, seed: int) -> list[Made]:
             **{"cltv": str(draw.integers(30, 97)) if draw.random() < 0.9 else "", "borrowers": str(draw.integers(1, 3))},
             **{"dti": str(draw.integers(10, 60)) if draw.random() < 0.9 else "", "score": str(draw.integers(550, 820))},
         }
-        loan = Made(quarter, f"{100_000_000_000 + int(draw.integers(9e11))}", pick | figures)
+        loan = DrawnLoan(quarter, f"{100_000_000_000 + int(draw.integers(9e11))}", pick | figures)
         start = OBSERVED + int(draw.integers(-8, 2))
         end = int(draw.choice([OBSERVED - 2, *YEAR, YEAR[-1] + 3, YEAR[-1] + 3, YEAR[-1] + 3]))
         code = str(draw.choice(["01", "01", "02", "03", "06", "09", "15", "16", ""])) if end <= YEAR[-1] else ""
@@ -284,7 +284,7 @@ WORDS = {
 }
 
 
-def _historical(loans: list[Made]) -> dict[str, str]:
+def _historical(loans: list[DrawnLoan]) -> dict[str, str]:
     files: dict[str, str] = defaultdict(str)
     for loan in loans:
         f = loan.fixed
@@ -308,7 +308,7 @@ def _historical(loans: list[Made]) -> dict[str, str]:
     return files
 
 
-def _combined(loans: list[Made], width: int = 113) -> dict[str, str]:
+def _combined(loans: list[DrawnLoan], width: int = 113) -> dict[str, str]:
     files: dict[str, str] = defaultdict(str)
     for loan in loans:
         f = loan.fixed
@@ -353,7 +353,7 @@ def _write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def _plain(loans: list[Made]) -> dict[str, dict[str, Any]]:
+def _plain(loans: list[DrawnLoan]) -> dict[str, dict[str, Any]]:
     """What the sample should hold, computed loan by loan."""
     table = {}
     for loan in loans:
@@ -378,8 +378,8 @@ def _plain(loans: list[Made]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def made() -> list[Made]:
-    return _made(700, 0)
+def loans() -> list[DrawnLoan]:
+    return _drawn_loans(700, 0)
 
 
 def _check(loans: mortgage.Loans, expected: dict[str, dict[str, Any]], penalty: str) -> None:
@@ -393,8 +393,8 @@ def _check(loans: mortgage.Loans, expected: dict[str, dict[str, Any]], penalty: 
 
 
 @pytest.mark.parametrize("block", [300, 40_000, 2**24])
-def test_both_formats_equal_a_plain_computation_however_they_are_cut(made: list[Made], block: int, tmp_path: Path) -> None:
-    some = made if block > 1000 else made[:25]
+def test_both_formats_equal_a_plain_computation_however_they_are_cut(loans: list[DrawnLoan], block: int, tmp_path: Path) -> None:
+    some = loans if block > 1000 else loans[:25]
     expected = _plain(some)
     assert {(e["default"], e["prepaid"]) for e in expected.values()} >= {(0, 0), (0, 1), (1, 0)}
     old = mortgage.load_fannie_mae(mirror=_write(tmp_path / "old" / "fannie_mae", _historical(some)).parent, block=block)
@@ -408,11 +408,11 @@ def test_both_formats_equal_a_plain_computation_however_they_are_cut(made: list[
     assert old.tier == "paper's data"
 
 
-def test_a_small_sample_is_the_same_whatever_the_order_and_the_cut(made: list[Made], tmp_path: Path) -> None:
+def test_a_small_sample_is_the_same_whatever_the_order_and_the_cut(loans: list[DrawnLoan], tmp_path: Path) -> None:
     """The sample is a function of the set of loans and the seed, and every loan is as likely as any other."""
-    expected = set(_plain(made))
-    one = mortgage.load_fannie_mae(40, 1, mirror=_write(tmp_path / "a", _combined(made)), block=30_000)
-    rows = {name: content.splitlines(keepends=True) for name, content in _combined(made).items()}
+    expected = set(_plain(loans))
+    one = mortgage.load_fannie_mae(40, 1, mirror=_write(tmp_path / "a", _combined(loans)), block=30_000)
+    rows = {name: content.splitlines(keepends=True) for name, content in _combined(loans).items()}
     mixed = {n: "".join(np.random.default_rng(0).permutation(np.array(r, object))) for n, r in rows.items()}
     other = mortgage.load_fannie_mae(40, 1, mirror=_write(tmp_path / "b", mixed))
     assert one.sha256 == other.sha256
@@ -421,7 +421,7 @@ def test_a_small_sample_is_the_same_whatever_the_order_and_the_cut(made: list[Ma
     assert set(one.borrower) < expected
     drawn = [set(mortgage.load_fannie_mae(40, s, mirror=tmp_path / "a").borrower) for s in range(8)]
     assert len(set.union(*drawn)) > 0.6 * min(len(expected), 320)
-    quarters = {loan.number: loan.quarter for loan in made}
+    quarters = {loan.number: loan.quarter for loan in loans}
     share = np.mean([quarters[n] == "2009Q4" for part in drawn for n in part])
     assert abs(share - np.mean([quarters[n] == "2009Q4" for n in expected])) < 0.12
 
@@ -443,9 +443,9 @@ def test_a_small_sample_is_the_same_whatever_the_order_and_the_cut(made: list[Ma
     ],
 )
 def test_damaged_files_are_one_clear_line(
-    made: list[Made], tmp_path: Path, file: str, damage: Callable[[str], str], message: str
+    loans: list[DrawnLoan], tmp_path: Path, file: str, damage: Callable[[str], str], message: str
 ) -> None:
-    files = _combined(made[:200]) if file.endswith(".csv") else _historical(made[:200])
+    files = _combined(loans[:200]) if file.endswith(".csv") else _historical(loans[:200])
     _write(tmp_path, files | {file: damage(files[file])})
     with pytest.raises(DataCorrupt, match=message) as error:
         mortgage.load_fannie_mae(mirror=tmp_path)
@@ -456,25 +456,25 @@ def _header(content: str) -> str:
     return "|".join(f"field{i}" for i in range(1, content.split("\n", 1)[0].count("|") + 2)) + "\n"
 
 
-def test_missing_files_say_what_to_do(made: list[Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_say_what_to_do(loans: list[DrawnLoan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MTLREPRO_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataMissing, match=r"\(1\) Register.*2000Q1 to 2009Q4.*\(3\) Put them in a folder fannie_mae") as error:
         mortgage.load_fannie_mae(mirror=tmp_path)
     assert "\n" not in str(error.value)
-    _write(tmp_path, _historical(made[:50]))
+    _write(tmp_path, _historical(loans[:50]))
     (tmp_path / "Acquisition_2003Q4.txt").unlink()
     with pytest.raises(DataMissing, match=r"Acquisition_2003Q4.txt, which belongs to 2003Q4"):
         mortgage.load_fannie_mae(mirror=tmp_path)
     with pytest.raises(DataCorrupt, match="at risk in 2001-05"):
-        mortgage.load_fannie_mae(observed="2001-05", mirror=_write(tmp_path / "new", _combined(made[:50])))
+        mortgage.load_fannie_mae(observed="2001-05", mirror=_write(tmp_path / "new", _combined(loans[:50])))
     for bad in ({"size": 0}, {"observed": "December 2009"}, {"seed": -1}):
         with pytest.raises(BadValue):
             mortgage.load_fannie_mae(mirror=tmp_path, **bad)
 
 
-def test_one_quarter_is_enough_and_counts_as_a_part(made: list[Made], tmp_path: Path) -> None:
+def test_one_quarter_is_enough_and_counts_as_a_part(loans: list[DrawnLoan], tmp_path: Path) -> None:
     assert places.find("fannie_mae", tmp_path) is None
-    _write(tmp_path, {k: v for k, v in _combined(made[:50]).items() if k == "2003Q4.csv"})
+    _write(tmp_path, {k: v for k, v in _combined(loans[:50]).items() if k == "2003Q4.csv"})
     status = manifest.status("fannie_mae", tmp_path)
     assert (status.where, status.partial) == ("mirror", True)
     assert manifest.verify("fannie_mae", tmp_path).files == 1
