@@ -86,7 +86,8 @@ page.table(report.leak_table, "Gain in test accuracy (points) of joint training 
 #   $R_i$ from the identity on. **Alignment, all trained**: $R_i$ is trained along with $A_i$ and $B$.
 # - **Equal budgets**: every way sees the same batches (mixed over tasks) and has the same epochs (Adam, the rate falling along
 #   half a cosine); the epoch with the best mean validation accuracy is kept. Joint training without alignment and Algorithm 1
-#   choose capacity and learning rate from one grid, by the mean validation accuracy on a seed that judges nothing.
+#   choose capacity and learning rate from one grid on a seed that judges nothing: the smallest capacity whose mean validation
+#   accuracy is within one standard error of the best.
 # - **Score**: equation 6 of the vectors of all words of the tasks' training sentences; before alignment those of the single-task
 #   models.
 # - **Data**: random 80/10/10 splits, a fresh one per seed; no test sentence of any task is in any training part. Where the real

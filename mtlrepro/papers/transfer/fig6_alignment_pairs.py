@@ -1,7 +1,7 @@
 """Covariance alignment of pairs of sentence tasks (Wu, Zhang, Re 2020, Section 3.3, Figure 6): accuracy and similarity score.
 
 Every pair is trained together in the ways of `train_ways`, each task also by itself ("single"). Capacity and learning rate are
-chosen for joint training without alignment and for Algorithm 1 alike, by validation, on seeds that judge nothing.
+chosen for joint training without alignment and for Algorithm 1 alike, by validation, on a seed that judges nothing.
 """
 
 from __future__ import annotations
@@ -76,9 +76,17 @@ ROTATED = ("rotated control", "rotated")
 
 
 def chosen(search: pd.DataFrame, way: str) -> dict[str, Any]:
-    """Capacity and rate with the best mean validation accuracy of one way; the first of equals."""
-    best = search[search.way == way].groupby(["capacity", "rate"]).valid.mean().idxmax()
-    return {"capacity": int(best[0]), "rate": float(best[1])}  # type: ignore[index]
+    """Capacity and rate of one way by validation: the smallest capacity that, at its own best rate, is no more than one standard
+    error below the best of all, in the mean over the tasks of the difference (Breiman et al. 1984, the 1-SE rule)."""
+    table = search[search.way == way].pivot(index=["pair", "task"], columns=["capacity", "rate"], values="valid")
+    means = table.mean()
+    best = table[means.idxmax()]
+    for capacity in means.index.unique("capacity").sort_values():
+        rate = means[capacity].idxmax()
+        short = best - table[capacity, rate]
+        if short.mean() <= short.sem():
+            break
+    return {"capacity": int(capacity), "rate": float(rate)}
 
 
 def similarity(models: Sequence[tuple[AlignedBottom, int]], tasks: Sequence[sentences.TokenizedSentences]) -> float:

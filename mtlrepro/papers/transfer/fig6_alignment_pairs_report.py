@@ -88,12 +88,10 @@ def _grid_interior(rows: pd.DataFrame) -> Gate:
     search = of_stage(rows, "search")
     if search.empty:
         return Gate("grid-interior", False, "one capacity and one rate", cost=cost)
-    means = search.groupby(["way", "capacity", "rate"]).valid.mean()
-    parts = []
+    final, parts = of_stage(rows, "final"), []
     for way in ("plain", "fixed"):
-        best = means[way].idxmax()
-        grids = (sorted(set(search.capacity)), sorted(set(search.rate)))
-        inside = all(grid[0] < value < grid[-1] for grid, value in zip(grids, best, strict=True))
+        (best,) = set(final[final.way == way][["capacity", "rate"]].itertuples(index=False, name=None))
+        inside = all(min(search[of]) < value < max(search[of]) for of, value in zip(("capacity", "rate"), best, strict=True))
         parts.append(Gate(LABELS[way], inside, f"capacity {best[0]}, rate {best[1]:g}"))
     return Gate.every("grid-interior", parts, cost=cost)
 
