@@ -1,11 +1,8 @@
-"""Figures 5b and 6: figures, tables and what the rows of `fig5b_alignment_sentences` say of the claims.
-
-Rows of Figure 5b are those of `transfer`, of Figure 6 those of `pair`.
-"""
+"""Figure 5b: figure, tables and what the rows of `fig5b_alignment_sentences` say of the claims."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,13 +15,13 @@ from mtlrepro.papers.transfer.interval_marks import interval_marks
 from mtlrepro.papers.transfer.largest_gain import largest_gain, wins_above_half
 from mtlrepro.results import Gate, Measured, in_words, paper_values
 
-LABELS = {"fixed": "Algorithm 1, B fixed", "aligned": "alignment, all trained", "control": "control layer, all trained"}
+LABELS = {"aligned": "alignment, all trained", "control": "control layer, all trained"}
 # How far below Table 1's single-task accuracy fine-tuning may stay.
 _BELOW_TABLE_1 = 3
-_RERUN = "about 1 core hour: whole sets, word vectors trained, eight epochs, five seeds"
+_RERUN = "about 1 core hour: whole sets, word vectors trained, ten epochs, eight seeds"
 
 
-def _whole_sets(rows: pd.DataFrame) -> Gate:
+def whole_sets(rows: pd.DataFrame) -> Gate:
     """Whether all training sentences were used and the word vectors trained."""
     if not {"whole", "tune"} <= set(rows):
         return Gate("whole-sets", False, "not recorded", cost=_RERUN)
@@ -33,23 +30,21 @@ def _whole_sets(rows: pd.DataFrame) -> Gate:
     return Gate("whole-sets", whole and tuned, f"{used}, word vectors {'trained' if tuned else 'fixed'}", cost=_RERUN)
 
 
-# --- Figure 5b: transfer from SST -------------------------------------------------------------------------------------
-
-
 def targets(rows: pd.DataFrame) -> list[str]:
     """The targets that the rows hold, in the order of Table 1."""
     return [task for task in TITLES if task in set(rows.task)]
 
 
-def _accuracy(rows: pd.DataFrame, way: str, leak: bool) -> pd.DataFrame:
-    """Test accuracy of one way, seeds x targets."""
+def accuracy(rows: pd.DataFrame, way: str, leak: bool) -> pd.DataFrame:
+    """Test accuracy of one way, seeds x targets, of the targets that were trained so."""
     here = rows[(rows.way == way) & (rows.leak.astype(bool) == leak)]
-    return here.pivot(index="seed", columns="task", values="test")[targets(rows)]
+    table = here.pivot(index="seed", columns="task", values="test")
+    return table[[task for task in targets(rows) if task in table]]
 
 
 def measured_fig5b(rows: pd.DataFrame) -> Measured:
     """On plain random splits, as in the paper, so with the sentences that SST shares with MR and SUBJ; all five targets."""
-    plain, aligned = _accuracy(rows, "plain", True), _accuracy(rows, "aligned", True)
+    plain, aligned = accuracy(rows, "plain", True), accuracy(rows, "aligned", True)
     effects: dict[str, Sequence[float]] = {}
     if len(targets(rows)) == len(TITLES) - 1:
         effects = {"targets-improved": wins_above_half(aligned - plain), "largest-gain": largest_gain(aligned - plain)}
@@ -61,33 +56,61 @@ def measured_fig5b(rows: pd.DataFrame) -> Measured:
     both = rows[rows.way.isin(["plain", "aligned"])]
     gates = [
         Gate.every("baseline-level", levels, cost=_RERUN),
-        _whole_sets(rows),
-        Gate.within("converged", float(both.late_change.max()), most=0.3, cost=_RERUN)
-        if "late_change" in rows
-        else Gate("converged", False, "not recorded", cost=_RERUN),
+        whole_sets(rows),
+        _converged(both),
         _same_budget(both),
-        Gate("control", False, "not recorded", cost="about half a core hour: the target's embeddings rotated"),
+        _control(rows),
     ]
     return Measured(effects, gates=gates)
 
 
+def _converged(rows: pd.DataFrame) -> Gate:
+    """Of each target and way the mean over seeds: a single sentence of the smallest validation part is 0.3 points."""
+    if "late_change" not in rows:
+        return Gate("converged", False, "not recorded", cost=_RERUN)
+    changes = rows[rows.leak.astype(bool)].groupby(["way", "task"]).late_change.mean()
+    return Gate.within("converged", float(changes.abs().max()), most=0.3, cost=_RERUN)
+
+
 def _same_budget(rows: pd.DataFrame) -> Gate:
-    if not {"epochs", "rate"} <= set(rows):
+    if not {"epochs", "rates"} <= set(rows):
         return Gate("same-budget", False, "not recorded", cost=_RERUN)
-    budgets = {way: set(zip(of.epochs, of.rate, strict=True)) for way, of in rows.groupby("way")}
+    budgets = {way: set(zip(of.epochs, of.rates, strict=True)) for way, of in rows.groupby("way")}
     same = budgets["plain"] == budgets["aligned"]
-    return Gate("same-budget", same, "same epochs and rate, best epoch by validation" if same else "budgets differ")
+    return Gate("same-budget", same, "same epochs and rates, best of both by validation" if same else "budgets differ")
+
+
+def rotated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy with B fixed at the source's encoder, mean over seeds: a line per target and their mean, a column per way of
+    the control of Algorithm 1; empty where the rows hold none."""
+    ways = {"fixed control": "A trained", "rotated control": "A trained, rotated", "rotated": "A and R trained, rotated"}
+    here = rows[rows.leak.astype(bool) & rows.way.isin(ways)].groupby(["task", "way"]).test.mean().unstack()
+    if here.empty:
+        return here
+    table = here.rename(index=TITLES, columns=ways)[list(ways.values())]
+    table.loc["mean"] = table.mean()
+    return table.rename_axis(index="target", columns=None)
+
+
+def _control(rows: pd.DataFrame) -> Gate:
+    table = rotated(rows)
+    if table.empty:
+        return Gate("control", False, "not recorded", cost="about half a core hour: the target's embeddings rotated")
+    straight, turned, regained = table.loc["mean"].to_numpy(float)
+    lost, share = straight - turned, (regained - turned) / (straight - turned)
+    value = f"a rotation costs {lost:.1f} points, alignment wins back {100 * share:.0f}%"
+    return Gate("control", bool(lost > 0 and share >= 0.5), value, cost=_RERUN)
 
 
 def figure_5b(rows: pd.DataFrame) -> Figure:
     """The gain of alignment, and of the control, for each target."""
     shown = targets(rows)
     fig, ax = plt.subplots(figsize=(plots.WIDTH, 3.4), layout="constrained")
-    plain = _accuracy(rows, "plain", True)
+    plain = accuracy(rows, "plain", True)
     for shift, (way, color, marker) in zip(
         (-0.16, 0.16), (("aligned", "vermillion", "o"), ("control", "black", "s")), strict=True
     ):
-        gain = _accuracy(rows, way, True) - plain
+        gain = accuracy(rows, way, True) - plain
         interval_marks(ax, np.arange(len(shown)) + shift, list(gain.to_numpy().T), color=color, marker=marker, label=LABELS[way])
     largest = paper_values("transfer/fig5b")["max_gain_points"]
     ax.axhline(largest, linestyle="--", linewidth=1, color=plots.COLORS["black"], label="the paper's largest gain")
@@ -100,7 +123,7 @@ def figure_5b(rows: pd.DataFrame) -> Figure:
 
 def table_5b(rows: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy from scratch and fine-tuned, and gains over fine-tuning; a line per target and their mean."""
-    of = {way: _accuracy(rows, way, True) for way in ("scratch", "plain", "aligned", "control")}
+    of = {way: accuracy(rows, way, True) for way in ("scratch", "plain", "aligned", "control")}
     of = {way: table.rename(columns=TITLES).assign(mean=table.mean(axis=1)) for way, table in of.items()}
     lines = {
         target: {
@@ -118,7 +141,7 @@ def table_5b(rows: pd.DataFrame) -> pd.DataFrame:
 
 def findings_5b(rows: pd.DataFrame) -> str:
     """Targets with a gain, and the largest: the paper's and ours."""
-    gain = (_accuracy(rows, "aligned", True) - _accuracy(rows, "plain", True)).mean()
+    gain = (accuracy(rows, "aligned", True) - accuracy(rows, "plain", True)).mean()
     paper = paper_values("transfer/fig5b")
     return (
         f"Targets with a mean gain: {int((gain > 0).sum())} of {len(gain)} (paper: {paper['targets_improved']} of "
@@ -126,124 +149,27 @@ def findings_5b(rows: pd.DataFrame) -> str:
     )
 
 
-# --- Figure 6: pairs --------------------------------------------------------------------------------------------------
-
-
-def by_pair(rows: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Mean over a pair's tasks without the leak: a line per pair and seed, a column per way."""
-    here = rows[~rows.leak.astype(bool) & rows.pair.str.contains("-")]
-    return here.groupby(["pair", "seed", "way"])[value].mean().unstack()
-
-
-def changes(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line per pair, seed and way: gain in accuracy over plain training, and change of the score of the single-task models."""
-    accuracy, score = by_pair(rows, "test"), by_pair(rows, "score")
-    before = score["single" if "single" in score else "plain"]
-    ways = ("plain", "aligned", "control", "fixed", "fixed control")
-    tables = [
-        pd.DataFrame({"gain": accuracy[way] - accuracy["plain"], "score": score[way] - before}).assign(way=way) for way in ways
-    ]
-    return pd.concat(tables).reset_index()
-
-
-def _over_pairs(rows: pd.DataFrame, way: str, value: str) -> pd.DataFrame:
-    """Seeds x pairs."""
-    table = changes(rows)
-    return table[table.way == way].pivot(index="seed", columns="pair", values=value)
-
-
-def measured_fig6(rows: pd.DataFrame) -> Measured:
-    """Algorithm 1 as printed, with B fixed, against plain joint training; all fifteen pairs, without the leak."""
-    gain, score = _over_pairs(rows, "fixed", "gain"), _over_pairs(rows, "fixed", "score")
-    effects: dict[str, Sequence[float]] = {}
-    if gain.shape[1] == paper_values("transfer/fig6")["pairs"]:
-        effects = {
-            "accuracy-up": wins_above_half(gain),
-            "score-up": wins_above_half(score),
-            "largest-gain": largest_gain(gain),
+def leak_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """What fine-tuning a model of SST gains over training from scratch, without and with the sentences that SST shares with the
+    target; of the targets that were trained both ways."""
+    tuned, scratch = ({leak: accuracy(rows, way, leak) for leak in (False, True)} for way in ("plain", "scratch"))
+    return leak_lines(
+        {
+            f"SST to {TITLES[task]}": {leak: tuned[leak][task] - scratch[leak][task] for leak in (False, True)}
+            for task in targets(rows)
+            if task in tuned[False]
         }
-    without = float(_over_pairs(rows, "plain", "score").to_numpy().mean())
-    gates = [
-        Gate.within("baseline-level", float(by_pair(rows, "test")["plain"].mean()), least=80, cost=_RERUN),
-        _whole_sets(rows),
-        Gate("converged", False, "not recorded", cost="about 2 core hours: the rerun with twice the epochs"),
-        Gate("grid-interior", False, "one capacity and one rate", cost="about 5 core hours: three capacities, two rates"),
-        Gate("same-start", bool(np.isfinite(without)), f"without R_i the score changes by {without:+.3f}"),
-        Gate("control", False, "not recorded", cost="about half a core hour: one task's embeddings rotated"),
-    ]
-    return Measured(effects, gates=gates)
+    )
 
 
-def figure_6(rows: pd.DataFrame) -> Figure:
-    """What alignment changes in the score against what it changes in accuracy: one point per pair."""
-    means = changes(rows).groupby(["way", "pair"])[["gain", "score"]].mean()
-    fig, ax = plt.subplots(figsize=(plots.WIDTH, 4), layout="constrained")
-    for way, color, marker in (("fixed", "blue", "o"), ("aligned", "vermillion", "s")):
-        here = means.loc[way]
-        ax.scatter(here.score, here.gain, color=plots.COLORS[color], marker=marker, label=LABELS[way])
-    largest = paper_values("transfer/fig6")["max_gain_points"]
-    ax.axhline(largest, linestyle="--", linewidth=1, color=plots.COLORS["black"], label="the paper's largest gain")
-    ax.axhline(0, color=plots.COLORS["black"], linewidth=0.8)
-    ax.axvline(0, color=plots.COLORS["black"], linewidth=0.8)
-    ax.set(xlabel="change of the similarity score", ylabel="gain in accuracy (points)")
-    fig.legend(loc="outside lower center", ncols=2)
-    return fig
-
-
-def table_6(rows: pd.DataFrame) -> pd.DataFrame:
-    """Gains and changes of the score over all pairs, the paper's and ours, and gains beyond each way's control."""
-    paper = paper_values("transfer/fig6")
-    lines = {
-        "paper": {
-            "pairs with a gain": f"{paper['accuracy_up']} of {paper['pairs']}",
-            "largest gain": f"{paper['max_gain_points']:+.1f}",
-            "pairs with a higher score": f"{paper['score_up']} of {paper['pairs']}",
-        }
-    }
-    for way, control in (("fixed", "fixed control"), ("aligned", "control"), ("control", None)):
-        gain, score = _over_pairs(rows, way, "gain"), _over_pairs(rows, way, "score")
-        lines[LABELS[way]] = {
-            "pairs with a gain": f"{int((gain.mean() > 0).sum())} of {gain.shape[1]}",
-            "largest gain": f"{gain.mean().max():+.1f}",
-            "mean gain": in_words(gain.mean(axis=1)),
-        }
-        if control is not None:
-            beyond = gain - _over_pairs(rows, control, "gain")
-            lines[LABELS[way]] |= {
-                "pairs with a higher score": f"{int((score.mean() > 0).sum())} of {score.shape[1]}",
-                "change of the score": in_words(score.mean(axis=1), 3),
-                "beyond the control": in_words(beyond.mean(axis=1)),
-            }
-    columns = ["pairs with a gain", "largest gain", "mean gain", "pairs with a higher score", "change of the score"]
-    return pd.DataFrame.from_dict(lines, orient="index").reindex(columns=[*columns, "beyond the control"]).rename_axis("way")
-
-
-# --- sentences that sets share ----------------------------------------------------------------------------------------
-
-
-def leak_table(pairs: pd.DataFrame, transfer: pd.DataFrame) -> pd.DataFrame:
-    """What joint training, and transfer from SST, gain over a task's own model, without and with the shared sentences.
-
-    pairs: rows of Figure 6. transfer: rows of Figure 5b. Lines such as SST-MR are joint training, mean over the two tasks; SST to
-    MR is fine-tuned minus from scratch. Only pairs trained both ways are shown.
-    """
-    own = pairs[~pairs.pair.str.contains("-")].set_index(["task", "seed", "leak"]).test
-    joint = pairs[pairs.pair.str.contains("-") & (pairs.way == "plain")]
-    alone = own.loc[list(zip(joint.task, joint.seed, joint.leak, strict=True))]
-    gain = joint.assign(gain=joint.test.to_numpy() - alone.to_numpy()).groupby(["pair", "leak", "seed"]).gain.mean()
-    effects: dict[str, dict[bool, pd.Series]] = {}
-    for pair in dict.fromkeys(joint[joint.leak.astype(bool)].pair):
-        name = "-".join(TITLES[task] for task in pair.split("-"))
-        effects[name] = {leak: gain.xs((pair, leak), level=("pair", "leak")) for leak in (False, True)}
-    tuned, scratch = ({leak: _accuracy(transfer, way, leak) for leak in (False, True)} for way in ("plain", "scratch"))
-    for task in targets(transfer):
-        effects[f"SST to {TITLES[task]}"] = {leak: tuned[leak][task] - scratch[leak][task] for leak in (False, True)}
+def leak_lines(gains: Mapping[str, Mapping[bool, pd.Series]]) -> pd.DataFrame:
+    """A line per name of its gains (a value per seed) without and with the leak, and what the leak adds."""
     lines = {
         name: {
             "without the leak": in_words(of[False]),
             "with": in_words(of[True]),
-            "from the leak": in_words(of[True] - of[False]),
+            "from the leak": in_words((of[True] - of[False]).dropna()),
         }
-        for name, of in effects.items()
+        for name, of in gains.items()
     }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("gain")

@@ -3,7 +3,8 @@
 
 Task i predicts encoder(E_i R_i) C_i A_i. "aligned": R_i, d x d, starts as the identity and there is no C_i. "control": C_i, a
 linear layer of the encoder's width that starts as the identity, and there is no R_i: as many parameters where the width is d, but
-the shared encoder reads the embeddings as they are. "plain": neither.
+the shared encoder reads the embeddings as they are. "plain": neither. Where there is a rotation Q, the last task's embedding is
+E Q in place of E: its data are then turned away from what the encoder has learned to read.
 """
 
 from __future__ import annotations
@@ -49,8 +50,10 @@ class EmbeddedMLP(nn.Module):
 class AlignedBottom(nn.Module):
     """One encoder for all tasks, a linear head each, and what `kind` says.
 
-    d: width of the embeddings. width: of the encoder's features. classes: of each task.
+    d: width of the embeddings. width: of the encoder's features. classes: of each task. rotation: Q (d, d), None for none.
     """
+
+    rotation: Tensor | None
 
     def __init__(self, encoder: nn.Module, d: int, width: int, classes: Sequence[int], kind: Kind = "plain") -> None:
         super().__init__()
@@ -59,10 +62,13 @@ class AlignedBottom(nn.Module):
         size = {"plain": 0, "aligned": d, "control": width}[kind]
         self.kind = kind
         self.matrices = AlignmentMatrices(size, len(classes) if size else 0)
+        self.register_buffer("rotation", None)
 
     def embedding(self, inputs: Any, task: int) -> tuple[Tensor, ...]:
         """The embedding that the encoder reads, E_i R_i where there is an alignment, and the rest that it needs."""
         x, *rest = self.encoder.embed(inputs)  # type: ignore[operator]
+        if self.rotation is not None and task == len(self.heads) - 1:
+            x = x @ self.rotation
         return (x @ self.matrices[task] if self.kind == "aligned" else x, *rest)
 
     def forward(self, inputs: Any, task: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from mtlrepro.papers.transfer.training.alternating import AlternatingAdam, each_turn
 from mtlrepro.papers.transfer.training.row_adam import RowAdam
 from mtlrepro.training.loop import Fit, fit, mixed
+from mtlrepro.training.schedules import Kind, Schedule
 from mtlrepro.training.weighting import Batch
 
 # (labels, predicted) -> a score, larger is better.
@@ -70,13 +71,15 @@ def fit_tasks(
     place: torch.device,
     metrics: Sequence[Metric] | None = None,
     turns: Sequence[Sequence[nn.Parameter]] | None = None,
+    schedule: Kind = "constant",
 ) -> Fit:
     """Train `model` in place with Adam on all tasks, batches of all tasks mixed, and keep the epoch with the best mean validation
     score over the tasks.
 
     model: called as model(inputs, task). turns: groups of parameters that take a step each on every batch, one after the other,
-    all others fixed; None: all parameters take each step together.
+    all others fixed; None: all parameters take each step together. schedule: of the learning rate, epoch by epoch.
     """
+    factor = Schedule(schedule).at
 
     def batches(_: int) -> Iterator[Batch]:
         mixture = mixed([part.batches(batch, order) for part in train], order)
@@ -91,4 +94,5 @@ def fit_tasks(
         epochs=epochs,
         validate=lambda _: scores(model, valid, place, metrics),
         patience=patience,
+        schedule=lambda epoch: factor(epoch, epochs, epochs),
     )
