@@ -22,6 +22,8 @@ TABLE8 = (SINGLE, NONE, MAJOR, MULTI, DWA, COTASK)
 LONG_SINGLE, SHORT_MULTI = "Single, CO-TASK's steps", "Multi, CO-TASK's major batches"
 # Methods of Figure 4 -> name in the legend, colour.
 CURVES = {SINGLE: ("single-task", "black"), MULTI: ("multi-task", "vermillion"), COTASK: ("CO-TASK", "blue")}
+# Method -> the published script's steps in all, and those of the major task, which is drawn five times as often as any other.
+_PAPER_STEPS = {SINGLE: (2000, 2000), MULTI: (15_000, 15_000 * 5 / 9), COTASK: (15_000, 15_000 * 5 / 17)}
 CONTROLS = ("noise-free minor labels", "permuted minor labels")
 
 
@@ -95,6 +97,31 @@ def equal_steps(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("CO-TASK (points)")
 
 
+def draw_budgets(rows: pd.DataFrame) -> Figure:
+    """AUROC with its 95% interval against the steps in all, and against those of the major task; the paper's three points
+    hollow. Every budget that the rows have."""
+    counts = {
+        column: name for column, name in (("steps", "steps in all"), ("major steps", "steps of the major task")) if column in rows
+    }
+    fig, axes = plt.subplots(1, len(counts), figsize=(plots.WIDTH, 3.8), sharey=True, squeeze=False, layout="constrained")
+    paper = results.paper_values("cotask/tab8")
+    for place, (ax, column) in enumerate(zip(axes[0], counts, strict=True)):
+        for (method, (name, color)), marker in zip(CURVES.items(), plots.MARKERS, strict=False):
+            others = {SINGLE: LONG_SINGLE, MULTI: SHORT_MULTI}
+            own = rows[rows.kind.isin(["test", "twice"]) & rows.method.isin([method, others.get(method)])]
+            points = [(x, *results.interval(each["auroc"].to_numpy())) for x, each in own.groupby(column) if len(each) > 1]
+            x, mean, low, high = map(np.array, zip(*points, strict=True))
+            ax.errorbar(
+                x, mean, [mean - low, high - mean], fmt=f"{marker}-", lw=0.8, capsize=3, color=plots.COLORS[color], label=name
+            )
+            look = {"ms": 8, "mfc": "none", "mew": 1.6, "color": plots.COLORS[color]}
+            ax.plot(_PAPER_STEPS[method][place], paper[method], marker, **look)
+        ax.set(xscale="log", xlabel=counts[column])
+    axes[0, 0].set_ylabel("AUROC of the major task")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
 def rate_table(rows: pd.DataFrame) -> pd.DataFrame:
     """AUROC on the validation part, mean over seeds, by method and learning rate; the rate that the method is trained with."""
     if not (rows.kind == "rate").any():
@@ -115,8 +142,9 @@ def twice_table(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"twice the steps": ["not part of this run"]})
     once, twice = by_method(rows, "auroc"), by_method(rows, "auroc", "twice")
     once = once.loc[twice.index, twice.columns]
-    more = {method: results.in_words(100 * (twice[method] - once[method])) for method in twice}
-    table = {"AUROC": once.mean(), "with twice the steps": twice.mean(), "gain (points)": pd.Series(more)}
+    more = 100 * (twice - once)
+    gain = more.map("{:+.2f}".format).iloc[0] if len(more) == 1 else more.apply(results.in_words)
+    table = {"AUROC": once.mean(), "with twice the steps": twice.mean(), "gain (points)": gain}
     return pd.DataFrame(table).rename_axis("model / sampler")
 
 
