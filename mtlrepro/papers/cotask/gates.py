@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
+from mtlrepro import results
 from mtlrepro.results import Gate
 
 
@@ -25,6 +29,28 @@ def precision(effects: Mapping[str, tuple[Any, float]], cost: str) -> Gate:
 def _error(values: Sequence[float]) -> float:
     x = np.asarray(values, float)
     return float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else float("nan")
+
+
+def order_kept(once: pd.DataFrame, twice: pd.DataFrame, arms: Sequence[str], cost: str) -> Gate:
+    """Whether no two arms change their order with twice the steps. once, twice: (seeds, arms) of what is compared.
+
+    Two arms have an order where their difference is clear of zero over the seeds (Student's t, 95%), with either number of steps.
+    """
+    turned, clear = [], 0
+    for one, other in combinations(arms, 2):
+        differences = [values[one] - values[other] for values in (once, twice)]
+        if any(stats.ttest_1samp(each, 0).pvalue < 0.05 for each in differences if len(each) > 1):
+            clear += 1
+            if differences[0].mean() * differences[1].mean() < 0:
+                turned.append(f"{one} and {other}")
+    value = f"{clear} pairs apart, in another order with twice the steps ({len(twice)} seeds): {'; '.join(turned) or 'none'}"
+    return Gate("converged", not turned, value, cost=cost)
+
+
+def clear_of_zero(effect: pd.Series[float], unit: str, cost: str) -> Gate:
+    """The gate ``control``: the 95% interval over seeds of an effect lies above zero. effect: (seeds,) in hundredths."""
+    _, low, _ = results.interval(effect.to_numpy())
+    return Gate("control", low > 0, f"{results.in_words(effect)} {unit}", cost=cost)
 
 
 def of_other(exhibit: str, gates: Sequence[Gate], wanted: Sequence[str]) -> Gate:

@@ -308,7 +308,7 @@ def test_table_7_runs_on_a_set_that_a_person_has(mirror: Path, monkeypatch: pyte
         "folds": 0,
         "auxiliary": 3,
     }
-    values |= {"steps": 2, "epochs": 1, "batch": 4, "rate": 0.01, "device": "cpu"}
+    values |= {"steps": 2, "epochs": 1, "batch": 4, "rate": 0.01, "twice_seeds": 1, "control_seeds": 1, "device": "cpu"}
     values |= {"net": {"channels": [4], "kernel": 3, "dropout": 0.0, "stem": 4}}
     p = Params("cotask/tab1", "quick", values, {"source": "ptbxl"})
     own = [setting for setting in tab1_ecg_p18.settings(p) if setting["kind"] == "p18"]

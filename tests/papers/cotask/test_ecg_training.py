@@ -12,7 +12,7 @@ import torch
 from mtlrepro.device import generator
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods import registry
-from mtlrepro.papers.cotask import tab2_ecg_echolvh
+from mtlrepro.papers.cotask import tab1_ecg_p18, tab2_ecg_echolvh
 from mtlrepro.papers.cotask.data.ecg import EcgSet
 from mtlrepro.papers.cotask.multilabel_metrics import count_error, multilabel, operating_point, sensitivity_at
 from mtlrepro.papers.cotask.training import ecg_training
@@ -109,6 +109,16 @@ def test_controls_share_signals_and_major_labels_and_differ_in_minor_ones(monkey
     assert np.array_equal(permuted[:, 0], data.labels[:, 0])
     assert np.array_equal(permuted.sum(0), free.sum(0))
     assert (permuted[:, 1:] != free[:, 1:]).any()
+
+
+def test_one_threshold_for_all_tasks_by_jaccard():
+    """Law: logits shifted by a constant give the threshold shifted by it, and the labels themselves where scores part them."""
+    labels = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 0, 0]])
+    for shift in (0.0, 5.0):
+        threshold = tab1_ecg_p18.best_threshold(labels + shift, labels)
+        assert shift < threshold <= 1 + shift
+        assert multilabel(labels + shift - threshold, labels)["Exact"] == 1
+    assert tab1_ecg_p18.best_threshold(labels[:0], labels[:0]) == 0
 
 
 def test_metrics_by_hand():

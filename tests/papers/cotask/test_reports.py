@@ -29,7 +29,7 @@ SHOWN: dict[str, list[Callable]] = {
     "tab3": [tab3.draw_counts, tab3.overall, tab3.differences, tab3.task_table, tab3.combined_table, tab3.noise_table,
              tab3.draw_budgets, tab3.findings],
     "tab7": [tab1.draw, tab1.table7, tab1.ludb_table, tab1.findings],
-    "tab8": [tab2.draw8, tab2.table8, tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings],
+    "tab8": [tab2.draw8, tab2.table8, tab2.draw_budgets, tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings],
     "fig4": [tab2.draw4, tab2.table4],
     "sampler": [sampler.draw, sampler.share_table, sampler.major_table, sampler.rate_table, sampler.findings],
 }  # fmt: skip
@@ -135,16 +135,15 @@ def test_each_gate_of_table_8_fails_by_what_it_guards_against():
 
 def _p18() -> pd.DataFrame:
     values = {"Single-Task": 0.95, "Multi-task": 0.96, "CO-TASK": 0.99, tab1.EQUAL: 0.97}
-    rows = [
-        {"kind": "p18", "seed": seed, "method": method, "steps": 1, "judged": 18, "positives": 25, "rarest": 2000.0}
-        | {
-            "commonest": 7.0,
-            "cardinality": 0.45,
-            **{metric: value - 0.1 * number for number, metric in enumerate(tab1.metrics())},
-        }
-        for seed in range(3)
-        for method, value in values.items()
-    ]
+    rows = []
+    for seed in range(3):
+        for method, value in values.items():
+            metrics = {metric: value - 0.1 * number for number, metric in enumerate(tab1.metrics())}
+            labels = {"judged": 18, "positives": 25, "rarest": 2000.0, "commonest": 7.0, "cardinality": 0.45}
+            half = {"threshold": 1.0, "Exact at 1/2": 0.1, "Jaccard at 1/2": 0.1}
+            rows.append({"kind": "p18", "seed": seed, "method": method, "steps": 1} | metrics | labels | half)
+            rows.append({"kind": "twice", "seed": seed, "method": method} | metrics)
+        rows.append({"kind": "tenth", "seed": seed, "method": "Multi-task", "MacroAUROC": 0.9 + seed / 1000})
     return pd.DataFrame([*rows, {"kind": "label", "seed": 0, "label": "LVH", "count": 5}])
 
 
@@ -152,8 +151,17 @@ def test_claims_of_table_7_take_the_arm_of_multi_tasks_steps():
     recorded = tab1.recorded(_p18())
     effects = recorded["cotask/tab7"][1].effects
     assert all(values == pytest.approx([0.01] * 3) for values in effects.values())
-    passed = {gate.name for gate in recorded["cotask/tab7"][1].gates if gate.passed}
-    assert passed == {"baseline-level", "imbalance", "enough-positives", "precision"}
+    every = {"baseline-level", "imbalance", "enough-positives", "same-threshold-rule", "converged", "precision", "control"}
+
+    def passed(rows: pd.DataFrame) -> set[str]:
+        return {gate.name for gate in tab1.gates_table7(rows) if gate.passed}
+
+    rows = _p18()
+    assert passed(rows) == every  # of a grid of rates there are no rows
+    assert passed(rows.drop(columns="threshold")) == every - {"same-threshold-rule"}
+    turned = rows.MacroAUROC.mask((rows.kind == "twice") & (rows.method == "Multi-task"), 0.9)
+    assert passed(rows.assign(MacroAUROC=turned)) == every - {"converged"}
+    assert passed(rows.assign(MacroAUROC=rows.MacroAUROC.mask(rows.kind == "tenth", 0.96))) == every - {"control"}
     assert recorded["cotask/tab1"][0].columns.tolist() == ["kind", "seed", "label", "count"]
 
 
