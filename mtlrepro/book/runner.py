@@ -169,7 +169,7 @@ def written(ids: Sequence[str], profile: str, given: Mapping[str, Any]) -> list[
     for exhibit in map(exhibits.get, ids):
         p = parameters_of(exhibit, profile, given)
         files += [("notebook", executed(str(exhibit.notebook), p)), ("rows", store.latest(exhibit.id, p).table)]
-        files += [("figure", file) for file in figure_files(exhibit.id, profile)]
+        files += [("figure", file) for file in figure_files(exhibit.id, store.variant(p))]
     return list(dict.fromkeys(f"  {what}: {file}" for what, file in files))
 
 

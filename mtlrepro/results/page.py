@@ -20,7 +20,7 @@ from mtlrepro import paths, plots
 from mtlrepro.files import replacing
 from mtlrepro.parameters import Params
 from mtlrepro.results.judgement import JudgedEffect, Judgement
-from mtlrepro.results.store import Recorded, available, latest, load
+from mtlrepro.results.store import Recorded, available, latest, load, variant
 from mtlrepro.results.tables import html_table
 from mtlrepro.results.verdict_box import numbers, verdict_box
 
@@ -30,11 +30,12 @@ METADATA = "mtlrepro"
 
 @dataclass(frozen=True)
 class Shown:
-    """The run that a page shows. run: recorded or live. live: the run just made."""
+    """The run that a page shows. run: recorded or live. live: the run just made; variant: what its files are named by."""
 
     run: Literal["recorded", "live"]
     body: Recorded
     live: Recorded
+    variant: str
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -50,8 +51,8 @@ class Shown:
         note = {"kind": "figure", "run": self.run, "caption": caption, "alt": alt or plots.described(figure, caption)}
         shown = _display(figure, {METADATA: note})
         if self.run == "live":
-            written = figure_files(self.live.exhibit, self.live.profile)
-            target = _figures() / f"{self.live.exhibit}.{self.live.profile}-{len(written) + 1}.svg"
+            written = figure_files(self.live.exhibit, self.variant)
+            target = _figures() / f"{self.live.exhibit}.{self.variant}-{len(written) + 1}.svg"
             with replacing(target) as part:
                 figure.savefig(part, format="svg", metadata={"Date": None})
             if not shown:
@@ -99,23 +100,27 @@ def shown(p: Params, exhibit: str = "") -> Shown:
     plots.use()
     exhibit = exhibit or p.exhibit
     live = latest(exhibit, p)
-    for old in figure_files(exhibit, p.profile):
+    for old in figure_files(exhibit, variant(p)):
         old.unlink()
     if p.show == "recorded":
         committed = [profile for profile in available(exhibit, committed=True) if profile != "quick" or p.profile == "quick"]
         if committed:
-            return Shown("recorded", load(exhibit, committed[-1], committed=True), live)
-    return Shown("live", live, live)
+            return Shown("recorded", load(exhibit, committed[-1], committed=True), live, variant(p))
+    return Shown("live", live, live, variant(p))
 
 
 def _figures() -> Path:
     return paths.runs() / "figures"
 
 
-def figure_files(exhibit: str, profile: str) -> list[Path]:
-    """The figures that the last live run of `exhibit` on this machine drew: ``runs/figures/<exhibit>.<profile>-<number>.svg``."""
-    files = (_figures() / exhibit).parent.glob(f"{exhibit.rpartition('/')[2]}.{profile}-*.svg")
-    return sorted(files, key=lambda file: int(file.stem.rpartition("-")[2]))
+def figure_files(exhibit: str, variant: str) -> list[Path]:
+    """The figures that the last live run of `exhibit` on this machine drew: ``runs/figures/<exhibit>.<variant>-<number>.svg``.
+
+    variant: as of `store.variant`.
+    """
+    files = (_figures() / exhibit).parent.glob(f"{exhibit.rpartition('/')[2]}.{variant}-*.svg")
+    numbered = [(file.stem.removeprefix(f"{exhibit.rpartition('/')[2]}.{variant}-"), file) for file in files]
+    return [file for number, file in sorted((int(number), file) for number, file in numbered if number.isdigit())]
 
 
 def agreement(live: Judgement, recorded: Judgement) -> str:

@@ -12,6 +12,7 @@ from registered import EXHIBIT
 from mtlrepro import paths, results
 from mtlrepro.book import runner
 from mtlrepro.parameters import Params
+from mtlrepro.results.store import variant
 
 
 @pytest.fixture
@@ -51,3 +52,19 @@ def test_a_page_of_the_book_writes_no_figure(runs: Path) -> None:
     page = results.shown(Params(EXHIBIT.id, "quick", show="recorded"))
     page.figure(figure(), "A line.")
     assert not (runs / "figures").exists()
+
+
+def test_runs_with_other_parameters_keep_their_own_figures(runs: Path) -> None:
+    """Law: a figure is named by its run's variant, as rows and notebooks are."""
+    standard, other = Params(EXHIBIT.id, "quick"), Params(EXHIBIT.id, "quick", {"seeds": 9}, {"seeds": 9})
+    for suffix in ("csv", "json"):
+        name = f"{EXHIBIT.id}.{variant(other)}.{suffix}"
+        shutil.copy(runs / f"{EXHIBIT.id}.quick.{suffix}", runs / name)
+    for p in (standard, other):
+        results.shown(p).figure(figure(), "A line.")
+    files = sorted((runs / "figures").rglob("*.svg"))
+    assert [file.name.rpartition("/")[2] for file in files] == sorted(
+        f"{EXHIBIT.id.rpartition('/')[2]}.{variant(p)}-1.svg" for p in (standard, other)
+    )
+    results.shown(standard)
+    assert [file.exists() for file in files] == [variant(other) in file.name for file in files]

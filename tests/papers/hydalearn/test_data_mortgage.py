@@ -226,7 +226,7 @@ OBSERVED, YEAR = 12 * 2009 + 11, range(12 * 2010, 12 * 2011)
 
 @dataclass
 class DrawnLoan:
-    """A loan drawn at random: its acquisition fields and one entry a month (servicer, rate, balance, remaining, msa, behind, code)."""
+    """A random loan: its acquisition fields and one entry a month (servicer, rate, balance, remaining, msa, behind, code)."""
 
     quarter: str
     number: str
