@@ -122,10 +122,16 @@ def frequency_table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for arm, own in rows[rows.part == "frequency"].groupby("arm", sort=False):
         weights = own[_classes(own, "w")].astype(float)
-        ranks = [stats.spearmanr(np.arange(weights.shape[1]), -line).statistic for line in weights.to_numpy()]
         line: dict[str, object] = {"weights": PLANTED_ARMS[str(arm)], "commonest class": weights.iloc[:, 0].mean()}
+        ranks = _ranked_by_frequency(own)
         lines.append(line | {"rarest class": weights.iloc[:, -1].mean(), "rank correlation with frequency": _interval(ranks)})
     return pd.DataFrame(lines)
+
+
+def _ranked_by_frequency(rows: pd.DataFrame) -> list[float]:
+    """Spearman correlation of final weight and frequency, of each row: its classes stand from the commonest to the rarest."""
+    weights = rows[_classes(rows, "w")].astype(float).to_numpy()
+    return [float(stats.spearmanr(np.arange(weights.shape[1]), -line).statistic) for line in weights]
 
 
 def agreement_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -226,6 +232,7 @@ def measured(rows: pd.DataFrame) -> results.Measured:
             "main-loss-falls": _mean([-change(table, "ratio") for table in tables.values()]),
             "importance-ranked": _mean([_ranked(rows, kind) for kind in tables]),
             "stable-with-adam": _mean(rough),
+            "weights-not-by-frequency": _ranked_by_frequency(rows[(rows.part == "frequency") & (rows["arm"] == "ratio")]),
         },
         gates=[
             results.Gate.every(
