@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from mtlrepro import plots, results
+from mtlrepro.papers.classweights.ladder_arms import LADDER_ARMS, RUNGS
 from mtlrepro.papers.classweights.planted_arms import PLANTED_ARMS
 
 NAMES = {
@@ -23,13 +24,13 @@ _GIVEN = ("single", "more labels", "oracle", "inverse oracle")
 
 def arms(rows: pd.DataFrame, kind: str, value: str = "test") -> pd.DataFrame:
     """`value` by seed (rows) and arm (columns) on one kind of problem; seeds that not every arm has are left out."""
-    own = rows[(rows.part == "arm") & (rows.kind == kind)]
+    own = rows[rows.part.isin(["arm", "rung"]) & (rows.kind == kind)]
     return own.pivot(index="seed", columns="arm", values=value)
 
 
 def kinds(rows: pd.DataFrame) -> list[str]:
-    """The kinds of problems, in the order of the rows."""
-    return list(dict.fromkeys(rows["kind"]))
+    """The kinds of planted problems, in the order of the rows."""
+    return list(dict.fromkeys(rows.loc[rows.part == "arm", "kind"]))
 
 
 def change(table: pd.DataFrame, arm: str) -> pd.Series[float]:
@@ -39,20 +40,44 @@ def change(table: pd.DataFrame, arm: str) -> pd.Series[float]:
 
 def draw_room(rows: pd.DataFrame) -> Figure:
     """Each arm's main loss over that of all weights 1, by problem, with 95% intervals; the band is the oracle's room."""
-    shown = [arm for arm in PLANTED_ARMS if arm != "equal"]
-    fig, axes = plt.subplots(1, len(kinds(rows)), figsize=(plots.WIDTH, 5.4), sharey=True, squeeze=False)
-    for ax, kind in zip(axes[0], kinds(rows), strict=True):
+    shown, ladder = [arm for arm in PLANTED_ARMS if arm != "equal"], [*kinds(rows), *RUNGS]
+    fig, axes = plt.subplots(1, len(ladder), figsize=(plots.WIDTH, 5.4), sharey=True, squeeze=False)
+    for ax, kind in zip(axes[0], ladder, strict=True):
         table = arms(rows, kind)
+        ax.axvline(0, color=plots.COLORS["black"], linewidth=0.9)
+        ax.set_title(RUNGS.get(kind, kind), fontsize=10)
+        if table.empty:
+            ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", fontsize=10)
+            ax.set_xticks([])
+            continue
         ax.axvspan(100 * float(np.mean(change(table, "oracle"))), 0, color=plots.COLORS["grey"], alpha=0.2, linewidth=0)
         for y, arm in enumerate(reversed(shown)):
+            if arm not in table:
+                continue
             mean, low, high = results.interval(100 * np.array(change(table, arm)))
             color = "blue" if arm == "held-out" else "black" if arm in _GIVEN else "vermillion"
-            ax.errorbar(mean, y, xerr=[[mean - low], [high - mean]], fmt="o", markersize=5, color=plots.COLORS[color])
-        ax.axvline(0, color=plots.COLORS["black"], linewidth=0.9)
-        ax.set_title(kind, fontsize=11)
-        ax.set_yticks(range(len(shown)), [PLANTED_ARMS[arm] for arm in reversed(shown)], fontsize=9)
+            ax.errorbar(mean, y, xerr=[[mean - low], [high - mean]], fmt="o", markersize=4, color=plots.COLORS[color])
+    axes[0, 0].set_yticks(range(len(shown)), [PLANTED_ARMS[arm] for arm in reversed(shown)], fontsize=9)
     fig.supxlabel("test loss of the main task over that with all weights 1, %", fontsize=11)
     return fig
+
+
+def ladder_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line per problem: changes of the main loss by the oracle and its inverse, in %, whether these are clear of 0, and the
+    share of the oracle's gain that each rule gets, in %, means over seeds."""
+    lines = []
+    for kind in [*kinds(rows), *RUNGS]:
+        table = arms(rows, kind)
+        line: dict[str, object] = {"problem": RUNGS.get(kind, kind), "gate": "not run"}
+        if not table.empty:
+            oracle, inverse = (results.interval(100 * np.array(change(table, arm))) for arm in ("oracle", "inverse oracle"))
+            line["gate"] = "passed" if oracle[2] < 0 < inverse[1] else "failed"
+            for title, (mean, low, high) in (("oracle, %", oracle), ("inverse oracle, %", inverse)):
+                line[title] = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+            rules = [arm for arm in LADDER_ARMS if arm not in _GIVEN and arm != "equal"]
+            line |= {PLANTED_ARMS[arm]: 100 * change(table, arm).mean() / change(table, "oracle").mean() for arm in rules}
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def arm_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -184,7 +184,8 @@ _DRAWN = {
     "tab1": [tab1_trade_off_report.region_table],
     "tab2": [tab2_seconds_report.table, tab2_seconds_report.growth, tab2_seconds_report.findings],
     "alg1": [
-        alg1_class_weights_report.draw_room, alg1_class_weights_report.arm_table, alg1_class_weights_report.draw_weights,
+        alg1_class_weights_report.draw_room, alg1_class_weights_report.ladder_table, alg1_class_weights_report.arm_table,
+        alg1_class_weights_report.draw_weights,
         alg1_class_weights_report.map_table, alg1_class_weights_report.frequency_table, alg1_class_weights_report.draw_agreement,
         alg1_class_weights_report.agreement_table, alg1_class_weights_report.size_table, alg1_class_weights_report.still_table,
         alg1_class_weights_report.findings,
