@@ -50,6 +50,12 @@ def _over_pairs(rows: pd.DataFrame, way: str, value: str) -> pd.DataFrame:
     return table[table.way == way].pivot(index="seed", columns="pair", values=value).dropna()
 
 
+def mean_gain(rows: pd.DataFrame) -> list[float]:
+    """What Algorithm 1 adds with each seed, mean over the fifteen pairs; empty where some are missing."""
+    gain = _over_pairs(rows, "fixed", "gain")
+    return list(gain.mean(axis=1)) if gain.shape[1] == paper_values("transfer/fig6")["pairs"] else []
+
+
 def measured_fig6(rows: pd.DataFrame) -> Measured:
     """Algorithm 1 as printed, with B fixed, against plain joint training; all fifteen pairs, without the leak."""
     gain, score = _over_pairs(rows, "fixed", "gain"), _over_pairs(rows, "fixed", "score")

@@ -13,7 +13,7 @@ import torch
 
 from mtlrepro.device import choose, generator
 from mtlrepro.methods.alignment import covariance_similarity
-from mtlrepro.papers.transfer import fig5b_alignment_sentences, fig6_alignment_pairs
+from mtlrepro.papers.transfer import fig5b_alignment_sentences, fig6_alignment_pairs, fig9_covariance_alignment_report
 from mtlrepro.papers.transfer import fig5b_alignment_sentences_report as report
 from mtlrepro.papers.transfer import fig6_alignment_pairs_report as report_6
 from mtlrepro.papers.transfer.data import text
@@ -259,6 +259,16 @@ def test_figure_6_measures_algorithm_1_against_plain_joint_training():
         "baseline-level": True, "whole-sets": True, "converged": False, "grid-interior": False, "same-start": True,
         "control": False,
     }  # fmt: skip
+
+
+def test_the_claims_of_algorithm_1_are_read_from_the_figures_rows():
+    assert report.mean_gain(transfer_rows([[1, 1, 0, -1, 2], [3, -1, -1, -1, 2]])) == pytest.approx([0.6, 0.4])
+    assert report_6.mean_gain(pair_rows(-1.5, 0.01)) == pytest.approx([-1.4] * 3)
+    assert report.mean_gain(transfer_rows([[1] * 5]).query("task != 'mr'")) == []
+    assert report_6.mean_gain(pair_rows(1.0, 0.0).query("pair != 'mr-cr'")) == []
+    assert not fig9_covariance_alignment_report.measured_algorithm({}).gates[0].passed
+    recorded = fig9_covariance_alignment_report.algorithm_figures()
+    assert fig9_covariance_alignment_report.measured_algorithm(recorded).effects.keys() >= {"improves-multi-task-glue"}
 
 
 def test_gates_of_figure_6_follow_the_rows():
