@@ -39,7 +39,8 @@ def order_kept(once: pd.DataFrame, twice: pd.DataFrame, arms: Sequence[str], cos
     turned, clear = [], 0
     for one, other in combinations(arms, 2):
         differences = [values[one] - values[other] for values in (once, twice)]
-        if any(stats.ttest_1samp(each, 0).pvalue < 0.05 for each in differences if len(each) > 1):
+        bounds = [(abs(each.mean()), stats.t.ppf(0.975, len(each) - 1) * each.sem()) for each in differences if len(each) > 1]
+        if any(mean > half for mean, half in bounds):
             clear += 1
             if differences[0].mean() * differences[1].mean() < 0:
                 turned.append(f"{one} and {other}")

@@ -137,7 +137,10 @@ def best_threshold(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
     if not len(labels):
         return 0.0
     candidates = np.quantile(logits, np.linspace(0.5, 1, 101))
-    return float(max(candidates, key=lambda each: multilabel(logits - each, labels)["Jaccard"]))
+    predicted, true = logits >= candidates[:, None, None], labels == 1
+    both, either = (predicted & true).sum(-1), (predicted | true).sum(-1)
+    jaccard = (both / np.maximum(either, 1)).sum(1) / np.maximum((either > 0).sum(1), 1)
+    return float(candidates[jaccard.argmax()])
 
 
 def ludb(

@@ -102,6 +102,15 @@ def table7(rows: pd.DataFrame, kind: str = "p18") -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("method")
 
 
+def threshold_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Exact and Jaccard with the validation part's threshold and with probability 1/2, and that threshold; means over seeds."""
+    if "threshold" not in rows:
+        return pd.DataFrame({"thresholds": ["probability 1/2 alone"]})
+    columns = ["threshold", *(name for metric in ("Exact", "Jaccard") for name in (metric, f"{metric} at 1/2"))]
+    means = rows[rows.kind == "p18"].groupby("method", sort=False)[columns].mean()
+    return means.rename(columns={"threshold": "threshold (log odds)"})
+
+
 def ludb_table(rows: pd.DataFrame) -> pd.DataFrame:
     """The same on LUDB, over folds; a line that says so where the run is without it."""
     if not (rows.kind == "ludb").any():

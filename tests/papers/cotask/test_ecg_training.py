@@ -112,13 +112,20 @@ def test_controls_share_signals_and_major_labels_and_differ_in_minor_ones(monkey
 
 
 def test_one_threshold_for_all_tasks_by_jaccard():
-    """Law: logits shifted by a constant give the threshold shifted by it, and the labels themselves where scores part them."""
+    """Laws: logits shifted by a constant give the threshold shifted by it, and the labels themselves where scores part them; no
+    candidate has a larger Jaccard."""
     labels = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 0, 0]])
     for shift in (0.0, 5.0):
         threshold = tab1_ecg_p18.best_threshold(labels + shift, labels)
         assert shift < threshold <= 1 + shift
         assert multilabel(labels + shift - threshold, labels)["Exact"] == 1
     assert tab1_ecg_p18.best_threshold(labels[:0], labels[:0]) == 0
+    rng = np.random.default_rng(0)
+    labels = (rng.random((60, 4)) < 0.2).astype(int)
+    logits = labels + rng.standard_normal((60, 4))
+    best = multilabel(logits - tab1_ecg_p18.best_threshold(logits, labels), labels)["Jaccard"]
+    others = [multilabel(logits - each, labels)["Jaccard"] for each in np.quantile(logits, np.linspace(0.5, 1, 21))]
+    assert best >= max(others) - 1e-12
 
 
 def test_metrics_by_hand():

@@ -28,7 +28,7 @@ SHOWN: dict[str, list[Callable]] = {
     "tab2": [tab2.table2],
     "tab3": [tab3.draw_counts, tab3.overall, tab3.differences, tab3.task_table, tab3.combined_table, tab3.noise_table,
              tab3.draw_budgets, tab3.findings],
-    "tab7": [tab1.draw, tab1.table7, tab1.ludb_table, tab1.findings],
+    "tab7": [tab1.draw, tab1.table7, tab1.threshold_table, tab1.ludb_table, tab1.findings],
     "tab8": [tab2.draw8, tab2.table8, tab2.draw_budgets, tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings],
     "fig4": [tab2.draw4, tab2.table4],
     "sampler": [sampler.draw, sampler.share_table, sampler.major_table, sampler.rate_table, sampler.findings],
