@@ -95,8 +95,8 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name.strip(), _resolve_type(value)
     try:
         return name.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise BadValue(f"-p {name}: {value!r} is not a value (YAML), such as [1, 2] or {{a: 1}}.") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise BadValue(f"-p {name}: {value[:80]!r} is not a value (YAML), such as [1, 2] or {{a: 1}}.") from None
 
 
 @app.command()
@@ -159,10 +159,17 @@ def run_campaign(
     lines = (
         campaign.standing(ids or None, profile, count)
         if status
-        else campaign.run(ids or None, hours, profile, count, campaign.workflow(shlex.split(engine)))
+        else campaign.run(ids or None, hours, profile, count, campaign.workflow(_words(engine)))
     )
     for line in lines:
         print(line)
+
+
+def _words(engine: str) -> list[str]:
+    try:
+        return shlex.split(engine)
+    except ValueError:
+        raise BadValue(f"--engine {engine!r} has a quotation mark without its other.") from None
 
 
 @app.command("classroom")

@@ -17,8 +17,8 @@ def print_anywhere() -> None:
 
 
 def place_refused(error: OSError) -> str | None:
-    """One line for a full disk or a place that may not be written; None for any other error of the system."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+    """One line for a full disk or a place that may not be written, or is no folder; None for any other error of the system."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR):
         return None
     return f"{error.strerror}: {error.filename or 'the disk'}: free or change that place and give the same command."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -24,7 +25,10 @@ SAFE_YAML: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; on success it replaces `target` in one step, on failure it is removed."""
+    """Give a temporary path beside `target`; on success it replaces `target` in one step, on failure it is removed.
+
+    Raises OSError where the disk is full, also where torch writes the file.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     os.close(handle)
@@ -35,6 +39,10 @@ def replacing(target: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         part.chmod(0o644)
         part.replace(target)
+    except RuntimeError as error:
+        if "inline_container" not in str(error):  # the file in which torch's writer gives up
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import re
+import reprlib
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ SHOW = ("live", "recorded")
 
 # What IPython itself puts into a notebook's namespace.
 _IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+# A value in a message, cut: a line of YAML may stand for gigabytes.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 # How the cell begins that papermill injects.
 _INJECTED = "# Parameters\n"
 # What tells the parameters cell from others.
@@ -170,8 +174,10 @@ def check(exhibit: str, declared: Mapping[str, Any], given: Mapping[str, Any], p
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise BadValue(f"{exhibit}: parameter {place!r}: {first['msg']} (got {first['input']!r}).") from None
+        raise BadValue(f"{exhibit}: parameter {place!r}: {first['msg']} (got {_SHORT.repr(first['input'])}).") from None
     for name in set(positive) & set(names):
+        if values[name] == []:
+            raise BadValue(f"{exhibit}: parameter {name!r} is an empty list: give it one value at least.")
         for number in values[name] if isinstance(values[name], list) else [values[name]]:
             if isinstance(number, (int, float)) and not number > 0:
                 raise BadValue(f"{exhibit}: parameter {name!r} must be above 0 (got {number}).")

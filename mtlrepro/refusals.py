@@ -7,16 +7,22 @@ exists was computed as without it. Within a step only shapes, types and names ar
 from __future__ import annotations
 
 import sys
+import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue, DataCorrupt
 
 if TYPE_CHECKING:
+    from mtlrepro.training.images import _Run
     from mtlrepro.training.weighting import Step, Weighting
 
 
@@ -32,6 +38,10 @@ def refuse_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None
 def refuse_losses(step: Step, weighting: Weighting) -> None:
     """Raise BadValue unless losses are (..., tasks), with leading dimensions (runs) that every trained shared parameter has."""
     name, losses = type(weighting).__name__, step.losses
+    if not isinstance(losses, Tensor):
+        raise BadValue(f"{name} needs losses as one tensor, not a {type(losses).__name__}: torch.stack them along the last one.")
+    if not losses.requires_grad:
+        raise BadValue(f"{name} got losses without a gradient: do not detach them, and compute them outside of torch.no_grad().")
     if not losses.ndim or not losses.numel() or not losses.is_floating_point():
         raise BadValue(
             f"{name} needs losses of shape (tasks,), or (runs, tasks), not {losses.dtype} {tuple(losses.shape)}: "
@@ -99,6 +109,40 @@ def refuse_diverged(epoch: int, losses: Tensor, weights: Tensor, weighting: Weig
         )
 
 
+def refuse_diverged_images(run: _Run) -> None:
+    """`refuse_diverged` for the epoch of an image training that ends, over the tasks that had a batch in it."""
+    had = (run.counts > 0).to(run.data.device)
+    bad = [~total[..., had].isfinite() for total in run.means.values()]
+    if any(bool(each.any(-1).all()) for each in bad):
+        among = had.nonzero().flatten().tolist()
+        named = {
+            task for each in bad for task, one in zip(among, each.reshape(-1, len(among)).any(0).tolist(), strict=True) if one
+        }
+        tasks = ", ".join(map(str, sorted(named)))
+        where = f"epoch {run.epoch + 1}, within steps {run.update - run.done + 1} to {run.update}, seed {run.seed}"
+        raise BadValue(
+            f"{type(run.weighting).__name__}: the loss or the weight of task {tasks} is not finite in {where}: "
+            "is the learning rate too large, or is there NaN in images, labels or weights?"
+        )
+
+
+def refuse_zero_before(method: str, losses: Tensor | None) -> None:
+    """Raise BadValue where a ratio to these losses, (..., tasks), is none: one is 0, in every run of a batch of runs."""
+    if losses is not None and (losses == 0).any(-1).all():
+        raise BadValue(f"{method}: a task's loss was exactly 0 in the epoch before, so that no ratio to it exists: leave it out.")
+
+
+def refuse_damaged(archive: Path) -> None:
+    """Raise DataCorrupt for a checkpoint whose bytes are not those that were written: torch.load compares no checksums."""
+    try:
+        with zipfile.ZipFile(archive) as content:
+            damaged = content.testzip() is not None
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error):
+        damaged = True
+    if damaged:
+        raise DataCorrupt(f"{archive} is no readable checkpoint: delete it to train from the start.")
+
+
 def refuse_nan_selection(epoch: int, value: Tensor) -> None:
     """Raise BadValue where the value that selects the epoch, () or (runs,), is NaN: in every run of a batch of runs."""
     if value.isnan().all():
@@ -129,6 +173,86 @@ def refuse_eight_bits(file: Path, values: NDArray[Any], highest: int) -> None:
     """Raise DataCorrupt for a map of 16 bits a pixel that holds nothing above `highest`, the most that 8 bits could say."""
     if values.max(initial=0) <= highest:
         raise DataCorrupt(f"{file}: its depth or disparity stays within 8 bits; was the PNG of 16 bits converted?")
+
+
+def refuse_no_png(file: Path) -> None:
+    """Raise DataCorrupt for a PNG that Pillow gives up on before its pixels: sizes beyond all measure, chunks cut off."""
+    try:
+        with Image.open(file, formats=("PNG",)):
+            pass
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataCorrupt(f"{file} is no whole PNG: {' '.join(str(error).split())}.") from None
+
+
+def refuse_no_array(file: Path) -> None:
+    """Raise DataCorrupt for a .npy that holds no array of real numbers; its header alone is read."""
+    try:
+        found: Any = np.load(file, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a damaged header is parsed as Python
+        raise DataCorrupt(f"{file}: {' '.join(str(error).split())}.") from None
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf":
+        raise DataCorrupt(f"{file}: no array of real numbers, but {getattr(found, 'dtype', type(found).__name__)}.")
+
+
+def refuse_odd_scene(file: Path, image: NDArray[Any], labels: NDArray[Any], metres: NDArray[Any]) -> None:
+    """Raise DataCorrupt for an image that is not from 0 to 1, labels that are no whole numbers, a depth that is not in metres."""
+    if not ((image >= 0) & (image <= 1)).all():
+        raise DataCorrupt(f"{file}: the image is not from 0 to 1: divide bytes by 255.")
+    if not np.isfinite(labels).all() or (labels % 1).any():
+        raise DataCorrupt(f"{file}: its labels are not whole numbers.")
+    if not (metres <= 100).all():
+        raise DataCorrupt(f"{file}: a depth above 100 m, or NaN: is it in millimetres?")
+
+
+def refuse_odd_mat(file: Path, images: Any, depths: Any, labels: Any) -> None:
+    """Raise DataCorrupt unless these are NYU-v2's arrays: n images of 3 channels in bytes, n depths and unsigned labels."""
+    n, *size = images.shape if images.ndim == 4 and images.dtype == np.uint8 else (0, 0)
+    shape = (n, *size[1:])
+    if size[0] != 3 or depths.shape != shape or labels.shape != shape or depths.dtype.kind != "f" or labels.dtype.kind != "u":
+        raise DataCorrupt(f"{file}: images, depths and labels are not those of NYU Depth V2, or do not fit each other.")
+
+
+def refuse_odd_numbers(file: Path, name: str, values: NDArray[Any]) -> None:
+    """Raise DataCorrupt for an array that does not hold whole numbers alone."""
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all() or (values % 1).any():
+        raise DataCorrupt(f"{file}: {name} is not some whole numbers.")
+
+
+def refuse_lone_frames(file: Path, parts: Sequence[NDArray[Any]], frames: Any) -> None:
+    """Raise DataCorrupt where frames stand in no part."""
+    if (given := sum(map(len, parts))) < len(frames):
+        raise DataCorrupt(f"{file}: its parts hold {given} frames of {len(frames)}; is one cut off?")
+
+
+def refuse_odd_colours(file: Path, codes: Sequence[int], labels: Sequence[int]) -> None:
+    """Raise DataCorrupt for one colour of two classes."""
+    if len(set(zip(codes, labels, strict=True))) > len(set(codes)):
+        raise DataCorrupt(f"{file}: a colour stands for two classes.")
+
+
+def refuse_unlabelled(where: Path | str, labels: NDArray[Any]) -> None:
+    """Raise DataCorrupt for a label map without any pixel of a class (all below 0)."""
+    if not (labels >= 0).any():
+        raise DataCorrupt(f"{where}: no pixel has a known class; are its labels of another kind, or another set's?")
+
+
+def refuse_metric(value: Any, step: Step) -> None:
+    """Raise BadValue for a metric that is not one number, or one a run."""
+    shape = tuple(step.losses.shape[:-1])
+    if not isinstance(value, Tensor) or tuple(value.shape) != shape:
+        found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise BadValue(
+            f"{_asking()} needs a metric that is one number{' a run' if shape else ''}, a tensor of shape {shape}, not {found}: "
+            "name it with metric=, and end heads of one column with squeeze(-1)."
+        )
+
+
+def refuse_validation(metrics: Any, losses: Tensor) -> None:
+    """Raise BadValue for validation values that are no tensor (..., values) with the losses' leading dimensions (runs)."""
+    if not isinstance(metrics, Tensor) or not metrics.ndim or metrics.shape[:-1] != losses.shape[:-1]:
+        found = f"shape {tuple(metrics.shape)}" if isinstance(metrics, Tensor) else f"a {type(metrics).__name__}"
+        wanted = "(runs, tasks)" if losses.ndim > 1 else "(tasks,)"
+        raise BadValue(f"the validation function returned {found}: it must return a tensor {wanted}, larger being better.")
 
 
 def _modules(model: Any) -> Any:

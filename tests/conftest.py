@@ -7,8 +7,9 @@ import os
 # Before numpy: its BLAS reads this once. Several workers with a thread for every core each spend their time waiting.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
+import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,23 @@ class _NoHostReads(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         assert "_local_scalar_dense" not in str(func), "a step read a tensor's value on the host"
         return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def small_disk() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """Within small_disk(n) the system writes no file beyond n bytes: it stops in the middle of one, as a full disk does."""
+    resource = pytest.importorskip("resource", reason="only Unix limits the size of files")
+
+    @contextlib.contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

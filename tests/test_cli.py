@@ -80,6 +80,7 @@ def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
         (["run", SEEDED.id, "-p", "seeds=1:30"], "seeds"),
         (["run", SEEDED.id, "-p", "seeds=[1"], "YAML"),
         (["run", SEEDED.id, "-p", "profile=full"], "--profile full"),
+        (["campaign", "--engine", '"--executor'], "a quotation mark without its other"),
         (["list", "--paper", misspelt(PAPER)], f"did you mean '{PAPER}'"),
         (["data", "verify", "cifar11"], "cifar10"),
         (["publish", EXHIBIT.id, "--profile", "quick"], EXHIBIT.id),

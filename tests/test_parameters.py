@@ -65,6 +65,11 @@ def test_no_seeds_is_refused(value):
         read(seeds=value)
 
 
+def test_an_empty_list_is_refused_where_each_must_be_positive():
+    with pytest.raises(BadValue, match="'sizes' is an empty list"):
+        parameters.check(EXHIBIT.id, DECLARED, QUICK | {"profile": "quick", "sizes": []}, positive=("sizes",))
+
+
 def test_unknown_profile_and_exhibit():
     with pytest.raises(UnknownName, match="did you mean 'quick'"):
         read(profile="quik")

@@ -37,6 +37,8 @@ EXAMPLES = [
     b"\xff\xfe",
     b"!!python/object/apply:os.system [ls]",
     b"1" * 5000,
+    # Aliases of aliases: a list of 9^9 entries in nine lines.
+    ("a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10))).encode(),
 ]
 
 
@@ -87,6 +89,14 @@ def test_what_broke_a_reader_once(tmp_path, content):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(MtlreproError):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize("value", ["[" * 3000, "{a: " * 3000, "[" + "1, " * 300_000 + "x]"], ids=lambda value: value[:4])
+def test_a_value_of_any_depth_or_length_is_refused_in_one_short_line(value):
+    with pytest.raises(MtlreproError) as error:
+        parameters.check(EXHIBIT.id, {"profile": str, "sizes": int}, dict([_parameter(f"sizes={value}")]))
+    one_line(error.value)
+    assert len(str(error.value)) < 1000
 
 
 @given(st.text(max_size=30) | st.text(alphabet="=[]{}:,'\"0123456789.e-", max_size=30))

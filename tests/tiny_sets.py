@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,3 +35,17 @@ class Layouts:
     """Folders that each hold the same data set in one layout."""
 
     folders: dict[str, Path]
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def with_chunk(png: bytes, kind: bytes, content: bytes) -> bytes:
+    """A PNG with one more chunk behind its header, of 33 bytes with the signature."""
+    return png[:33] + _chunk(kind, content) + png[33:]
+
+
+def as_wide_as(png: bytes, side: int) -> bytes:
+    """A PNG whose header says that it is side x side."""
+    return png[:8] + _chunk(b"IHDR", struct.pack(">II", side, side) + png[24:29]) + png[33:]

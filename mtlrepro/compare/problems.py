@@ -200,7 +200,8 @@ def at(where: str) -> Problem:
             raise
         except Exception as error:
             line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-            raise BadValue(f"{Path(where).name}{line} cannot be run: {type(error).__name__}: {error}.") from None
+            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise BadValue(f"{Path(where).name}{line} cannot be run: {what}.") from None
     if not isinstance(found, Problem):
         raise BadValue(f"{Path(where).name} defines no PROBLEM: end it with PROBLEM = Problem(...).")
     return found

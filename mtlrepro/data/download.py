@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import lzma
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -30,6 +33,10 @@ _TIMEOUT = (15, 60)  # seconds: to connect, and between two chunks
 _CHUNK = 2**16
 _MOST_MEMBERS = 1_000_000
 _UNSTATED_LIMIT = 64 * 2**30  # bytes, where the manifest does not state a size
+# What reading a damaged archive raises.
+_DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, NotImplementedError),
+)
 
 
 def fetch_into(manifest: Manifest, folder: Path) -> None:
@@ -184,10 +191,10 @@ def unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
         staging = Path(name)
         try:
             done = (_unzip if archive.suffix == ".zip" else _untar)(archive, wanted, staging)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk is full or not writable: not the archive's fault
-            raise DataCorrupt(f"{archive} refused: {error}.") from error
+        except _DAMAGE as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise  # the disk is full or not writable: not the archive's fault, as a place before its start is
+            raise DataCorrupt(f"{archive} refused: {' '.join(str(error).split())}.") from error
         if absent := sorted(wanted.keys() - done):
             raise DataCorrupt(f"{archive} refused: it has no member {absent[0]!r}.")
         for member in members:

@@ -185,7 +185,11 @@ def _line(node: yaml.Node, where: tuple[int | str, ...]) -> int:
     return line
 
 
-def _refuse_repeated_keys(node: yaml.Node | None, shown: str) -> None:
+def _refuse_repeated_keys(node: yaml.Node | None, shown: str, looked_at: set[int]) -> None:
+    """Each node once, however many aliases name it: a few lines of aliases of aliases stand for more than a machine can hold."""
+    if id(node) in looked_at:
+        return
+    looked_at.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -193,10 +197,10 @@ def _refuse_repeated_keys(node: yaml.Node | None, shown: str) -> None:
             if name in seen:
                 raise BadValue(f"{shown}:{key.start_mark.line + 1}: {name}: this field appears twice")
             seen.add(name)
-            _refuse_repeated_keys(value, shown)
+            _refuse_repeated_keys(value, shown, looked_at)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            _refuse_repeated_keys(value, shown)
+            _refuse_repeated_keys(value, shown, looked_at)
 
 
 def read_manifest(file: Path) -> Manifest:
@@ -205,7 +209,7 @@ def read_manifest(file: Path) -> Manifest:
     try:
         node = yaml.compose(file.read_text(encoding="utf-8"), Loader=SAFE_YAML)
         content = SafeConstructor().construct_document(node) if node is not None else None
-        _refuse_repeated_keys(node, shown)
+        _refuse_repeated_keys(node, shown, set())
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise no_yaml(shown, error) from None
     if node is None or not isinstance(content, dict):

@@ -63,9 +63,10 @@ def numbers(
 
 
 def whole_numbers(column: pd.Series[str], where: Path | str, among: Collection[int] | None = None) -> NDArray[np.int64]:
-    """As `numbers`, for whole ones, which may be written 3.0; none may be missing."""
+    """As `numbers`, for whole ones below 2^53, which may be written 3.0; none may be missing."""
     values = numbers(column, where, among=among)
-    if (values % 1).any():
-        row = int((values % 1).argmax())
+    wrong = (values % 1 != 0) | (abs(values) >= 2**53)  # from there on neighbours are one float64
+    if wrong.any():
+        row = int(wrong.argmax())
         raise DataCorrupt(f"{where}, line {column.index[row]}: {column.name} is {column.iloc[row]!r}, no whole number.")
     return values.astype(np.int64)

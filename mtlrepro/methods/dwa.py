@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_zero_before
 from mtlrepro.training.per_run import RunValue, of_task
 from mtlrepro.training.weighting import Step, Weighting
 
@@ -42,6 +43,7 @@ class DynamicWeightAverage(Weighting):
         latest = losses if self.of == "training" else validation
         if latest is None:
             raise BadValue("dwa of validation losses needs a validation function.")
+        refuse_zero_before("DynamicWeightAverage", self.last)
         if self.last is not None:
             shares = torch.softmax(latest / self.last / self.temperature.along(latest), dim=-1)
             self.weights = latest.shape[-1] * shares

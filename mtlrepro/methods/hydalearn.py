@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_kinds, refuse_negative
+from mtlrepro.refusals import refuse_kinds, refuse_metric, refuse_negative
 from mtlrepro.training.weighting import Evaluate, Step, Weighting, as_prefix
 
 
@@ -168,9 +168,11 @@ class HydaLearn(Weighting):
         updates = {name: -as_prefix(by_task, g) * g for name, g in step.gradients.items()}
         if not self.carried:
             reference, *each = step.look_ahead(updates, self.metric, self._moved(step), reference=True).unbind(0)
+            refuse_metric(reference, step)
             return torch.stack(each, -1) - reference[..., None]
         if self._reference is None:
             self._reference = step.look_ahead({}, self.metric, reference=True)[0]
+            refuse_metric(self._reference, step)
         values = step.look_ahead(updates, self.metric, self._moved(step)).movedim(0, -1)
         gains = values - self._reference[..., None]
         self._reference = values.amax(-1) if self.maximise else values.amin(-1)

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import reprlib
 import shutil
 import time
 import zipfile
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from mtlrepro import exhibits, paths
-from mtlrepro.errors import MtlreproError, Unfinished
+from mtlrepro.errors import BadValue, MtlreproError, Unfinished
 from mtlrepro.methods.table import reading_only
 from mtlrepro.parameters import Params
 from mtlrepro.results import digest
@@ -87,9 +88,9 @@ class Runs:
         settings: JSON-able keyword arguments; scalars among them become columns of the rows.
         jobs: processes (default: MTLREPRO_JOBS or 1). Where a process or the machine dies, finished settings are kept.
         data: name -> sha256 of every data set that the runs read: other data are another run.
-        Raises BadValue for a function that is not at the top level of a module of the package, MtlreproError where the disk is
-        full, naming what is kept, and Unfinished in a campaign (MTLREPRO_UNTIL) whose time is up or whose other processes are
-        still computing; outside of one it waits for these.
+        Raises BadValue for a function that is not at the top level of a module of the package and for an odd MTLREPRO_JOBS,
+        MtlreproError where the disk is full, naming what is kept, and Unfinished in a campaign (MTLREPRO_UNTIL) whose time is up
+        or whose other processes are still computing; outside of one it waits for these.
         """
         import pandas as pd  # imported late: listing results needs none
 
@@ -106,7 +107,7 @@ class Runs:
         self._plan(what, keys)
         known = dict(self.finished_runs())
         todo = {key: (setting, code) for key, setting, code in zip(keys, settings, codes, strict=True) if key not in known}
-        computed = self._computed(function, todo, data, jobs or int(os.environ.get("MTLREPRO_JOBS", "1")))
+        computed = self._computed(function, todo, data, jobs or _processes())
         shown = progress(computed, total=len(todo), what=f"{self.exhibit} {what}", done=len(settings) - len(todo))
         known |= {entry["key"]: entry for entry in shown}
         self.seconds += sum(known[key]["seconds"] for key in keys)
@@ -116,9 +117,13 @@ class Runs:
     def _computed(
         self, function: Callable[..., Any], todo: Mapping[str, tuple[Row, Mapping[str, str]]], data: Mapping[str, str], jobs: int
     ) -> Iterator[Row]:
-        """Yield the entry of every run of `todo` as it is finished, by this process or by another."""
+        """Yield the entry of every run of `todo` as it is finished, by this process or by another.
+
+        Raises the BadValue of a run once the others are finished.
+        """
         import joblib
 
+        refused: dict[str, BadValue] = {}
         left, claims, until = dict(todo), {}, float(os.environ.get("MTLREPRO_UNTIL", "inf"))
 
         def claimed() -> Iterator[Any]:
@@ -126,13 +131,18 @@ class Runs:
                 if time.time() < until and (claim := self.claim(key)) is not None:
                     claims[key] = claim
                     setting, code = todo[key]
-                    yield joblib.delayed(timed)(function, key, setting, digest.rows_in(code), self.folder / key)
+                    yield joblib.delayed(_attempted)(function, key, setting, digest.rows_in(code), self.folder / key)
 
         try:
             while left:
                 parallel = joblib.Parallel(n_jobs=min(jobs, len(left)), return_as="generator_unordered")
                 for entry in parallel(claimed()):
                     key = entry["key"]
+                    if "refused" in entry:
+                        refused[key] = entry["refused"]
+                        release(claims.pop(key))
+                        del left[key]
+                        continue
                     if digest.run_key(function, todo[key][0], data) != key:
                         raise MtlreproError(
                             f"{self.exhibit}: its code was edited during a run, which is not kept; give the same command again."
@@ -153,6 +163,9 @@ class Runs:
         finally:
             for claim in claims.values():
                 release(claim)
+        for key, error in refused.items():
+            setting = reprlib.repr(todo[key][0])
+            raise BadValue(f"{error} So it is in {len(refused)} of {len(todo)} runs, first in {setting}; the others are kept.")
 
     def claim(self, key: str) -> filelock.BaseFileLock | None:
         """The right to compute a run, gone with this process; None where another has it or the run is finished."""
@@ -235,7 +248,7 @@ class Runs:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise MtlreproError(
                     f"disk full while writing {self.file}: free some space and give the same command; finished runs are kept."
                 ) from None
@@ -274,6 +287,14 @@ def timed(function: Callable[..., Any], key: str, setting: Row, readable: frozen
     return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}
 
 
+def _attempted(function: Callable[..., Any], key: str, *more: Any) -> Row:
+    """As `timed`, or the BadValue that the run raised, of a training that diverged, say: the other runs go on."""
+    try:
+        return timed(function, key, *more)
+    except BadValue as error:
+        return {"key": key, "refused": error}
+
+
 def _drop_damaged(checkpoints: Path) -> None:
     """Delete the checkpoints whose bytes are not those that were written: ``torch.load`` compares no checksum of the archive."""
     for file in checkpoints.glob("*.pt"):
@@ -296,3 +317,11 @@ def plain(value: Any) -> Any:
 
 def _checksum(rows: Any) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _processes() -> int:
+    """How many MTLREPRO_JOBS asks for. Raises BadValue for what is no number of processes."""
+    text = os.environ.get("MTLREPRO_JOBS") or "1"
+    if not text.isdecimal() or not int(text):
+        raise BadValue(f"MTLREPRO_JOBS is {text!r}, no number of processes: set it to 1 or more, or unset it.")
+    return int(text)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mtlrepro.errors import BadValue, DataCorrupt
 from mtlrepro.files import replacing
+from mtlrepro.refusals import refuse_damaged
 
 _PLAIN = (bool, int, float, str, type(None), Tensor)
 
@@ -31,6 +32,7 @@ def load_checkpoint(source: Path, identity: str) -> dict[str, Any] | None:
     """
     if not source.is_file():
         return None
+    refuse_damaged(source)
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
         found, state = content["identity"], content["state"]

@@ -31,6 +31,7 @@ from mtlrepro import paths
 from mtlrepro.data.tasks import Task
 from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_diverged_images
 from mtlrepro.training.augmentation import Augmentation, ImageData, augmented, draw_moves
 from mtlrepro.training.checkpoints import attributes, load_checkpoint, restore_attributes, save_checkpoint
 from mtlrepro.training.image_batches import BinaryTasks, samples_of
@@ -228,6 +229,7 @@ class _Run:
         at_snapshot: Callable[[int, nn.Module], Mapping[str, Tensor]] | None,
     ) -> None:
         """Close this epoch: means, validation, what the weighting learns of it, a snapshot."""
+        refuse_diverged_images(self)
         for name, total in self.means.items():
             self.history[name].append(total / self.counts.to(total))
         metrics, evaluated = None, self.evaluated()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_diverged, refuse_losses, refuse_nan_selection, refuse_optimizer
+from mtlrepro.refusals import refuse_diverged, refuse_losses, refuse_nan_selection, refuse_optimizer, refuse_validation
 from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting, as_prefix
 
 T = TypeVar("T")
@@ -94,6 +94,7 @@ def fit(
             model.eval()
             with torch.no_grad():
                 metrics = validate(model)
+            refuse_validation(metrics, epoch_losses)
             history["validation"].append(metrics)
             keeper.see(epoch + 1, select(metrics))
         weighting.end_epoch(epoch_losses, metrics)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_donated_buffers, refuse_mixed_types, refuse_no_shared
+from mtlrepro.refusals import refuse_donated_buffers, refuse_metric, refuse_mixed_types, refuse_no_shared
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,7 @@ class Step:
         there = {name: point[name].detach().requires_grad_() for name in self.shared}
         with torch.enable_grad(), _evaluating(self.model):
             value = self._evaluate(point | there, evaluate)
+        refuse_metric(value, self)
         if not value.requires_grad:
             raise BadValue("a first-order gain needs a metric that has a gradient, such as the loss on validation data.")
         gradients = torch.autograd.grad(value.sum(), list(there.values()), materialize_grads=True)

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -112,6 +113,25 @@ def test_collecting_twice_changes_nothing_and_drops_pages_without_notebook(
     assert not stale.exists()
     assert (page.read_bytes(), page.stat().st_mtime_ns) == (before, stamp)
     assert (tmp_path / "_toc.yml").read_bytes() == toc
+
+
+def test_a_full_disk_is_one_line_and_the_pages_before_stay(
+    executed: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_disk: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pages, "pages_folder", lambda: tmp_path / "pages")
+    monkeypatch.setattr(pages, "toc_file", lambda: tmp_path / "_toc.yml")
+    monkeypatch.setattr(pages, "executed_folder", lambda: tmp_path)
+    executed()
+    page = tmp_path / "pages" / f"{EXHIBIT.notebook}.ipynb"
+    page.parent.mkdir(parents=True)
+    page.write_text("the page before")
+    with small_disk(500):
+        assert pages.main([]) == 1
+    assert page.read_text() == "the page before"
+    assert not list(tmp_path.rglob("*.part"))
+    assert capsys.readouterr().err.count("\n") == 1
+    assert pages.main([]) == 0
+    assert page.read_text() != "the page before"
 
 
 def test_a_notebook_that_no_exhibit_names_is_refused(executed: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

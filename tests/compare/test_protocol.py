@@ -159,6 +159,7 @@ def test_data_that_do_not_fit_get_one_clear_line(load, says):
     [
         ("PROBLEM = 3", "defines no PROBLEM"),
         ("def (", "line 1 cannot be run: SyntaxError"),
+        ("raise ValueError('two\\nlines')", "cannot be run: ValueError: two lines"),
         ("import nothing_of_that_name", "cannot be run: ModuleNotFoundError"),
         (
             "from mtlrepro.compare.problems import *\nPROBLEM = Problem(title='x', load=dict, tasks=(), metric='F1')",

@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import io
 import os
+import random
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,7 +20,7 @@ import pytest
 
 from mtlrepro.data import download, manifest, places, schema
 from mtlrepro.data.schema import Manifest, Member
-from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
+from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError, place_refused
 
 CONTENT = bytes(range(256)) * 2000  # 512,000 bytes
 
@@ -138,6 +140,17 @@ def test_only_https_is_fetched_also_after_a_redirect(server: Any, one: Manifest,
         download.resuming(entry.sources[0], Path("unused.part"))(entry.sources[0].url, "unused", None)
 
 
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(server: Any, one: Manifest, small_disk: Any) -> None:
+    server.files["big.bin"] = CONTENT
+    with small_disk(200_000), pytest.raises(OSError, match=r"large|space") as error:
+        download.fetch_into(_from(server, one), places.cached("one"))
+    assert "give the same command" in (place_refused(error.value) or "")
+    assert not _files(Path(os.environ["MTLREPRO_CACHE"]))
+    download.fetch_into(_from(server, one), places.cached("one"))
+    assert (places.cached("one") / "big.bin").read_bytes() == CONTENT
+    assert server.asked == [("big.bin", None), ("big.bin", "bytes=200000-")]
+
+
 _FETCH = """
 import sys
 from pathlib import Path
@@ -165,6 +178,9 @@ def test_two_processes_may_fetch_at_once(server: Any, one: Manifest, manifest_fo
 
 # --- archives ---------------------------------------------------------------------------------------------------------
 
+_METHODS = {
+    "stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA
+}  # fmt: skip
 GOOD = Member(path="set/data.txt", max_size=100, sha256=_sha(b"good"))
 
 
@@ -255,6 +271,15 @@ def test_members_that_unpack_to_more_than_stated_are_refused(tmp_path: Path) -> 
     assert _files(tmp_path / "target") == []
 
 
+def test_a_full_disk_leaves_no_member_behind(tmp_path: Path, small_disk: Any) -> None:
+    archive = _tar(tmp_path / "a.tar.gz", (_info("set/large"), bytes(100_000)))
+    large = GOOD.model_copy(update={"path": "set/large", "max_size": 100_000, "sha256": None})
+    with small_disk(50_000), pytest.raises(OSError, match=r"large|space"):
+        _unpack(archive, GOOD, large)
+    assert _files(tmp_path) == ["a.tar.gz"]
+    assert _files(_unpack(archive, GOOD, large)) == ["data.txt", "large"]
+
+
 def test_wrong_missing_truncated_and_broken_archives_are_refused(tmp_path: Path) -> None:
     tar, zipped = _tar(tmp_path / "a.tar.gz"), _zip(tmp_path / "a.zip")
     for file in (tar, zipped):
@@ -269,6 +294,44 @@ def test_wrong_missing_truncated_and_broken_archives_are_refused(tmp_path: Path)
         with pytest.raises(DataCorrupt, match="refused"):
             _unpack(file)
     assert _files(tmp_path / "target") == []
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz", "tar.bz2", "stored", "deflated", "bzip2", "lzma"])
+def test_damage_anywhere_in_an_archive_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    """Law: the very bytes, or a refusal of one line; nothing is left behind."""
+    draw, body = random.Random(kind), bytes(range(256)) * 8 + b"plain " * 200
+    packed = io.BytesIO()
+    if kind.startswith("tar"):
+        with tarfile.open(fileobj=packed, mode=f"w:{kind[4:]}") as archive:
+            info = tarfile.TarInfo(GOOD.path)
+            info.size = len(body)
+            archive.addfile(info, io.BytesIO(body))
+    else:
+        with zipfile.ZipFile(packed, "w", _METHODS[kind]) as archive:
+            archive.writestr(GOOD.path, body)
+    wanted = Member(path=GOOD.path, max_size=len(body), sha256=_sha(body))
+    file, folder = tmp_path / f"a.{kind if kind.startswith('tar') else 'zip'}", tmp_path / "target"
+    refused = 0
+    for number in range(120):
+        content = bytearray(packed.getvalue())
+        place = draw.randrange(len(content))
+        if number % 4:
+            content[place] ^= 1 << draw.randrange(8)
+        else:
+            del content[place:]
+        file.write_bytes(content)
+        folder.mkdir()
+        refusal = ""
+        try:
+            download.unpack(file, [wanted], folder)
+        except DataCorrupt as error:
+            refusal = str(error)
+        assert "\n" not in refusal
+        assert [file.read_bytes() for file in folder.rglob("*.txt")] == ([] if refusal else [body])
+        refused += bool(refusal)
+        shutil.rmtree(folder)
+    assert refused > 30
+    assert _files(tmp_path) == [file.name]
 
 
 def test_an_archive_is_fetched_by_its_members_where_its_own_hash_is_unknown(

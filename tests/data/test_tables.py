@@ -76,5 +76,6 @@ def test_numbers_are_finite_allowed_and_named_by_their_line():
             numbers(column[one : one + 1], "t", ("", "NA"))
     with pytest.raises(DataCorrupt, match=r"t, line 3: age is '2\.0'"):
         whole_numbers(column[:2], "t", range(2))
-    with pytest.raises(DataCorrupt, match="no whole number"):
-        whole_numbers(pd.Series(["1.5"], index=[2], name="age"), "t")
+    for text in ("1.5", "1e300", "9007199254740993"):
+        with pytest.raises(DataCorrupt, match="no whole number"):
+            whole_numbers(pd.Series([text], index=[2], name="age"), "t")

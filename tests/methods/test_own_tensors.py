@@ -101,6 +101,14 @@ def _a_sample(call: Any, batch: Batch) -> torch.Tensor:
     return torch.stack([(o - t).square() for o, t in zip(call(batch.inputs), batch.targets, strict=True)], -1)
 
 
+def _detached(call: Any, batch: Batch) -> torch.Tensor:
+    return task_losses(_squared, _squared)(call, batch).detach()
+
+
+def _listed(call: Any, batch: Batch) -> list[torch.Tensor]:
+    return list(task_losses(_squared, _squared)(call, batch))
+
+
 def _tokens() -> SimpleNamespace:
     """Integer inputs, through an embedding that is shared too."""
     problem = _problem()
@@ -140,6 +148,16 @@ CASES: dict[str, tuple[Callable[[], SimpleNamespace], Callable[[], SimpleNamespa
     "losses a sample": (lambda: _problem(losses=_a_sample), None, 0.0),
     "LBFGS": (lambda: _problem(optimizer=torch.optim.LBFGS), None, 0.0),
     "another model's optimizer": (lambda: _problem(optimizer=lambda _: torch.optim.SGD(_Net().parameters(), lr=0.1)), None, 0.0),
+    "losses without a gradient": (lambda: _problem(losses=_detached), None, 0.0),
+    "losses in a list": (lambda: _problem(losses=_listed), None, 0.0),
+    "an infinite loss": (lambda: _problem(losses=lambda *of: task_losses(_squared, _squared)(*of) * torch.inf), None, 0.0),
+    "no sample": (lambda: _problem(x=torch.zeros(0, D), y=[torch.zeros(0)] * 2), None, 0.0),
+    "tasks that are one": (lambda: _problem(losses=lambda *of: task_losses(_squared, _squared)(*of)[[0, 0]]), None, 0.0),
+    "a metric a sample": (lambda: _problem(metric=lambda call: -(call(_problem().x)[0]).square()), _USUAL, 0.0),
+    "a metric of one row": (lambda: _problem(metric=lambda call: -call(_problem().x)[0].square().mean(0, True)), None, 0.0),
+    "no metric": (lambda: _problem(metric=None), None, 0.0),
+    "a column of validation values": (lambda: _problem(validate=lambda net: torch.tensor([[0.5], [0.6]])), None, 0.0),
+    "a validation number": (lambda: _problem(validate=lambda net: 0.5), None, 0.0),
     "a total below 0": (lambda: _problem(given={"total": -1.0}), None, 0.0),
 }  # fmt: skip
 # Those that no method can serve; the others are served by some.
@@ -147,6 +165,12 @@ REFUSED = {
     "a validation metric that is NaN",
     "NaN in labels",
     "losses a sample",
+    "losses without a gradient",
+    "losses in a list",
+    "an infinite loss",
+    "no sample",
+    "a column of validation values",
+    "a validation number",
     "LBFGS",
     "another model's optimizer",
     "a total below 0",
@@ -159,7 +183,7 @@ def _plain(name: str, of: Callable[[], SimpleNamespace]) -> list[torch.Tensor]:
 
 
 # What names the cause where the method has none in it.
-_BY_CAUSE = ("LBFGS", "optimizer", "validation value", "total must be", "first-order gain")
+_BY_CAUSE = ("LBFGS", "optimizer", "validation value", "validation function", "total must be", "first-order gain")
 
 
 def _outcome(name: str, case: str) -> str:

@@ -54,6 +54,14 @@ def other(seed):
     return {"value": 0.0}
 
 
+def odd(seed):
+    from mtlrepro.errors import BadValue
+
+    if seed == 1:
+        raise BadValue("the loss of task 0 is not finite.")
+    return {"value": seed}
+
+
 def checkpointed(seed):
     where = os.environ["MTLREPRO_CHECKPOINTS"]
     os.makedirs(where)
@@ -207,6 +215,14 @@ SCRIPT = """
     table = results.Runs(Params(sys.argv[2], "quick")).map(study.slow, [{"seed": s} for s in range(12)])
     table.to_csv(sys.argv[1], index=False)
 """
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_that_is_no_number_keeps_the_others(laboratory, jobs):
+    """It is told with its setting, once every other run is finished."""
+    with pytest.raises(BadValue, match=r"task 0 is not finite\. So it is in 1 of 4 runs, first in \{'seed': 1\}"):
+        results.Runs(P).map(laboratory.odd, settings(4), jobs=jobs)
+    assert sorted(entry["rows"][0]["value"] for entry in results.Runs(P).finished_runs().values()) == [0, 2, 3]
 
 
 def test_kill_9_in_the_middle_then_the_same_command(laboratory, own_folders, monkeypatch):

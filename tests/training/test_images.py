@@ -15,13 +15,14 @@ from torch.nn.functional import cross_entropy
 from mtlrepro.data.digits import load_digits
 from mtlrepro.data.tasks import Records, Task
 from mtlrepro.device import generator, seeded
-from mtlrepro.errors import BadValue, DataCorrupt
+from mtlrepro.errors import BadValue, DataCorrupt, place_refused
 from mtlrepro.methods.data_maps import DataMap, true_label_probability
 from mtlrepro.methods.dwa import DynamicWeightAverage
 from mtlrepro.methods.random_weights import RandomWeights
 from mtlrepro.methods.static import Static
 from mtlrepro.models.resnet import CifarResNet, shared_bottom
 from mtlrepro.training.augmentation import Augmentation, draw_moves, image_data
+from mtlrepro.training.checkpoints import load_checkpoint, save_checkpoint
 from mtlrepro.training.image_batches import BinaryTasks, MixedTaskBatches, OneTaskBatches, SameImageBatches
 from mtlrepro.training.image_evaluation import accuracies, binary_logits
 from mtlrepro.training.image_settings import ImageTraining, settings_of
@@ -265,6 +266,39 @@ def test_checkpoints_of_another_training_and_damaged_ones_are_refused(digits, tm
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:1000])
     with pytest.raises(DataCorrupt, match="no readable checkpoint"):
         train_images(network(), data, tasks, once, seed=0, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 30_000])
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path, small_disk, size):
+    save_checkpoint(tmp_path / "state.pt", "a", {"value": torch.zeros(2)})
+    with small_disk(size), pytest.raises(OSError, match=r"large|space") as error:
+        save_checkpoint(tmp_path / "state.pt", "a", {"value": torch.ones(10_000)})
+    assert "give the same command" in place_refused(error.value)
+    assert load_checkpoint(tmp_path / "state.pt", "a")["value"].tolist() == [0, 0]
+    assert [file.name for file in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_a_flipped_bit_anywhere_in_a_checkpoint_is_not_believed(tmp_path):
+    file, kept = tmp_path / "state.pt", {"value": torch.arange(40.0), "epochs": [1, 2], "of": {"a": torch.ones(3)}}
+    save_checkpoint(file, "a", kept)
+    whole, refused = file.read_bytes(), 0
+    for place in range(0, len(whole), 7):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            found = load_checkpoint(file, "a")
+        except DataCorrupt:
+            refused += 1
+            continue
+        assert torch.equal(found["value"], kept["value"])
+        assert torch.equal(found["of"]["a"], kept["of"]["a"])
+        assert found["epochs"] == [1, 2]
+    assert refused > 20
+
+
+def test_a_training_that_is_no_number_is_stopped_with_task_steps_and_seed(digits):
+    data, tasks = digits
+    with pytest.raises(BadValue, match="weight of task 0, 1 is not finite in epoch 1, within steps 1 to 24, seed 5"):
+        train_images(network(), data, tasks, dataclasses.replace(SMALL, rate=1e30), seed=5)
 
 
 @pytest.mark.parametrize("batches", ["one task", "mixed tasks", "same images"])

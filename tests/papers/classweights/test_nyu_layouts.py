@@ -15,6 +15,7 @@ import pytest
 import scipy.io
 import torch
 from PIL import Image
+from tiny_sets import as_wide_as, with_chunk
 
 from mtlrepro import data
 from mtlrepro.errors import DataCorrupt
@@ -83,6 +84,12 @@ def test_each_of_the_40_classes_is_void_or_one_of_the_13() -> None:
     assert sorted(set(NYU_13_OF_40.tolist())) == list(range(len(NYU_CLASSES) + 1))
 
 
+def _replaced(folder: Path, name: str, values: np.ndarray) -> None:
+    with h5py.File(folder / "nyu_depth_v2_labeled.mat", "r+") as file:
+        del file[name]
+        file[name] = values
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -92,6 +99,16 @@ def test_each_of_the_40_classes_is_void_or_one_of_the_13() -> None:
         (lambda f: scipy.io.savemat(f / "splits.mat", {"trainNdxs": [1, 2], "testNdxs": [2]}), "both parts"),
         (lambda f: scipy.io.savemat(f / "splits.mat", {"trainNdxs": [1, 2], "testNdxs": [9]}), "from 1 to 5"),
         (lambda f: scipy.io.savemat(f / "classMapping40.mat", {"mapClass": OF_40[:40]}), "894 numbers from 1 to 40"),
+        (lambda f: scipy.io.savemat(f / "splits.mat", {"trainNdxs": [1.5, 2], "testNdxs": [3]}), "trainNdxs is not some whole"),
+        (lambda f: scipy.io.savemat(f / "splits.mat", {"trainNdxs": [np.nan], "testNdxs": [3]}), "trainNdxs is not some whole"),
+        (lambda f: scipy.io.savemat(f / "splits.mat", {"trainNdxs": "all", "testNdxs": [3]}), "trainNdxs is not some whole"),
+        (lambda f: scipy.io.savemat(f / "splits.mat", {"trainNdxs": [1, 2], "testNdxs": [3]}), "3 frames of 5; is one cut"),
+        (lambda f: _replaced(f, "images", _frames()["images"].transpose(0, 3, 2, 1) / 255), "not those of NYU Depth V2"),
+        (lambda f: _replaced(f, "images", np.zeros((FRAMES, W, H), np.uint8)), "not those of NYU Depth V2"),
+        (lambda f: _replaced(f, "depths", np.zeros((2, W, H), np.float32)), "not those of NYU Depth V2"),
+        (lambda f: _replaced(f, "labels", np.full((FRAMES, W, H), -1)), "not those of NYU Depth V2"),
+        (lambda f: _replaced(f, "labels", np.full((FRAMES, W, H), np.nan)), "not those of NYU Depth V2"),
+        (lambda f: _replaced(f, "labels", np.zeros((FRAMES, W, H), np.uint16)), "frame 2: no pixel has a known class"),
         (lambda f: scipy.io.savemat(f / "classMapping40.mat", {"className": ["wall"]}), "mapClass"),
     ],
 )  # fmt: skip
@@ -99,6 +116,35 @@ def test_a_damaged_official_file_is_named_in_one_line(official: Path, damage: An
     damage(official / "nyu_v2")
     with pytest.raises(DataCorrupt, match=message) as error:
         load_nyu("train", (H, W), mirror=official)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        ("image", np.full((H, W, 3), 100.0), "not from 0 to 1: divide bytes by 255"),
+        ("image", np.full((H, W, 3), np.nan), "not from 0 to 1"),
+        ("image", np.full((H, W, 3), "a"), "no array of real numbers, but <U1"),
+        ("image", np.zeros((H, W, 3), complex), "no array of real numbers, but complex128"),
+        ("label", np.full((H, W), 1.5), "its labels are not whole numbers"),
+        ("label", np.full((H, W), 39.0), "no pixel has a known class"),
+        ("depth", np.full((H, W, 1), 2500.0), "a depth above 100 m"),
+        ("image", b"PK\x03\x04", "image/0.npy: "),
+        ("depth", b"\x93NUMPY\x01\x00\x10\x00{'descr': ('<f8'  ", "depth/0.npy: "),
+    ],
+)
+def test_an_odd_array_is_named_in_one_line(tmp_path: Path, kind: str, values: Any, message: str) -> None:
+    """Bytes where shares of white are meant would be a white image; another numbering, a frame without labels."""
+    plain = {"image": np.full((H, W, 3), 0.5), "label": np.zeros((H, W)), "depth": np.full((H, W, 1), 2.0)}
+    for name, content in plain.items():
+        file = tmp_path / "nyu_v2/train" / name / "0.npy"
+        file.parent.mkdir(parents=True)
+        np.save(file, content)
+    load_nyu("train", (H, W), mirror=tmp_path)
+    file = tmp_path / "nyu_v2/train" / kind / "0.npy"
+    file.write_bytes(values) if isinstance(values, bytes) else np.save(file, values)
+    with pytest.raises(DataCorrupt, match=message) as error:
+        load_nyu("train", (H, W), mirror=tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -186,6 +232,15 @@ def driving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def _png() -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(np.zeros((H, W, 3), np.uint8)).save(content, "PNG")
+    return content.getvalue()
+
+
+_PNG = _png()
+
+
 def _vkitti(folder: Path) -> Any:
     return load_vkitti((H, W), worlds=["0001"], mirror=folder)
 
@@ -209,6 +264,23 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(driving: Path) -
         ),
         ("vkitti_1.3.1_scenegt/0001_clone_scenegt_rgb_encoding.txt", b"head\n", "names no colour"),
         ("vkitti_1.3.1_rgb/0001/clone/00000.png", b"\x89PNG\r\n\x1a\n\x00\x00", "rgb/0001/clone/00000.png is no whole PNG"),
+        (
+            "vkitti_1.3.1_scenegt/0001_clone_scenegt_rgb_encoding.txt",
+            b"head\nTerrain 210 0 200\nTree 210 0 200\n",
+            "a colour stands for two classes",
+        ),
+        (
+            "vkitti_1.3.1_scenegt/0001_clone_scenegt_rgb_encoding.txt",
+            b"head\nTree 1 2 3\n",
+            "00000.png: no pixel has a known class",
+        ),
+        (
+            "vkitti_1.3.1_rgb/0001/clone/00000.png",
+            _PNG[:8] + b"\0\0\0\2IHDR\0\0xxxx" + _PNG[33:],
+            "is no whole PNG: Truncated IHDR",
+        ),
+        ("vkitti_1.3.1_rgb/0001/clone/00000.png", as_wide_as(_PNG, 60_000), "is no whole PNG: Image size"),
+        ("vkitti_1.3.1_rgb/0001/clone/00000.png", with_chunk(_PNG, b"gAMA", b""), "is no whole PNG: Truncated gAMA"),
         ("vkitti_1.3.1_rgb/0001/clone/00000.png", b"GIF89a", "rgb/0001/clone/00000.png is no whole PNG"),
     ],
 )

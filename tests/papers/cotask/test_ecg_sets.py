@@ -123,6 +123,9 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(mirror: Path) ->
         ("records100/00000/00002_lr.dat", lambda c: c[:-1] + b"\x11", r"00002_lr\.hea: the samples do not have"),
         ("records100/00000/00002_lr.hea", lambda c: c.replace(b" V6", b" V7"), "no lead v6"),
         ("records100/00000/00002_lr.hea", lambda c: c[:100], r"00002_lr"),
+        ("records100/00000/00002_lr.hea", lambda c: c.replace(b"/mV", b"/mmHg"), "is in mmHg, not in one of mV, uV, V"),
+        ("records100/00000/00002_lr.hea", lambda c: c.replace(b" 100 1000", b" 250 1000"), r"hea: 250 samples a second, not 100"),
+        ("records100/00000/00002_lr.hea", lambda c: c.replace(b" 1000\n", b" 99999999999\n"), "the record cannot be read"),
     ],
 )
 def test_an_odd_file_of_ptbxl_is_named_in_one_line(
@@ -135,6 +138,13 @@ def test_an_odd_file_of_ptbxl_is_named_in_one_line(
     with pytest.raises(DataCorrupt, match=message) as error:
         ecg_sets.load_ptbxl(least=1, mirror=mirror)
     assert "\n" not in str(error.value)
+
+
+def test_a_record_in_microvolts_is_read_in_millivolts(mirror: Path) -> None:
+    before = ecg_sets.load_ptbxl(least=1, mirror=mirror).signals
+    header = mirror / "ptbxl/records100/00000/00002_lr.hea"
+    header.write_bytes(header.read_bytes().replace(b"1000.0(0)/mV", b"1.0(0)/uV"))
+    np.testing.assert_allclose(ecg_sets.load_ptbxl(least=1, mirror=mirror).signals, before, rtol=1e-5)
 
 
 def test_a_flat_lead_is_read_and_lost_samples_are_named(mirror: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -384,7 +385,11 @@ def test_tables_that_a_person_unpacked_are_read_as_packed_ones(tmp_path: Path) -
         file.with_suffix("").write_bytes(b"\xef\xbb\xbf" + gzip.decompress(file.read_bytes()).replace(b"\n", b"\r\n"))
         file.unlink()
     assert clinical.load_mimic3(mirror=tmp_path).sha256 == packed.sha256
-    (tmp_path / "mimic3" / "LABEVENTS.csv").unlink()
+    file = tmp_path / "mimic3" / "LABEVENTS.csv"
+    os.truncate(file, file.stat().st_size - 30)
+    with pytest.raises(DataCorrupt, match=r"LABEVENTS\.csv: its last line has no end"):
+        clinical.load_mimic3(mirror=tmp_path)
+    file.unlink()
     with pytest.raises(DataMissing, match=r"no LABEVENTS\.csv in"):
         clinical.load_mimic3(mirror=tmp_path)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_sets import as_wide_as, with_chunk
 
 from mtlrepro import data, paths
 from mtlrepro.data import places
@@ -116,6 +117,11 @@ def test_lists_that_do_not_match_the_table_are_refused(folder, train, test, star
         ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b",", b";"), r"v2020\.csv has no column Image Index"),
         ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"l|E", b"l | E").replace(b"y|E", b"y | E"), r"v2020\.csv, line 2"),
         ("Data_Entry_2017_v2020.csv", lambda c: b"", r"v2020\.csv has no column Image Index"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b",2,60", b",99999999999999999999,60"), r"v2020\.csv, line 4"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"00000002_", b"../00000002_"), r"v2020\.csv, line 4"),
+        ("Data_Entry_2017_v2020.csv", lambda c: c.replace(b"Hernia", b"No Finding|Hernia"), r"v2020\.csv, line 4"),
+        ("images/00000002_000.png", lambda c: with_chunk(c, b"pHYs", b"1"), r"00000002_000\.png is no whole PNG: Truncated pHYs"),
+        ("images/00000002_000.png", lambda c: as_wide_as(c, 60_000), r"00000002_000\.png is no whole PNG: Image size"),
         ("images/00000002_000.png", lambda c: c[: len(c) // 2], r"00000002_000\.png is no whole PNG"),
     ],
 )

@@ -38,7 +38,17 @@ from mtlrepro.data.opening import Opened
 from mtlrepro.data.places import Located, check_arrays, locate
 from mtlrepro.errors import BadValue, DataCorrupt, UnknownName
 from mtlrepro.papers.classweights.data.scenes import UNLABELLED, Scenes
-from mtlrepro.refusals import refuse_eight_bits
+from mtlrepro.refusals import (
+    refuse_eight_bits,
+    refuse_lone_frames,
+    refuse_no_array,
+    refuse_no_png,
+    refuse_odd_colours,
+    refuse_odd_mat,
+    refuse_odd_numbers,
+    refuse_odd_scene,
+    refuse_unlabelled,
+)
 
 VKITTI_CLASSES = (
     "Terrain", "Sky", "Tree", "Vegetation", "Building", "Road", "GuardRail", "TrafficSign", "TrafficLight", "Pole", "Misc",
@@ -145,6 +155,7 @@ def _vkitti_colours(file: Path) -> Callable[[NDArray[np.int64]], NDArray[np.int6
         labels.append(VKITTI_CLASSES.index(name))
     if not codes:
         raise DataCorrupt(f"{file} names no colour.")
+    refuse_odd_colours(file, codes, labels)
     order = np.argsort(codes)
     table, classes = np.array(codes)[order], np.array(labels)[order]
 
@@ -191,6 +202,8 @@ def _nyu_official(place: Located, split: str, limit: int | None) -> Iterator[_Ra
             parts = [_matlab(splits, name, len(images)) - 1 for name in ("trainNdxs", "testNdxs")]
             if len(np.unique(np.concatenate(parts))) < sum(map(len, parts)):
                 raise DataCorrupt(f"{splits}: a frame is in both parts, or twice in one.")
+            refuse_lone_frames(splits, parts, images)
+            refuse_odd_mat(file, images, depths, raw)
             for i in parts[split == "val"][:limit].tolist():
                 numbers = raw[i].T
                 if numbers.max() > _NYU_RAW:
@@ -206,6 +219,7 @@ def _matlab(file: Path, name: str, most: int, length: int | None = None) -> NDAr
         values = np.asarray(scipy.io.loadmat(file, variable_names=[name])[name]).ravel()
     except (KeyError, ValueError, TypeError, OSError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
         raise DataCorrupt(f"{file}: {name} cannot be read ({type(error).__name__}).") from None
+    refuse_odd_numbers(file, name, values)
     if not len(values) or (length or len(values)) != len(values) or values.min() < 1 or values.max() > most:
         raise DataCorrupt(f"{file}: {name} is not {length or 'some'} numbers from 1 to {most}.")
     return values.astype(np.int64)
@@ -215,6 +229,7 @@ def _nyu_arrays(place: Located, split: str, limit: int | None) -> Iterator[_Raw]
     root = place.folder
     for file in _some(root / split / "image", "*.npy", limit):
         image, depth, label = (_array(root / split / kind / file.name) for kind in ("image", "depth", "label"))
+        refuse_odd_scene(file, image, label, depth)
         yield _nyu_frame(file, (255 * image.clip(0, 1)).round().astype(np.uint8), label, depth.squeeze())
 
 
@@ -272,6 +287,7 @@ def _frame(
     """A frame at height and width `size`, images in 0 to 1 and depth 0 where not known. Raises DataCorrupt: sizes that differ."""
     if image.ndim != 3 or image.shape[-1] != 3 or not labels.shape == depth.shape == image.shape[:2]:
         raise DataCorrupt(f"{where}: image, labels and depth do not fit: {image.shape}, {labels.shape}, {depth.shape}.")
+    refuse_unlabelled(where, labels)
     pixels = np.asarray(Image.fromarray(image.astype(np.uint8)).resize(size[::-1], Image.Resampling.BOX)) / 255.0
     metres = _nearest(np.where(known, depth, 0), size).astype(np.float32)
     return pixels.astype(np.float32).transpose(2, 0, 1), _nearest(labels, size), metres, _nearest(known, size)
@@ -308,6 +324,7 @@ def _lines(file: Path) -> list[str]:
 def _array(file: Path) -> NDArray[np.float64]:
     if not file.is_file():
         raise DataCorrupt(f"{file} is not there.")
+    refuse_no_array(file)
     try:
         found: NDArray[np.float64] = np.load(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
@@ -325,6 +342,7 @@ def _png(file: Path, channels: int) -> NDArray[np.int64]:
     """Values of a PNG, (h, w) for one channel or (h, w, 3). Raises DataCorrupt: not there, broken off, other channels."""
     if not file.is_file():
         raise DataCorrupt(f"{file} is not there.")
+    refuse_no_png(file)
     try:
         with Image.open(file, formats=("PNG",)) as image:
             values = np.asarray(image).astype(np.int64)

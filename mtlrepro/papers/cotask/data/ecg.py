@@ -29,6 +29,8 @@ from mtlrepro.errors import BadValue, DataCorrupt
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+# Unit of a record -> how many millivolts it is.
+_MILLIVOLTS = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
 LEADS = ("i", "ii", "iii", "avr", "avl", "avf", "v1", "v2", "v3", "v4", "v5", "v6")
 
 
@@ -162,12 +164,16 @@ def load_ludb(least: int = 10, mirror: Path | None = None) -> EcgSet:
 def in_leads(record: wfdb.Record) -> NDArray[np.float32]:
     """(12, samples) of a WFDB record in millivolts, in the order of `LEADS`; a lead may be flat.
 
-    Raises DataCorrupt where a lead or some of its samples are missing.
+    Raises DataCorrupt where a lead or some of its samples are missing, or its unit is none of voltage.
     """
     places = {str(name).lower(): column for column, name in enumerate(record.sig_name)}
     if missing := [lead for lead in LEADS if lead not in places]:
         raise DataCorrupt(f"record {record.record_name} has no lead {', '.join(missing)}.")
-    signals = np.ascontiguousarray(record.p_signal[:, [places[lead] for lead in LEADS]].T, dtype=np.float32)
+    columns = [places[lead] for lead in LEADS]
+    if unknown := [str(record.units[column]) for column in columns if record.units[column] not in _MILLIVOLTS]:
+        raise DataCorrupt(f"record {record.record_name} is in {unknown[0]}, not in one of {', '.join(_MILLIVOLTS)}.")
+    factors = np.array([_MILLIVOLTS[record.units[column]] for column in columns])
+    signals = np.ascontiguousarray((record.p_signal[:, columns] * factors).T, dtype=np.float32)
     if (lost := ~np.isfinite(signals).all(1)).any():
         raise DataCorrupt(f"record {record.record_name} lacks samples of lead {LEADS[int(lost.argmax())]}.")
     return signals

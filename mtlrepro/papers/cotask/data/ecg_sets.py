@@ -56,10 +56,11 @@ def generated(kind: str = "p18", n: int = 1000, seed: int = 0, rate: float = 100
     return generate("ECG-EchoLVH, generated", ratios, n, seed, rate=rate, seconds=seconds, sensitivity=_ANNOTATOR)
 
 
-def read_record(file: Path) -> tuple[NDArray[np.float32], Mapping[str, str]]:
+def read_record(file: Path, rate: float) -> tuple[NDArray[np.float32], Mapping[str, str]]:
     """Signals (12, samples) in millivolts of a WFDB record by its path without ending, and its comments `name: value`.
 
-    Raises DataCorrupt, naming the header: not there, cut off, a lead missing, or a checksum other than the header's.
+    Raises DataCorrupt, naming the header: not there, cut off, a lead missing, a checksum other than the header's, or another
+    number of samples a second than `rate`.
     """
     header = file.with_suffix(".hea")
     if not header.is_file():
@@ -68,12 +69,14 @@ def read_record(file: Path) -> tuple[NDArray[np.float32], Mapping[str, str]]:
         record = wfdb.rdrecord(str(file), physical=False)
         sums = [total % 65536 for total in record.checksum]
         record.p_signal = record.dac()
-    except (OSError, ValueError, IndexError, KeyError, TypeError) as error:
+    except (OSError, ValueError, IndexError, KeyError, TypeError, MemoryError) as error:
         raise DataCorrupt(
             f"{header}: the record cannot be read ({(str(error) or type(error).__name__).splitlines()[0]})."
         ) from None
     if sums != [total % 65536 for total in record.calc_checksum()]:
         raise DataCorrupt(f"{header}: the samples do not have the header's checksums.")
+    if record.fs != rate:
+        raise DataCorrupt(f"{header}: {record.fs:g} samples a second, not {rate:g}.")
     comments = dict(part for line in record.comments if len(part := line.split(": ", 1)) == 2)
     return in_leads(record), comments
 
@@ -126,7 +129,7 @@ def load_ptbxl(
         marks = {name: [name in map(groups.get, own) for own in codes] for name in SUPERCLASSES}
     signals = np.empty((len(table), len(LEADS), 10 * rate), np.float32)
     for row, name in enumerate(table[paths]):
-        own, _ = read_record(place.folder / str(name))
+        own, _ = read_record(place.folder / str(name), rate)
         if own.shape != signals.shape[1:]:
             raise DataCorrupt(f"{file}, line {table.index[row]}: {name} has {own.shape[1]} samples, not {10 * rate}.")
         signals[row] = own
@@ -224,7 +227,7 @@ def load_cpsc2018(seconds: float = 10.0, least: int = 10, limit: int | None = No
     signals = np.zeros((len(headers), len(LEADS), round(500 * seconds)), np.float32)
     codes = []
     for row, header in enumerate(headers):
-        own, comments = read_record(header.with_suffix(""))
+        own, comments = read_record(header.with_suffix(""), 500)
         if "Dx" not in comments:
             raise DataCorrupt(f"{header} has no line '#Dx: ...' of diagnoses.")
         codes.append({code.strip() for code in comments["Dx"].split(",")})

@@ -16,6 +16,7 @@ learned as log(1 + days), standardised on the training rows; the paper does not 
 from __future__ import annotations
 
 import contextlib
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -255,6 +256,7 @@ def read_table(file: Path, table: str, chunk: int = 1_000_000) -> Iterator[pd.Da
     missing.
     """
     wanted = _TABLES[table]
+    _refuse_cut(file)
     with _reading(file):
         header = list(pd.read_csv(file, nrows=0).columns)
     here = {name.upper(): name for name in header}
@@ -273,6 +275,15 @@ def read_table(file: Path, table: str, chunk: int = 1_000_000) -> Iterator[pd.Da
             yield piece
     if empty:
         raise DataCorrupt(f"{file}: column {min(empty)} is empty.")
+
+
+def _refuse_cut(file: Path) -> None:
+    """Raise DataCorrupt for an unpacked table whose last line has no end: of a row cut off, pandas makes missing values."""
+    if file.suffix == ".csv" and file.stat().st_size:
+        with file.open("rb") as content:
+            content.seek(-1, os.SEEK_END)
+            if content.read() != b"\n":
+                raise DataCorrupt(f"{file}: its last line has no end; is it cut off?")
 
 
 def _times(text: pd.Series[Any], where: Path) -> pd.Series[Any]:

@@ -73,13 +73,15 @@ def load_nih64(mirror: Path | None = None) -> ChestXrays:
 def read_entries(file: Path) -> pd.DataFrame:
     """The official table of ChestX-ray14: name of each image, its patient, and its 14 findings as 0 or 1, indexed by line.
 
-    Raises DataCorrupt for a table without the needed columns, a finding that is none of the 14, or an image that stands twice.
+    Raises DataCorrupt for a table without the needed columns, findings that are none of the 14, a patient
+    without number, or an image that stands twice or whose name is a path.
     """
     wanted = ["Image Index", "Finding Labels", "Patient ID"]
     table = text_table(file.read_bytes(), file, wanted)
-    known = {*FINDINGS, _NOTHING}
-    right = table["Patient ID"].str.fullmatch(r"\d+") & table["Image Index"].ne("") & ~table["Image Index"].duplicated()
-    right &= table["Finding Labels"].map(lambda names: known.issuperset(names.split("|"))).astype(bool)
+    known = set(FINDINGS)
+    right = table["Patient ID"].str.fullmatch(r"\d{1,15}") & table["Image Index"].str.fullmatch(r"[^/\\:]+")
+    right &= ~table["Image Index"].duplicated()
+    right &= table["Finding Labels"].map(lambda names: names == _NOTHING or known.issuperset(names.split("|"))).astype(bool)
     if not right.all():
         row = int(right.to_numpy().argmin())
         shown = ", ".join(table[wanted].iloc[row])
@@ -145,8 +147,8 @@ def load_chestxray14(side: int = 224, limit: int | None = None, mirror: Path | N
                 if image.mode not in ("L", "LA", "P", "RGB", "RGBA"):
                     raise DataCorrupt(f"{file} has pixels of kind {image.mode}, not of 8 bits.")
                 images[row, ..., 0] = np.asarray(image.convert("L").resize((side, side), Image.Resampling.BILINEAR))
-        except (OSError, SyntaxError) as error:
-            raise DataCorrupt(f"{file} is no whole PNG: {str(error).splitlines()[0]}.") from None
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataCorrupt(f"{file} is no whole PNG: {' '.join(str(error).split())}.") from None
     labels, patients = entries[list(FINDINGS)].to_numpy(np.uint8), entries["patient"].to_numpy(np.int64)
     digest = arrays_sha256({"images": images, "label": labels, "patient": patients})
     return _chest_xrays("chestxray14", images, labels, patients, place, digest, test)
