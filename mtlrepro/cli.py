@@ -28,6 +28,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Data sets: where they are, ho
 app.add_typer(data_app, name="data")
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="data sets")]
+Some = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="exhibits (default: all)")]
 Mirror = Annotated[Path | None, typer.Option(help="a folder that holds data sets; overrides MTLREPRO_MIRROR")]
 
 
@@ -100,13 +101,12 @@ def _parameter(text: str) -> tuple[str, Any]:
 
 
 @app.command()
-def verdicts(as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
+def verdicts(ids: Some = None, as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
     """The verdict of every recorded run, with its claims: effect, interval, n, the paper's own size; and its gates."""
     from mtlrepro import results
 
-    judged = [
-        results.judged(exhibit.id, profile) for exhibit in exhibits.everything() for profile in results.available(exhibit.id)
-    ]
+    chosen = [exhibits.get(name) for name in ids or []] or exhibits.everything()
+    judged = [results.judged(exhibit.id, profile) for exhibit in chosen for profile in results.available(exhibit.id)]
     if as_json:
         print(json.dumps([judgement.record() for judgement in judged], indent=1, ensure_ascii=False))
         return
@@ -115,11 +115,11 @@ def verdicts(as_json: Annotated[bool, typer.Option("--json", help="machine-reada
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
+def status(ids: Some = None, as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False) -> None:
     """Each recorded result: current, stale (since which change), or never recorded."""
     from mtlrepro.results.status import status as listed
 
-    entries = listed()
+    entries = listed(ids or None)
     if as_json:
         print(json.dumps([entry.as_dict() for entry in entries], indent=1, ensure_ascii=False))
         return
@@ -142,7 +142,7 @@ def publish(
 
 @app.command("campaign")
 def run_campaign(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="exhibits (default: all)")] = None,
+    ids: Some = None,
     hours: Annotated[float, typer.Option(help="stop after so many")] = 8.0,
     profile: Annotated[str, typer.Option(help="quick, full or paper")] = "full",
     processes: Annotated[int | None, typer.Option(min=1, help="of one thread each (default: the machine's cores)")] = None,

@@ -29,7 +29,7 @@ CLAIMED = {
 
 COLUMNS = {"rate": "learning rate", "beta": "β", "w_m": "weight of main", "w_a": "weight of auxiliary", "name": "panel"}
 COLUMNS |= {"group": "kind of geometry"}
-STATES = "about half a core hour: Exp1 for 12,500 updates, 30 seeds, all updates tried at two steps of five"
+STATES = "about an hour: Exp1 for 12,500 updates, 50 seeds, all updates tried at two steps of five"
 
 
 def _of_kind(rows: pd.DataFrame, kind: str, **setting: float | str) -> pd.DataFrame:
