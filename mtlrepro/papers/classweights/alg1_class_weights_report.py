@@ -63,21 +63,22 @@ def draw_room(rows: pd.DataFrame) -> Figure:
 
 
 def ladder_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line per problem: changes of the main loss by the oracle and its inverse, in %, whether these are clear of 0, and the
+    """A column per problem: changes of the main loss by the oracle and its inverse, in %, whether these are clear of 0, and the
     share of the oracle's gain that each rule gets, in %, means over seeds."""
-    lines = []
+    columns = {}
     for kind in [*kinds(rows), *RUNGS]:
         table = arms(rows, kind)
-        line: dict[str, object] = {"problem": RUNGS.get(kind, kind), "gate": "not run"}
-        if not table.empty:
-            oracle, inverse = (results.interval(100 * np.array(change(table, arm))) for arm in ("oracle", "inverse oracle"))
-            line["gate"] = "passed" if oracle[2] < 0 < inverse[1] else "failed"
-            for title, (mean, low, high) in (("oracle, %", oracle), ("inverse oracle, %", inverse)):
-                line[title] = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
-            rules = [arm for arm in LADDER_ARMS if arm not in _GIVEN and arm != "equal"]
-            line |= {PLANTED_ARMS[arm]: 100 * change(table, arm).mean() / change(table, "oracle").mean() for arm in rules}
-        lines.append(line)
-    return pd.DataFrame(lines)
+        column = columns[RUNGS.get(kind, kind)] = {"gate": "not run"}
+        if table.empty:
+            continue
+        ends = {arm: results.interval(100 * np.array(change(table, arm))) for arm in ("oracle", "inverse oracle")}
+        column["gate"] = "passed" if ends["oracle"][2] < 0 < ends["inverse oracle"][1] else "failed"
+        column |= {f"{arm}, %": f"{mean:+.0f} [{low:+.0f}, {high:+.0f}]" for arm, (mean, low, high) in ends.items()}
+        for arm in LADDER_ARMS:
+            if arm not in _GIVEN and arm != "equal":
+                share = change(table, arm).mean() / change(table, "oracle").mean()
+                column[f"{PLANTED_ARMS[arm]}: of the oracle's gain"] = f"{100 * share:.0f}%"
+    return pd.DataFrame(columns).fillna("").rename_axis("").reset_index()
 
 
 def arm_table(rows: pd.DataFrame) -> pd.DataFrame:

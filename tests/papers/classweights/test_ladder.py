@@ -92,3 +92,31 @@ def test_rates_are_chosen_on_held_out_labels_of_seeds_that_are_not_judged(monkey
     assert set(rows["rate"]) == {0.3}
     assert set(rows.loc[~rows["arm"].isin(GIVEN_ARMS), "alpha"]) == {0.02}
     assert {"settings": {"set": "ludb", "steps": 3}}.items() <= asked[1][0].items()
+
+
+def test_seconds_of_a_recording_ask_for_one_of_two_things_in_ranges_that_are_filled_alike(monkeypatch):
+    """Law: within a second all classes are of one half; the halves, and the ranges of each, are as frequent as one another."""
+    signals = torch.randn(60, 2, 1000, generator=torch.Generator().manual_seed(0)).numpy()
+    monkeypatch.setattr(ladder_sets, "delineated", lambda: (signals, torch.zeros(60, 1000, dtype=torch.int64).numpy(), ""))
+    train, _, test = LADDER_SETS["ludb"].drawn([40, 10, 10], 0.1, 1)
+    harmful = (train.auxiliary >= ladder_sets.RANGES).unflatten(1, (-1, 100))
+    assert torch.equal(harmful.all(2), harmful.any(2))
+    assert harmful.float().mean() == pytest.approx(0.5, abs=0.1)
+    shares = train.auxiliary.flatten().bincount(minlength=30) / train.auxiliary.numel()
+    assert shares.min() > 0.02
+    assert shares.max() < 0.05
+    assert test.x.shape == (10, 1, 1000)
+
+
+def test_every_second_fine_class_is_permuted_and_the_others_come_first(monkeypatch):
+    fine = torch.arange(400) % 100
+    images = fine[:, None, None, None].expand(-1, 32, 32, 3).to(torch.uint8).numpy()
+    own = SimpleNamespace(images=images, labels={"coarse": (fine // 5).numpy(), "fine": fine.numpy()})
+    monkeypatch.setattr(ladder_sets, "load_cifar", lambda name, split: own)
+    train, _, _ = LADDER_SETS["cifar100"].drawn([300, 50, 50], 1.0, 1)
+    shown = ((train.x[:, 0, 0, 0] * 0.25 + 0.5) * 255).round().long()
+    assert torch.equal(train.main, shown // 5)
+    helpful = shown % 2 == 0
+    assert torch.equal(train.auxiliary[helpful], shown[helpful] // 2)
+    assert (train.auxiliary[~helpful] >= 50).all()
+    assert (train.auxiliary[~helpful] != 50 + shown[~helpful] // 2).float().mean() > 0.9

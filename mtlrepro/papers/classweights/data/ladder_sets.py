@@ -1,12 +1,10 @@
-"""Real data with planted classes: half of the auxiliary classes are the data's own, the other half have labels drawn at random.
+"""Real data with planted classes: half of the auxiliary classes help the main task, and half ask for something of no use to it.
 
 - ludb: lead II of LUDB's recordings (Kalyakulina and others 2020). Main task: P wave, QRS complex, T wave or none of them, at
   each sample. Auxiliary task: each second of a recording either asks in which of 15 ranges the voltage of lead V2 lies (classes 0
-  to 14), or for a number that was drawn for the whole recording (15 to 29).
+  to 14), or in which of 15 ranges the base line of lead II lies (15 to 29), its mean over half a second.
 - cifar100: images in cells of 2 x 2 pixels. Main task: the 20 superclasses. Auxiliary task: the 100 fine classes, of which every
   second one is harmful: these labels are permuted among their images. Helpful classes come first.
-
-A network can fit random labels only by recognising recordings or images, which is of no use to the main task.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ import torch
 import wfdb
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool1d, avg_pool2d
 
 from mtlrepro.data.cifar import load_cifar
 from mtlrepro.data.places import arrays_sha256, locate
@@ -104,20 +102,23 @@ def _ludb(parts: Sequence[int], labelled: float, seed: int) -> tuple[LadderPart,
     leads, main = torch.from_numpy(signals)[rows], torch.from_numpy(marked)[rows]
     x, volts = leads[:, :1], leads[:, 1]
     x = (x - x.mean(2, keepdim=True)) / x.std(2, keepdim=True)
-    # A recording's base line is no voltage of the heart.
-    volts = volts - volts.median(1, keepdim=True).values
-    thresholds = torch.quantile(volts[: parts[0]].flatten(), torch.linspace(0, 1, RANGES + 1)[1:-1])
-    ranges = torch.bucketize(volts, thresholds)
+    base = avg_pool1d(x, _SECOND // 2 + 1, stride=1, padding=_SECOND // 4, count_include_pad=False)[:, 0]
+    # The voltage against that of the recording's own base line.
+    voltage, base = (_ranges(values, parts[0]) for values in (volts - volts.median(1, keepdim=True).values, base))
     harmful = torch.rand(len(rows), volts.shape[1] // _SECOND, generator=g).repeat_interleave(_SECOND, 1) < 0.5
-    numbers = torch.randint(RANGES, (len(rows), 1), generator=g)
-    return _split(x, main, torch.where(harmful, RANGES + numbers, ranges), parts, labelled)
+    return _split(x, main, torch.where(harmful, RANGES + base, voltage), parts, labelled)
+
+
+def _ranges(values: Tensor, learned: int) -> Tensor:
+    """In which of `RANGES` ranges values lie, (n, samples), which the first `learned` rows fill alike."""
+    return torch.bucketize(values, torch.quantile(values[:learned].flatten(), torch.linspace(0, 1, RANGES + 1)[1:-1]))
 
 
 def _cifar100(parts: Sequence[int], labelled: float, seed: int) -> tuple[LadderPart, ...]:
     train, test = load_cifar("cifar100", "train"), load_cifar("cifar100", "test")
     g = generator(seed, "ladder", "cifar100")
-    rows = torch.randperm(len(train), generator=g)[: sum(parts[:2])].numpy()
-    last = torch.randperm(len(test), generator=g)[: parts[2]].numpy()
+    rows = torch.randperm(len(train.images), generator=g)[: sum(parts[:2])].numpy()
+    last = torch.randperm(len(test.images), generator=g)[: parts[2]].numpy()
     images = np.concatenate([train.images[rows], test.images[last]])
     x = avg_pool2d((torch.from_numpy(images).permute(0, 3, 1, 2).to(NETWORK) / 255 - 0.5) / 0.25, 2)
     main, fine = (
