@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mtlrepro.data.places import find
+from mtlrepro.errors import DataMissing
 from mtlrepro.papers.classweights.data.ladder_sets import digest_of
 from mtlrepro.papers.classweights.ladder_arms import GIVEN_ARMS, LADDER_ARMS
 from mtlrepro.papers.classweights.training.ladder_training import rung
@@ -23,14 +23,16 @@ def ladder_rows(runs: Runs, p: Params) -> list[pd.DataFrame]:
     """A table for each of `p.rungs` whose data are here: rows of `rung`, part "rung", at rates chosen on held-out labels."""
     tables = []
     for name, values in p.rungs.items():
-        if find(name) is None:
-            log.warning("%s is not here: its part of the ladder is left out.", name)
+        try:
+            data = {name: digest_of(name)}
+        except DataMissing as missing:
+            log.warning("The ladder goes without %s: %s", name, missing)
         else:
-            tables.append(_rows(runs, p.first_seed, name, values))
+            tables.append(_rows(runs, p.first_seed, name, values, data))
     return tables
 
 
-def _rows(runs: Runs, first_seed: int, name: str, values: dict[str, Any]) -> pd.DataFrame:
+def _rows(runs: Runs, first_seed: int, name: str, values: dict[str, Any], data: dict[str, str]) -> pd.DataFrame:
     settings = {"set": name} | {key: value for key, value in values.items() if key not in _CHOICES}
     alphas = {arm: [0.0] if arm in GIVEN_ARMS else values["alphas"] for arm in LADDER_ARMS}
     tuning = [
@@ -40,7 +42,6 @@ def _rows(runs: Runs, first_seed: int, name: str, values: dict[str, Any]) -> pd.
         for alpha in alphas[arm]
         for i in range(values["tuning"])
     ]
-    data = {name: digest_of(name)}
     tried = runs.map(rung, tuning, f"{name}, tuning", data=data).fillna({"validation": float("inf")})
     losses = tried.groupby(["arm", "rate", "alpha"])["validation"].mean()
     points = {arm: losses[arm].idxmin() for arm in LADDER_ARMS}

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mtlrepro.errors import UnknownName
+from mtlrepro.errors import DataMissing, UnknownName
 from mtlrepro.papers.classweights import alg1_ladder
 from mtlrepro.papers.classweights.data import ladder_sets
 from mtlrepro.papers.classweights.data.ladder_sets import LADDER_SETS, LadderPart, of_another, waves
@@ -76,14 +76,18 @@ def test_every_arm_trains_and_learns_what_it_says(settings):
 
 
 def test_rates_are_chosen_on_held_out_labels_of_seeds_that_are_not_judged(monkeypatch):
-    monkeypatch.setattr(alg1_ladder, "find", lambda name: None if name == "cifar100" else name)
-    monkeypatch.setattr(alg1_ladder, "digest_of", lambda name: "0")
     asked = []
+
+    def digest_of(name):
+        if name == "cifar100":
+            raise DataMissing("cifar100 is not here.")
+        return "0"
 
     def mapped(function, settings, what, data):
         asked.append(settings)
         return pd.DataFrame([one | {"validation": abs(one["rate"] - 0.3) + abs(one["alpha"] - 0.02)} for one in settings])
 
+    monkeypatch.setattr(alg1_ladder, "digest_of", digest_of)
     own = {"seeds": 2, "tuning": 1, "rates": [0.1, 0.3], "alphas": [0.02, 0.1], "steps": 3}
     p = SimpleNamespace(rungs={"ludb": own, "cifar100": own}, first_seed=1000)
     (rows,) = alg1_ladder.ladder_rows(SimpleNamespace(map=mapped), p)

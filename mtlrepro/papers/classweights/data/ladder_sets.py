@@ -1,4 +1,4 @@
-"""Real data with planted classes: half of the auxiliary classes help the main task, and half ask for something of no use to it.
+"""Real data with planted classes: half of the auxiliary classes are meant to help the main task, and half to be of no use to it.
 
 - ludb: lead II of LUDB's recordings (Kalyakulina and others 2020). Main task: P wave, QRS complex, T wave or none of them, at
   each sample. Auxiliary task: each second of a recording either asks in which of 15 ranges the voltage of lead V2 lies (classes 0
