@@ -78,7 +78,7 @@ def ladder_table(rows: pd.DataFrame) -> pd.DataFrame:
             if arm not in _GIVEN and arm != "equal":
                 share = change(table, arm).mean() / change(table, "oracle").mean()
                 column[f"{PLANTED_ARMS[arm]}: of the oracle's gain"] = f"{100 * share:.0f}%"
-    return pd.DataFrame(columns).fillna("").rename_axis("").reset_index()
+    return pd.DataFrame(columns).fillna("").rename_axis("measure").reset_index()
 
 
 def arm_table(rows: pd.DataFrame) -> pd.DataFrame:

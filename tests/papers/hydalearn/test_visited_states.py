@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mtlrepro.methods.hydalearn import HydaLearn
-from mtlrepro.papers.hydalearn import alg1_hydalearn_report, fig1_flips_report, fig3_geometry_report
+from mtlrepro.papers.hydalearn import alg1_hydalearn_report, fig1_flips_report, fig3_geometry, fig3_geometry_report
 from mtlrepro.papers.hydalearn.fig3_geometry import Plane
 from mtlrepro.papers.hydalearn.training import visited_states
 from mtlrepro.training.weighting import Batch, Step
@@ -122,17 +122,19 @@ def test_boxes_are_judged_up_to_the_selected_state():
     }
 
 
-def test_states_met_in_training_are_counted_in_the_kind_that_they_are_of():
+def test_states_met_in_training_are_counted_in_the_kind_that_they_are_of(monkeypatch):
     visit = {"kind": "visit", "same main": 1.0, "same auxiliary": 1.0, "ratio of": 3.0, "cosine of": 0.5, "metric": 5.0}
     dominant = visit | {"main": 2.0, "auxiliary": 1.0, "HydaLearn": 2.0, "cosine": 1.0, "equal, raw": 1.0, "main, raw": 1.0}
     bad = dominant | {"main": -1.0, "cosine": 3.0, "equal, raw": -2.0, "main, raw": -1.0}
     rows = [row | {"seed": seed} for seed in (0, 1) for row in (dominant, dominant | {"HydaLearn": 0.5}, bad)]
-    measured = fig3_geometry_report.measured(pd.DataFrame(rows + _seeds(0.6)))
+    monkeypatch.setattr(fig3_geometry.visited_states, "visit", lambda **_: rows)
+    counted = pd.DataFrame(fig3_geometry.met() + _seeds(0.6))
+    measured = fig3_geometry_report.measured(counted)
     assert measured.effects["dominant-auxiliary"] == pytest.approx([0.0] * 2)
     assert measured.effects["bad-main-gradient"] == pytest.approx([-0.5] * 2)
     assert measured.effects["cosine-worsens-bad-step"] == pytest.approx([0.5] * 2)
     assert measured.effects["cosine-blocks-help"] == pytest.approx([-0.05] * 2)
-    assert fig3_geometry_report.met_table(pd.DataFrame(rows)).states.tolist() == [4, 2, 2, 6]
+    assert fig3_geometry_report.met_table(counted).states.tolist() == [4, 2, 2, 6]
     passed = {gate.name: gate.passed for gate in measured.gates}
     assert passed == {"enough-states": False, "learned": False, "gain-meter": True, "control": True}
 
