@@ -14,7 +14,7 @@ from typing import Literal
 
 from mtlrepro import paths
 from mtlrepro.book import pairing, runner
-from mtlrepro.errors import MtlreproError
+from mtlrepro.errors import MtlreproError, in_one_line
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _torchvision() -> Finding:
             "this torchvision was built for another torch (missing torchvision::nms is the usual sign): "
             "install the pair of versions in requirements.lock"
         )
-        return Finding("FAIL", "torchvision", " ".join(str(error).split())[:200], advice)
+        return Finding("FAIL", "torchvision", in_one_line(error)[:200], advice)
 
 
 def _device() -> Finding:

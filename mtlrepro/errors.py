@@ -16,9 +16,18 @@ def print_anywhere() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+# What the system says where a file cannot grow: the disk, a user's share of it, or the size of one file.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def in_one_line(message: object) -> str:
+    """The text of an error or of anything else, its lines and runs of blanks joined."""
+    return " ".join(str(message).split())
+
+
 def place_refused(error: OSError) -> str | None:
     """One line for a full disk or a place that may not be written, or is no folder; None for any other error of the system."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR):
+    if error.errno not in (*DISK_FULL, errno.EACCES, errno.EROFS, errno.ENOTDIR):
         return None
     return f"{error.strerror}: {error.filename or 'the disk'}: free or change that place and give the same command."
 

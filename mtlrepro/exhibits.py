@@ -139,3 +139,10 @@ def get(exhibit: str) -> Exhibit:
     if found is None:
         raise UnknownName("exhibit", exhibit, _registry()[1], "See `mtlrepro list`.")
     return found
+
+
+def owner(exhibit: Exhibit) -> Exhibit:
+    """The exhibit whose id a shared notebook gives to `params`: the first in the registry; itself where it has no notebook."""
+    if exhibit.notebook is None:
+        return exhibit
+    return next(one for one in everything() if one.notebook == exhibit.notebook)

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,15 @@ def replacing(target: Path) -> Iterator[Path]:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def damaged_zip(archive: Path) -> bool:
+    """Whether a zip archive's bytes are not those that were written, by its checksums. Raises OSError where it cannot be read."""
+    try:
+        with zipfile.ZipFile(archive) as content:
+            return content.testzip() is not None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error):
+        return True
 
 
 def write_text(target: Path, text: str) -> None:

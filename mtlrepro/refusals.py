@@ -7,8 +7,6 @@ exists was computed as without it. Within a step only shapes, types and names ar
 from __future__ import annotations
 
 import sys
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from mtlrepro.errors import BadValue, DataCorrupt
+from mtlrepro.errors import BadValue, DataCorrupt, in_one_line
+from mtlrepro.files import damaged_zip
 
 if TYPE_CHECKING:
     from mtlrepro.training.images import _Run
@@ -135,9 +134,8 @@ def refuse_zero_before(method: str, losses: Tensor | None) -> None:
 def refuse_damaged(archive: Path) -> None:
     """Raise DataCorrupt for a checkpoint whose bytes are not those that were written: torch.load compares no checksums."""
     try:
-        with zipfile.ZipFile(archive) as content:
-            damaged = content.testzip() is not None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error):
+        damaged = damaged_zip(archive)
+    except (OSError, ValueError):
         damaged = True
     if damaged:
         raise DataCorrupt(f"{archive} is no readable checkpoint: delete it to train from the start.")
@@ -181,7 +179,7 @@ def refuse_no_png(file: Path) -> None:
         with Image.open(file, formats=("PNG",)):
             pass
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataCorrupt(f"{file} is no whole PNG: {' '.join(str(error).split())}.") from None
+        raise DataCorrupt(f"{file} is no whole PNG: {in_one_line(error)}.") from None
 
 
 def refuse_no_array(file: Path) -> None:
@@ -189,7 +187,7 @@ def refuse_no_array(file: Path) -> None:
     try:
         found: Any = np.load(file, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header is parsed as Python
-        raise DataCorrupt(f"{file}: {' '.join(str(error).split())}.") from None
+        raise DataCorrupt(f"{file}: {in_one_line(error)}.") from None
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "biuf":
         raise DataCorrupt(f"{file}: no array of real numbers, but {getattr(found, 'dtype', type(found).__name__)}.")
 

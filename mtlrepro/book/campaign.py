@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mtlrepro import exhibits, paths
-from mtlrepro.book import runner
 from mtlrepro.errors import BadValue, MtlreproError
 from mtlrepro.parameters import Params
 from mtlrepro.results import Runs, store
@@ -86,7 +85,7 @@ def _refusal(exhibit: str, profile: str) -> str:
 
 
 def _work(served: Sequence[exhibits.Exhibit], profile: str) -> Work:
-    owner = runner.owner(served[0]).id
+    owner = exhibits.owner(served[0]).id
     failing, seconds = False, math.nan
     for exhibit in served:
         try:

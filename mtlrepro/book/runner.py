@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlrepro import exhibits, parameters, paths
-from mtlrepro.errors import BadValue, MtlreproError, Unfinished, print_anywhere
+from mtlrepro.errors import BadValue, MtlreproError, Unfinished, in_one_line, print_anywhere
 from mtlrepro.files import write_text
 from mtlrepro.results import store
 
@@ -71,7 +71,7 @@ def check(notebook: Path, exhibit: str, profile: str, given: Mapping[str, Any]) 
 
 def parameters_of(exhibit: exhibits.Exhibit, profile: str, given: Mapping[str, Any]) -> parameters.Params:
     """`check` for the notebook of an exhibit."""
-    return check(exhibit.source(), owner(exhibit).id, profile, given)
+    return check(exhibit.source(), exhibits.owner(exhibit).id, profile, given)
 
 
 def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None = None, show_progress: bool = False) -> Status:
@@ -119,7 +119,7 @@ def run(notebook: Path, out: Path, profile: str, given: Mapping[str, Any] | None
 
 def _one_line(kind: str, message: str) -> str:
     kind = "" if kind in {c.__name__ for c in _family(MtlreproError)} else f"{kind}: "
-    return (kind + " ".join(str(message).split()))[:500]
+    return (kind + in_one_line(message))[:500]
 
 
 def _family(base: type[MtlreproError]) -> list[type[MtlreproError]]:
@@ -146,7 +146,7 @@ def run_exhibits(
     statuses = {}
     for notebook, exhibit in by_notebook.items():
         if fresh:
-            Runs(parameters.Params(owner(exhibit).id, profile)).forget()
+            Runs(parameters.Params(exhibits.owner(exhibit).id, profile)).forget()
         out = executed(notebook, checked[notebook])
         statuses[notebook] = run(exhibit.source(), out, profile, given, show_progress=sys.stderr.isatty())
         if statuses[notebook].state == "failed":
@@ -171,11 +171,6 @@ def written(ids: Sequence[str], profile: str, given: Mapping[str, Any]) -> list[
         files += [("notebook", executed(str(exhibit.notebook), p)), ("rows", store.latest(exhibit.id, p).table)]
         files += [("figure", file) for file in figure_files(exhibit.id, store.variant(p))]
     return list(dict.fromkeys(f"  {what}: {file}" for what, file in files))
-
-
-def owner(exhibit: exhibits.Exhibit) -> exhibits.Exhibit:
-    """The exhibit whose id a shared notebook gives to `params`: the first in the registry."""
-    return next(e for e in exhibits.everything() if e.notebook == exhibit.notebook)
 
 
 def report(statuses: Sequence[Path]) -> int:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mtlrepro import paths
 from mtlrepro.device import NETWORK
-from mtlrepro.errors import BadValue, MtlreproError, UnknownName
+from mtlrepro.errors import BadValue, MtlreproError, UnknownName, in_one_line
 from mtlrepro.models.stacked_mlp import StackedMLP
 
 PARTS = ("train", "validation", "test")
@@ -200,7 +200,7 @@ def at(where: str) -> Problem:
             raise
         except Exception as error:
             line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            what = f"{type(error).__name__}: {in_one_line(error)}"
             raise BadValue(f"{Path(where).name}{line} cannot be run: {what}.") from None
     if not isinstance(found, Problem):
         raise BadValue(f"{Path(where).name} defines no PROBLEM: end it with PROBLEM = Problem(...).")

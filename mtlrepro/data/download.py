@@ -24,7 +24,7 @@ from filelock import FileLock
 from mtlrepro import paths
 from mtlrepro.data.places import corrupt
 from mtlrepro.data.schema import Manifest, Member, Source, manifests
-from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
+from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError, in_one_line
 from mtlrepro.files import sha256_of
 
 SCHEMES = ("https",)
@@ -194,7 +194,7 @@ def unpack(archive: Path, members: Sequence[Member], folder: Path) -> None:
         except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise  # the disk is full or not writable: not the archive's fault, as a place before its start is
-            raise DataCorrupt(f"{archive} refused: {' '.join(str(error).split())}.") from error
+            raise DataCorrupt(f"{archive} refused: {in_one_line(error)}.") from error
         if absent := sorted(wanted.keys() - done):
             raise DataCorrupt(f"{archive} refused: it has no member {absent[0]!r}.")
         for member in members:

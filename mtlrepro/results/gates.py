@@ -11,6 +11,7 @@ import numpy as np
 
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.registered_claims import RegisteredGate
+from mtlrepro.results.intervals import interval
 
 NOT_COMPUTED = "not computed"
 
@@ -33,6 +34,17 @@ class Gate:
     def within(name: str, value: float, *, least: float = -math.inf, most: float = math.inf, cost: str = "") -> Gate:
         """Passed where least <= value <= most; a value that is not a number fails."""
         return Gate(name, bool(least <= value <= most), float(value), cost=cost)
+
+    @staticmethod
+    def clear_of_zero(name: str, values: Sequence[float], *, least: float = -math.inf, said: str = "", cost: str = "") -> Gate:
+        """Passed where the 95% interval of the mean lies above zero, and the mean at `least` or above; never by one value.
+
+        said: the value as text, in place of mean and interval.
+        """
+        if len(values) < 2:
+            return Gate(name, False, said or "fewer than two values", cost=cost)
+        mean, low, high = interval(values)
+        return Gate(name, bool(low > 0 and mean >= least), said or f"{mean:.2f} [{low:.2f}, {high:.2f}]", cost=cost)
 
     @staticmethod
     def every(name: str, parts: Sequence[Gate], cost: str = "") -> Gate:

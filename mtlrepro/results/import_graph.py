@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mtlrepro.errors import BadValue
+from mtlrepro.errors import BadValue, in_one_line
 from mtlrepro.files import write_text
 
 # Modules through which no number of a row passes: the ground (where things are, words of errors, whole files), where data sets
@@ -444,7 +444,7 @@ class ImportGraph:
             try:
                 content = yaml.safe_load(source)
             except yaml.YAMLError as error:
-                raise BadValue(f"{self.shown(file)} cannot be read as YAML: {' '.join(str(error).split())}.") from None
+                raise BadValue(f"{self.shown(file)} cannot be read as YAML: {in_one_line(error)}.") from None
             return text_sha256(json.dumps(dict(_values(content, "")), sort_keys=True, default=str))
 
         return str(self._remembered(file, "values", digest))

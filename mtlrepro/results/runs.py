@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -11,8 +10,6 @@ import os
 import reprlib
 import shutil
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from mtlrepro import exhibits, paths
-from mtlrepro.errors import BadValue, MtlreproError, Unfinished
+from mtlrepro.errors import DISK_FULL, BadValue, MtlreproError, Unfinished
+from mtlrepro.files import damaged_zip
 from mtlrepro.methods.table import reading_only
 from mtlrepro.parameters import Params
 from mtlrepro.results import digest
@@ -248,7 +246,7 @@ class Runs:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno in DISK_FULL:
                 raise MtlreproError(
                     f"disk full while writing {self.file}: free some space and give the same command; finished runs are kept."
                 ) from None
@@ -298,12 +296,7 @@ def _attempted(function: Callable[..., Any], key: str, *more: Any) -> Row:
 def _drop_damaged(checkpoints: Path) -> None:
     """Delete the checkpoints whose bytes are not those that were written: ``torch.load`` compares no checksum of the archive."""
     for file in checkpoints.glob("*.pt"):
-        try:
-            with zipfile.ZipFile(file) as archive:
-                damaged = archive.testzip() is not None
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error):
-            damaged = True
-        if damaged:
+        if damaged_zip(file):
             log.warning("%s is damaged; that training begins anew", file)
             file.unlink()
 

@@ -58,8 +58,7 @@ def _of(exhibit: str, profiles: list[str], graph: ImportGraph) -> Iterator[Statu
     files = {profile: paths.recorded() / f"{exhibit}.{profile}.json" for profile in profiles}
     recorded = {profile: file for profile, file in files.items() if file.exists()}
     for profile, file in recorded.items():
-        commit, changes = _changes(file, graph)
-        changes += _other_settings(exhibit, profile, file)
+        commit, changes = _changes(file, graph, exhibit, profile)
         if _empty(file.with_suffix(".csv")):
             changes = []  # a diagram: nothing was computed
         yield Status(exhibit, profile, "stale" if changes else "current", commit, tuple(changes))
@@ -71,27 +70,23 @@ def _empty(table: Path) -> bool:
     return table.exists() and table.stat().st_size <= 1
 
 
-def _changes(file: Path, graph: ImportGraph) -> tuple[str, list[str]]:
+def _changes(file: Path, graph: ImportGraph, exhibit: str, profile: str) -> tuple[str, list[str]]:
+    """The commit of a record's code, and what has changed since: parts of the code, and values that the profile has today."""
     try:
-        provenance = json.loads(file.read_text(encoding="utf-8"))["provenance"]
+        record = json.loads(file.read_text(encoding="utf-8"))
+        provenance, other = record["provenance"], _other_settings(exhibit, profile, record)
         commit, code = str(provenance.get("commit", "unknown"))[:7], provenance.get("code")
         if not isinstance(code, dict):
-            return commit, [_NO_PARTS.format(commit=commit)]
-        return commit, digest.changes(code, graph)
+            return commit, [_NO_PARTS.format(commit=commit), *other]
+        return commit, [*digest.changes(code, graph), *other]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return "", [f"{file.name} is damaged: {error!r}"]
 
 
-def _other_settings(exhibit: str, profile: str, file: Path) -> list[str]:
-    """The parameters that today's profile sets to another value than the record in `file` has; its notebook's exhibits share."""
-    notebook = exhibits.get(exhibit).notebook
-    sharing = [one.id for one in exhibits.everything() if one.notebook == notebook and notebook]
-    today = next((values for name in (exhibit, *sharing) if (values := profile_values(name, profile))), {})
-    try:
-        own = json.loads(file.read_text(encoding="utf-8")).get("parameters", {})
-        other = [name for name, value in json.loads(json.dumps(today)).items() if own.get(name, value) != value]
-    except (OSError, ValueError, AttributeError):
-        return []  # damaged, as `_changes` says
+def _other_settings(exhibit: str, profile: str, record: dict[str, Any]) -> list[str]:
+    """The parameters that today's profile sets to another value than a record has, in one line."""
+    own, today = record.get("parameters", {}), profile_values(exhibits.owner(exhibits.get(exhibit)).id, profile)
+    other = [name for name, value in json.loads(json.dumps(today)).items() if own.get(name, value) != value]
     settings = f"mtlrepro/papers/{exhibit.partition('/')[0]}/profiles.yaml"
     return [f"another {', '.join(other)} in {settings}"] if other else []
 

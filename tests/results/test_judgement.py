@@ -242,6 +242,16 @@ def test_gates_that_pass_leave_the_verdict_alone():
     ]  # fmt: skip
 
 
+def test_a_gate_on_an_effect_passes_where_its_interval_lies_above_zero_and_its_mean_is_large_enough():
+    clear = [0.4, 0.5, 0.6]
+    assert Gate.clear_of_zero("control", clear).passed
+    assert not Gate.clear_of_zero("control", clear, least=0.51).passed
+    assert not Gate.clear_of_zero("control", [-0.5, 0.5, 0.6]).passed
+    assert not Gate.clear_of_zero("control", [-value for value in clear]).passed
+    assert Gate.clear_of_zero("control", [0.5]) == Gate("control", False, "fewer than two values")
+    assert Gate.clear_of_zero("control", clear, said="in words").value == "in words"
+
+
 def test_a_gate_of_several_measurements_passes_where_all_do():
     good, bad = Gate.within("car IoU", 0.7123, least=0.6), Gate.within("depth error", 0.9, most=0.5)
     assert Gate.every("level", [good]).passed

@@ -275,7 +275,7 @@ def measured(rows: pd.DataFrame) -> results.Measured:
     )
 
 
-_COST = "the full profile: about 40 core minutes"
+_COST = "the full profile: about 48 core minutes"
 
 
 def _mean(effects: list[pd.Series[float]]) -> list[float]:

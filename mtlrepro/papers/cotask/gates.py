@@ -50,8 +50,7 @@ def order_kept(once: pd.DataFrame, twice: pd.DataFrame, arms: Sequence[str], cos
 
 def clear_of_zero(effect: pd.Series[float], unit: str, cost: str) -> Gate:
     """The gate ``control``: the 95% interval over seeds of an effect lies above zero. effect: (seeds,) in hundredths."""
-    _, low, _ = results.interval(effect.to_numpy())
-    return Gate("control", low > 0, f"{results.in_words(effect)} {unit}", cost=cost)
+    return Gate.clear_of_zero("control", effect.tolist(), said=f"{results.in_words(effect)} {unit}", cost=cost)
 
 
 def of_other(exhibit: str, gates: Sequence[Gate], wanted: Sequence[str]) -> Gate:

@@ -387,9 +387,9 @@ def measured_variants(rows: pd.DataFrame) -> results.Measured:
     effects = _variants(rows)
     return results.Measured({name: values for name, values in effects.items() if values}, gates=[
         results.Gate.every("gates-of-fig5", sources, cost=_SINGLE),
-        gates.clear_of_zero("something-to-compare", agreed, gates.TEN_TASKS, least=0.25),
+        results.Gate.clear_of_zero("something-to-compare", agreed, least=0.25, cost=gates.TEN_TASKS),
         gates.same_signs(("stl-maps-same", "point-based-worse"), _variants(rows, " half"), effects, _SINGLE),
-        gates.clear_of_zero("control", between, gates.TEN_TASKS),
+        results.Gate.clear_of_zero("control", between, cost=gates.TEN_TASKS),
     ])  # fmt: skip
 
 

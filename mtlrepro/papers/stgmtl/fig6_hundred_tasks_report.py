@@ -301,7 +301,7 @@ def _gates(rows: pd.DataFrame) -> list[results.Gate]:
         gates.kmeans(seeds, (MANY,)),
         gates.largest_cluster(seeds, MANY, 0.5, gates.HUNDRED_TASKS),
         gates.same_signs(primary, _fig6(rows, "apart half"), _fig6(rows), gates.HUNDRED_TASKS),
-        gates.clear_of_zero("control", _agreement(rows, "apart features"), gates.HUNDRED_TASKS),
+        results.Gate.clear_of_zero("control", _agreement(rows, "apart features"), cost=gates.HUNDRED_TASKS),
     ]
 
 

@@ -307,5 +307,5 @@ def _gates(rows: pd.DataFrame, effects: dict[str, list[float]]) -> list[results.
         gates.same_signs(names, _effects(rows, early), effects, cost),
         results.Gate.every("same-settings", rates, cost=cost),
         results.Gate.within("precision", error, most=0.005, cost="more seeds, in proportion to the square of the error"),
-        gates.clear_of_zero("control", (ensemble["multi-task"] - ensemble["no groups"]).tolist(), _cost("G1")),
+        results.Gate.clear_of_zero("control", (ensemble["multi-task"] - ensemble["no groups"]).tolist(), cost=_cost("G1")),
     ]

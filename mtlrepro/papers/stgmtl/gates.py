@@ -19,7 +19,7 @@ from mtlrepro.results.judgement import judged_effects
 
 NOT_RECORDED = "not recorded"
 TEN_TASKS = "10 core minutes per seed and task set: ResNet-18 at 32 pixels, 20,000 images, 20 epochs"
-HUNDRED_TASKS = "24 core minutes per seed: ResNet-18 at 32 pixels, 50,000 images, 20 epochs"
+HUNDRED_TASKS = "34 core minutes per seed: ResNet-18 at 32 pixels, 50,000 images, 28 epochs"
 
 _Effects = Mapping[str, Sequence[float]]
 
@@ -104,11 +104,3 @@ def same_signs(names: Sequence[str], half: _Effects, whole: _Effects, cost: str)
     value = ", ".join(f"{early:+.3g} then {late:+.3g}" for early, late in means)
     passed = len(means) == len(names) and all(np.sign(early) == np.sign(late) for early, late in means)
     return results.Gate("converged", passed, value or NOT_RECORDED, cost=cost)
-
-
-def clear_of_zero(name: str, values: list[float], cost: str, least: float = -np.inf) -> results.Gate:
-    """Whether the 95% interval of the mean lies above zero, and the mean at `least` or above."""
-    if len(values) < 2:
-        return results.Gate(name, False, "fewer than two values", cost=cost)
-    mean, low, high = results.interval(values)
-    return results.Gate(name, bool(low > 0 and mean >= least), f"{mean:.2f} [{low:.2f}, {high:.2f}]", cost=cost)
