@@ -184,7 +184,8 @@ def measured(rows: pd.DataFrame) -> Measured:
         control,
         Gate.within("fresh", float(judged["seed"].min()), least=FIRST_FRESH_SEED, cost="seeds from 1000 on"),
     ]
-    return Measured(effects=effects(judged), gates=gates)
+    beside_tuned = {"same-covariance-helps-beside-tuned": effects(judged, "tuned")["same-covariance-helps"]}
+    return Measured(effects=effects(judged) | beside_tuned, gates=gates)
 
 
 def covariance_ratio(kappa: float, rotated: bool) -> float:
