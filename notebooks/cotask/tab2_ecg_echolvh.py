@@ -145,9 +145,8 @@ page2.table(report.table2, "Table 2: how rare each label is, and how good its an
 #   doctor's diagnosis of EchoLVH is the noted ECG-LVH. Such a doctor is made up, so the claim that networks beat doctors is not
 #   judged here.
 # - **How hard the task is** is ours to choose, so AUROCs cannot be compared with the paper's, and sizes of differences only with
-#   care. How faint it is and the dial were set on other seeds, so that minor labels without noise
-#   can help (the control) and the single-task network is within the registered level; what samplers and CO-TASK gain played no
-#   part.
+#   care. How faint the evidence is was set on other seeds, so that minor labels without noise can help (the control) and the
+#   single-task network is within the registered level; what samplers and CO-TASK gain played no part.
 # - **Training**: one task a batch, the main task five times as often as any other; Adam, for each method the learning rate of one
 #   common grid that is best on the validation parts of a few seeds; the last state is tested. Trainings are far shorter than the
 #   paper's.

@@ -178,7 +178,7 @@ def draw_dial(rows: pd.DataFrame) -> Figure:
         ax.errorbar(x, mean, [mean - low, high - mean], fmt=f"{marker}-", capsize=3, color=plots.COLORS[color], label=name)
     ax.axhline(0, color=plots.COLORS["black"], lw=0.8)
     ax.set(xlabel="share of the major label's waves that minor labels share", ylabel="gain in AUROC (points)", xlim=(-0.05, 1.05))
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return fig
 
 
