@@ -1,4 +1,8 @@
-"""Tables 2 and 8 and Figure 4 of the CO-TASK paper: generated labels, and one major task with and without auxiliary ones."""
+"""Tables 2 and 8 and Figure 4 of the CO-TASK paper: generated labels, and one major task with and without auxiliary ones.
+
+The generator has a dial of what minor labels share with the major one, see `ecg.generate`. It was set by what lets multi-task
+learning help at all, the control, and on other seeds than the recorded ones; never by what samplers or CO-TASK gain.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +48,8 @@ CONTROLS = {"noise-free minor labels": False, "permuted minor labels": True}
 # Method -> the method of Table 8 whose learning rate it takes; the others have their own.
 _RATE_OF = {"Single, CO-TASK's steps": "Single/Major-Task", "Multi, CO-TASK's major batches": "Multi/Task-Aware"}
 _RATE_OF |= dict.fromkeys(CONTROLS, "Multi/Task-Aware")
+# What is trained at other places of the dial than Table 8's.
+DIALLED = (*CONTROLS, "Multi/Task-Aware", "CO-TASK/Task-Aware")
 AUXILIARY = 8
 # How many times as often as any other task the major one is trained.
 _MAJOR = 5
@@ -51,7 +57,11 @@ _MAJOR = 5
 
 def data_digests(p: Params) -> dict[str, str]:
     """sha256 of the first seed's generated recordings."""
-    return {"ecg_echolvh, generated, first seed": recordings("echolvh", p.records, p.first_seed, p.hertz, p.seconds).sha256}
+    return {
+        "ecg_echolvh, generated, first seed": recordings(
+            "echolvh", p.records, p.first_seed, p.hertz, p.seconds, p.shared_waves
+        ).sha256
+    }
 
 
 def rate_settings(p: Params) -> list[dict[str, Any]]:
@@ -74,7 +84,7 @@ def settings(p: Params, rates: Mapping[str, float]) -> list[dict[str, Any]]:
     """Settings of Table 2's labels per seed, and of Table 8 and Figure 4 per seed and method.
 
     rates: of each method of Table 8. The first `twice_seeds` seeds are trained with twice the steps, too, and by a linear model;
-    the first `control_seeds` with the minor labels of CONTROLS.
+    the first `control_seeds` with the minor labels of CONTROLS; the first `dial_seeds` by DIALLED at every place of the `dial`.
     """
     training = training_settings(p)
     kinds: dict[str, tuple[Iterable[str], int, dict[str, Any], dict[str, Any]]] = {
@@ -90,28 +100,33 @@ def settings(p: Params, rates: Mapping[str, float]) -> list[dict[str, Any]]:
             for method in methods if number < seeds else ():
                 how = training | {"rate": rates[_RATE_OF.get(method, method)]} | changes
                 listed.append({"kind": kind, "method": method, "training": how} | each | more)
+        for shared_waves in p.dial if number < p.dial_seeds else ():
+            for method in DIALLED:
+                how = training | {"rate": rates[_RATE_OF.get(method, method)]}
+                listed.append({"kind": "dial", "method": method, "training": how} | each | {"shared_waves": shared_waves})
     return listed
 
 
 def _size(p: Params) -> dict[str, Any]:
-    return {"n": p.records, "hertz": p.hertz, "seconds": p.seconds}
+    return {"n": p.records, "hertz": p.hertz, "seconds": p.seconds, "shared_waves": p.shared_waves}
 
 
 def rows_of(kind: str, **options: Any) -> list[dict[str, Any]]:
-    """The rows of one setting. kind: label (Table 2), linear, rate, test (Table 8 and Figure 4), twice, or control."""
+    """The rows of one setting. kind: label (Table 2), linear, rate, test (Table 8 and Figure 4), twice, control, or dial."""
     measures: dict[str, Callable[..., list[dict[str, Any]]]] = {
         "label": label_counts, "linear": linear, "rate": validated, "test": tested, "twice": tested, "control": controlled,
+        "dial": controlled,
     }  # fmt: skip
     return measures[kind](**options)
 
 
-def label_counts(seed: int, n: int, hertz: float, seconds: float) -> list[dict[str, Any]]:
+def label_counts(seed: int, n: int, hertz: float, seconds: float, shared_waves: float) -> list[dict[str, Any]]:
     """One row per label of a generated set.
 
     Records that have it, by how many standard errors that is off, its correlation with the major label, and the annotator's
     sensitivity and specificity for what the recording was made with (of EchoLVH: those of the annotated ECG-LVH).
     """
-    data, rows = recordings("echolvh", n, seed, hertz, seconds), []
+    data, rows = recordings("echolvh", n, seed, hertz, seconds, shared_waves), []
     assert data.truth is not None
     for column, (label, ratio) in enumerate(exhibits.get("cotask/tab2").values.items()):
         own = data.labels[:, column]
@@ -123,9 +138,9 @@ def label_counts(seed: int, n: int, hertz: float, seconds: float) -> list[dict[s
     return rows
 
 
-def linear(seed: int, n: int, hertz: float, seconds: float) -> list[dict[str, Any]]:
+def linear(seed: int, n: int, hertz: float, seconds: float, shared_waves: float) -> list[dict[str, Any]]:
     """A linear model (ridge regression) of the major label on the samples of the training records: its AUROC on test."""
-    data = recordings("echolvh", n, seed, hertz, seconds)
+    data = recordings("echolvh", n, seed, hertz, seconds, shared_waves)
     parts = ecg.split_by_patient(data.patients, seed)
     samples = ecg.scaled(data.signals, parts["train"]).reshape(n, -1)
     model = RidgeClassifier(class_weight="balanced").fit(samples[parts["train"]], data.labels[parts["train"], 0])
@@ -167,32 +182,39 @@ def _auroc(logits: NDArray[np.float64], true: NDArray[np.int64]) -> float:
     return round(float(roc_auc_score(true, logits)), 5)
 
 
-def validated(method: str, seed: int, n: int, hertz: float, seconds: float, training: dict[str, Any]) -> list[dict[str, Any]]:
+def validated(
+    method: str, seed: int, n: int, hertz: float, seconds: float, shared_waves: float, training: dict[str, Any]
+) -> list[dict[str, Any]]:
     """One method of Table 8 with one learning rate: the major task's AUROC on the validation part."""
-    scored, _ = _trained(method, recordings("echolvh", n, seed, hertz, seconds), seed, EcgTraining(**training))
+    scored, _ = _trained(method, recordings("echolvh", n, seed, hertz, seconds, shared_waves), seed, EcgTraining(**training))
     return [{"rate": training["rate"], "validation": _auroc(*scored("valid"))}]
 
 
-def controlled(method: str, seed: int, n: int, hertz: float, seconds: float, training: dict[str, Any]) -> list[dict[str, Any]]:
-    """Multi-task learning with the task-aware sampler and minor labels as CONTROLS has them: the major task's AUROC on test."""
-    data = recordings("echolvh", n, seed, hertz, seconds)
-    assert data.truth is not None
-    labels = data.truth.copy()
-    if CONTROLS[method]:
-        labels[:, 1:] = labels[np.random.default_rng([seed, 8]).permutation(n), 1:]
-    scored, _ = _trained("Multi/Task-Aware", replace(data, labels=labels), seed, EcgTraining(**training))
+def controlled(
+    method: str, seed: int, n: int, hertz: float, seconds: float, shared_waves: float, training: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The major task's AUROC on test by one of DIALLED: a method of Table 8, or multi-task learning with the task-aware sampler
+    and the minor labels as CONTROLS has them."""
+    data = recordings("echolvh", n, seed, hertz, seconds, shared_waves)
+    if method in CONTROLS:
+        assert data.truth is not None
+        labels = data.truth.copy()
+        if CONTROLS[method]:
+            labels[:, 1:] = labels[np.random.default_rng([seed, 8]).permutation(n), 1:]
+        method, data = "Multi/Task-Aware", replace(data, labels=labels)
+    scored, _ = _trained(method, data, seed, EcgTraining(**training))
     return [{"auroc": _auroc(*scored("test"))}]
 
 
 def tested(
-    method: str, seed: int, n: int, hertz: float, seconds: float, training: dict[str, Any], curve: int
+    method: str, seed: int, n: int, hertz: float, seconds: float, shared_waves: float, training: dict[str, Any], curve: int
 ) -> list[dict[str, Any]]:
     """One method of Table 8 on one generated ECG-EchoLVH: a row, and `curve` rows of kind 'roc'.
 
     auroc: of the major task on test. sensitivity: at the doctor's specificity, whose operating point as a diagnosis of EchoLVH
     (the annotated ECG-LVH) stands in doctor sensitivity and doctor specificity. steps: in all. major steps: of the major task.
     """
-    how, data = EcgTraining(**training), recordings("echolvh", n, seed, hertz, seconds)
+    how, data = EcgTraining(**training), recordings("echolvh", n, seed, hertz, seconds, shared_waves)
     scored, times = _trained(method, data, seed, how)
     logits, true = scored("test")
     annotated = data.labels[ecg.split_by_patient(data.patients, seed)["test"], data.names.index("LVH")]

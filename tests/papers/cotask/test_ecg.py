@@ -24,10 +24,30 @@ def clustered_errors(labels, patients, ratios):
     return own.sum(1) / np.sqrt((own**2).sum(1))
 
 
-@pytest.mark.parametrize(("ratios", "sensitivity"), [(P18, 1.0), (ECHO, 1.0), (ECHO, 0.8)])
-def test_labels_have_the_printed_shares_whatever_the_annotator_misses(ratios, sensitivity):
-    labels, patients = ecg.generated_labels(ratios, 60_000, 1, sensitivity=sensitivity)
+@pytest.mark.parametrize(
+    ("ratios", "sensitivity", "shared_waves"),
+    [(P18, 1.0, 1.0), (ECHO, 1.0, 1.0), (ECHO, 0.8, 1.0), (ECHO, 0.8, 0.5), (ECHO, 0.8, 0.0)],
+)
+def test_labels_have_the_printed_shares_whatever_the_annotator_misses_and_waves_share(ratios, sensitivity, shared_waves):
+    labels, patients = ecg.generated_labels(ratios, 60_000, 1, sensitivity=sensitivity, shared_waves=shared_waves)
     assert np.abs(clustered_errors(labels, patients, ratios)).max() < 4.5
+
+
+def test_the_dial_moves_the_wall_from_waves_of_its_own_to_those_of_the_minor_labels():
+    """Laws, of latent scores and labels: at 0 the minor labels tell nothing of EchoLVH, whose three other waves do; at 1 they do,
+    and the other waves do not; what all six waves tell together is the same at both ends."""
+    names, told = list(ECHO), {}
+    for shared_waves in (0.0, 0.5, 1.0):
+        state, _, truth, _ = ecg._annotated(ECHO, 40_000, 0.0, shared_waves, 1.0, np.random.default_rng(3))
+        waves = np.concatenate([state.minor_waves, state.other_waves, truth[:, 1:]], 1)
+        told[shared_waves] = np.corrcoef(truth[:, names.index("EchoLVH")], waves.T)[0, 1:]
+    noise = 0.03  # five standard errors, records of a patient being alike
+    minor, other, labels = slice(0, 3), slice(3, 6), slice(6, None)
+    assert np.abs(np.concatenate([told[0.0][minor], told[0.0][labels], told[1.0][other]])).max() < noise
+    assert told[1.0][labels].min() > noise
+    assert 0.1 < told[1.0][labels].max() < 0.8
+    assert np.allclose(told[0.0][other], told[1.0][minor], atol=2 * noise)
+    assert (told[0.5][:6] > noise).all()
 
 
 def test_records_with_a_label_have_the_stated_number_of_labels():
@@ -98,6 +118,8 @@ def test_morphology_shows_the_labels(many):
 def test_the_same_seed_gives_the_same_recordings_and_another_one_others():
     first, again, other = (ecg.generate("p18", P18, 300, seed, rate=50, seconds=3) for seed in (5, 5, 6))
     assert first.sha256 == again.sha256 != other.sha256
+    third, half = (ecg.generate("echo", ECHO, 300, 5, rate=50, seconds=3, shared_waves=dial) for dial in (0.0, 0.5))
+    assert ecg.generate("echo", ECHO, 300, 5, rate=50, seconds=3, shared_waves=0.5).sha256 == half.sha256 != third.sha256
     assert first.signals.shape == (300, 12, 150)
     assert np.isfinite(first.signals).all()
     labels, patients = ecg.generated_labels(P18, 300, 5)
@@ -118,6 +140,7 @@ def test_limb_leads_are_differences_of_three_electrodes(many):
         ({"ratios": {"flu": 3.0}}, "no such ECG label"),
         ({"ratios": {"LVH": 1.0}}, "above 1"),
         ({"sensitivity": 0.0}, "sensitivity"),
+        ({"shared_waves": 1.5}, "shared waves"),
         ({"seconds": 2.0}, "3 seconds"),
     ],
 )

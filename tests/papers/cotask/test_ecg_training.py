@@ -88,10 +88,15 @@ def test_rates_are_chosen_by_the_mean_validation_over_seeds_and_taken_by_every_a
     assert taken["test", "Multi, CO-TASK's major batches"] == taken["control", "permuted minor labels"] == multi
     assert taken["test", "Single, CO-TASK's steps"] == taken["twice", "Single/Major-Task"] == single
     assert {s["training"]["steps"] for s in settings if s["kind"] == "twice"} == {2 * p.steps}
+    dialled = {s["shared_waves"] for s in settings if s["kind"] == "dial"}
+    assert dialled == set(p.dial)
+    assert {s["shared_waves"] for s in settings if s["kind"] != "dial"} == {p.shared_waves}
+    assert p.shared_waves not in dialled
 
 
 def test_controls_share_signals_and_major_labels_and_differ_in_minor_ones(monkeypatch):
-    """Law: noise-free minor labels are the generator's; permuted ones keep their numbers and lose their tie to the record."""
+    """Law: noise-free minor labels are the generator's; permuted ones keep their numbers and lose their tie to the record;
+    a method of Table 8 has the annotated ones."""
     seen = []
 
     def trained(method, data, seed, how):
@@ -99,12 +104,14 @@ def test_controls_share_signals_and_major_labels_and_differ_in_minor_ones(monkey
         return lambda part: (np.arange(2.0), np.arange(2)), [1]
 
     monkeypatch.setattr(tab2_ecg_echolvh, "_trained", trained)
-    size = {"n": 400, "seed": 0, "hertz": 50.0, "seconds": 4.0}
+    size = {"n": 400, "seed": 0, "hertz": 50.0, "seconds": 4.0, "shared_waves": 0.5}
     training = dataclasses.asdict(HOW)
     for method in tab2_ecg_echolvh.CONTROLS:
         assert tab2_ecg_echolvh.controlled(method, training=training, **size) == [{"auroc": 1.0}]
-    data = ecg_training.recordings("echolvh", 400, 0, 50.0, 4.0)
-    free, permuted = seen
+    tab2_ecg_echolvh.controlled("CO-TASK/Task-Aware", training=training, **size)
+    data = ecg_training.recordings("echolvh", 400, 0, 50.0, 4.0, 0.5)
+    free, permuted, annotated = seen
+    assert np.array_equal(annotated, data.labels)
     assert np.array_equal(free, data.truth)
     assert np.array_equal(permuted[:, 0], data.labels[:, 0])
     assert np.array_equal(permuted.sum(0), free.sum(0))

@@ -29,7 +29,8 @@ SHOWN: dict[str, list[Callable]] = {
     "tab3": [tab3.draw_counts, tab3.overall, tab3.differences, tab3.task_table, tab3.combined_table, tab3.noise_table,
              tab3.draw_budgets, tab3.findings],
     "tab7": [tab1.draw, tab1.table7, tab1.threshold_table, tab1.ludb_table, tab1.findings],
-    "tab8": [tab2.draw8, tab2.table8, tab2.draw_budgets, tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings],
+    "tab8": [tab2.draw8, tab2.table8, tab2.draw_dial, tab2.dial_table, tab2.draw_budgets,
+             tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings],
     "fig4": [tab2.draw4, tab2.table4],
     "sampler": [sampler.draw, sampler.share_table, sampler.major_table, sampler.rate_table, sampler.findings],
 }  # fmt: skip
@@ -82,13 +83,23 @@ def _echo() -> pd.DataFrame:
                 rows.append({"kind": "rate", "seed": seed, "method": method, "rate": rate, "validation": auroc[method] - least})
         for method, value in zip(tab2.CONTROLS, (0.84, 0.8), strict=True):
             rows.append({"kind": "control", "seed": seed, "method": method, "auroc": value + seed / 1000})
+            rows.append({"kind": "dial", "seed": seed, "method": method, "auroc": value - seed / 100, "shared_waves": 0.0})
+        for method in (tab2.MULTI, tab2.COTASK):
+            rows.append({"kind": "dial", "seed": seed, "method": method, "auroc": 0.8 + seed / 100, "shared_waves": 0.0})
         rows.append({"kind": "linear", "seed": seed, "auroc": 0.7, "n": 100})
         for label, ratio in results.paper_values("cotask/tab2").items():
             correlation = {"EchoLVH": 1.0, "LVH": 0.5}.get(label, 0.05)
             rows.append(
                 {"kind": "label", "seed": seed, "n": 100, "label": label, "count": 100 / ratio, "correlation": correlation}
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna({"shared_waves": 1.0})
+
+
+def test_gains_against_the_dial_are_paired_over_seeds():
+    """Laws: places of the dial apart; where it is Table 8's, its own arms and controls; points."""
+    gains = tab2.by_dial(_echo()).round(6)
+    assert gains.loc[0.0].to_numpy().tolist() == [[4.0, 0.0]] * 3
+    assert gains.loc[1.0].to_numpy().tolist() == [[4.0, 4.0]] * 3
 
 
 def test_claims_of_table_8_and_figure_4_compare_arms_of_equal_steps():
@@ -102,8 +113,8 @@ def test_claims_of_table_8_and_figure_4_compare_arms_of_equal_steps():
     assert {claim: round(values[2], 6) for claim, values in figure4.items()} == {
         "cotask-over-single": 6.0, "cotask-over-multi": 4.0, "multi-over-single": 2.0,
     }  # fmt: skip
-    assert set(recorded["cotask/fig4"][0].kind) == {"label", "linear", "test", "rate", "twice", "control", "roc"}
-    assert set(recorded["cotask/tab8"][0].kind) == {"label", "linear", "test", "rate", "twice", "control"}
+    assert set(recorded["cotask/fig4"][0].kind) == {"label", "linear", "test", "rate", "twice", "control", "dial", "roc"}
+    assert set(recorded["cotask/tab8"][0].kind) == {"label", "linear", "test", "rate", "twice", "control", "dial"}
     assert set(recorded["cotask/tab2"][0].kind) == {"label"}
 
 

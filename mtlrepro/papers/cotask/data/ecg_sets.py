@@ -45,15 +45,22 @@ GENERATED = {"p18": "cotask/tab1", "echolvh": "cotask/tab2"}
 CARDINALITY = 1.3283
 # Sensitivity of the annotations of the minor tasks in the generated ECG-EchoLVH.
 _ANNOTATOR = 0.85
+# Variance of the common factor of ECG-EchoLVH's labels where all of the wall's waves are shared; at less, in proportion.
+_COMMON = 0.15
 
 
-def generated(kind: str = "p18", n: int = 1000, seed: int = 0, rate: float = 100.0, seconds: float = 10.0) -> EcgSet:
-    """The generated set 'p18' or 'echolvh' with the paper's ratios, unfiltered."""
+def generated(
+    kind: str = "p18", n: int = 1000, seed: int = 0, rate: float = 100.0, seconds: float = 10.0, shared_waves: float = 1.0
+) -> EcgSet:
+    """The generated set 'p18' or 'echolvh' with the paper's ratios, unfiltered. shared_waves: of echolvh, see `generate`."""
     ratios = exhibits.get(GENERATED[kind]).values
     if kind == "p18":
         shared = common_factor(ratios, CARDINALITY)
         return generate("ECG-P18, generated", ratios, n, seed, rate=rate, seconds=seconds, shared=shared)
-    return generate("ECG-EchoLVH, generated", ratios, n, seed, rate=rate, seconds=seconds, sensitivity=_ANNOTATOR)
+    return generate(
+        "ECG-EchoLVH, generated", ratios, n, seed, rate=rate, seconds=seconds, shared=_COMMON * shared_waves,
+        shared_waves=shared_waves, sensitivity=_ANNOTATOR,
+    )  # fmt: skip
 
 
 def read_record(file: Path, rate: float) -> tuple[NDArray[np.float32], Mapping[str, str]]:

@@ -58,11 +58,14 @@ def training_settings(p: Params) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def recordings(kind: str, n: int, seed: int, rate: float, seconds: float) -> ecg.EcgSet:
+def recordings(kind: str, n: int, seed: int, rate: float, seconds: float, shared_waves: float = 1.0) -> ecg.EcgSet:
     """ECG-P18 or ECG-EchoLVH generated ('p18', 'echolvh'), or the first `n` records of a real data set, or of the one that stands
-    in for it: their first `seconds` at `rate`. Band-passed. Raises UnknownName, DataCorrupt."""
+    in for it: their first `seconds` at `rate`. Band-passed. shared_waves: of ECG-EchoLVH, see `ecg.generate`.
+
+    Raises UnknownName, DataCorrupt.
+    """
     if kind in GENERATED:
-        raw = generated(kind, n, seed, rate, seconds)
+        raw = generated(kind, n, seed, rate, seconds, shared_waves)
         return replace(raw, signals=ecg.band_pass(raw.signals, rate, high=min(45.0, 0.45 * rate)))
     if kind not in data.sources("cotask/tab1"):
         raise UnknownName("ECG set", kind, (*GENERATED, *data.sources("cotask/tab1")))
