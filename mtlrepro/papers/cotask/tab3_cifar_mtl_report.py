@@ -342,6 +342,7 @@ def _effects3(rows: pd.DataFrame) -> dict[str, list[float]]:
         "multi-over-single": multi - single,
         "doubled": gain["cotask"] - 2 * gain["multi"].clip(lower=0),
         "cotask-over-single": cotask - single,
+        "mixed-batches-over-one-task": means(rows, "multi", variant="mixed batches") - multi,
     })  # fmt: skip
 
 
