@@ -394,8 +394,8 @@ def _waves(state: _States, rng: np.random.Generator) -> tuple[Floats, Floats]:
         height[:, wave, leads] *= gain
     height[:, _R2, _RIGHT] += 0.06 * ventricles
     height[:, _P] *= np.exp(-0.1 * atria)
-    height[:, _T, _LEFT] *= 1 - 1.6 / (1 + np.exp(-2 * (state.other_waves[:, [0]] - 1.6)))
-    height[:, _Q] *= np.exp(0.25 * state.other_waves[:, [1]])
+    height[:, _T, _LEFT] *= 1 - 0.3 * state.other_waves[:, [0]]
+    height[:, _Q, _LEFT] -= 0.1 * state.other_waves[:, [1]]
     height[:, _R, _RIGHT] += 0.8 * has["RVH"]
     height[:, _S, _RIGHT] *= 1 - 0.6 * has["RVH"]
     # Conduction disorders: second hump, width.
@@ -476,7 +476,7 @@ def _recorded(state: _States, rate: float, seconds: float, rng: np.random.Genera
 
     stretch = np.sqrt(np.clip(distance, 0.3, 1.2))
     for wave in (_Q, _R, _S, _R2, _T):
-        delay = _DELAY[wave] * (stretch * (1 + 0.025 * state.other_waves[:, [2]]) if wave == _T else 1.0)
+        delay = _DELAY[wave] * (stretch * (1 + 0.06 * state.other_waves[:, [2]]) if wave == _T else 1.0)
         late = delay * width[:, [wave]] / _WIDTH[wave] if wave in (_S, _R2) else delay
         add(height[:, wave], _bumps(times + late, width[:, [wave]], own, clock))
         if wave in (_R, _T):
