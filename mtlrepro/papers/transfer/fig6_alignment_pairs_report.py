@@ -19,7 +19,7 @@ LABELS = {
     "plain": "no alignment", "fixed": "Algorithm 1, B fixed", "aligned": "alignment, all trained",
     "control": "control layer, all trained",
 }  # fmt: skip
-_RERUN = "about 1 core hour: whole sets, word vectors trained, eight epochs, five seeds"
+_RERUN = "about 100 core minutes: whole sets, word vectors trained, three capacities, three rates, five seeds"
 
 
 def of_stage(rows: pd.DataFrame, stage: str) -> pd.DataFrame:
@@ -80,7 +80,7 @@ def measured_fig6(rows: pd.DataFrame) -> Measured:
 
 def _converged(rows: pd.DataFrame) -> Gate:
     """The mean gain over all pairs keeps its sign where the epochs double, on the same seeds."""
-    cost = "about 2 core hours: the rerun with twice the epochs"
+    cost = "about 20 core minutes: two seeds with twice the epochs"
     doubled = by_pair(rows, "test", "doubled")
     if doubled.empty:
         return Gate("converged", False, "not recorded", cost=cost)
@@ -90,7 +90,7 @@ def _converged(rows: pd.DataFrame) -> Gate:
 
 
 def _grid_interior(rows: pd.DataFrame) -> Gate:
-    cost = "about 5 core hours: three capacities, two rates"
+    cost = "about 10 core minutes: three capacities, three rates on one more seed"
     search = of_stage(rows, "search")
     if search.empty:
         return Gate("grid-interior", False, "one capacity and one rate", cost=cost)
@@ -103,7 +103,7 @@ def _grid_interior(rows: pd.DataFrame) -> Gate:
 
 
 def _control(rows: pd.DataFrame) -> Gate:
-    cost = "about half a core hour: one task's embeddings rotated"
+    cost = "about 20 core minutes: one task's embeddings rotated"
     scores = by_pair(rows, "score")
     if "rotated" not in scores:
         return Gate("control", False, "not recorded", cost=cost)
