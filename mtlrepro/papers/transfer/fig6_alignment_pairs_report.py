@@ -19,7 +19,7 @@ LABELS = {
     "plain": "no alignment", "fixed": "Algorithm 1, B fixed", "aligned": "alignment, all trained",
     "control": "control layer, all trained",
 }  # fmt: skip
-_RERUN = "about 100 core minutes: whole sets, word vectors trained, three capacities, three rates, five seeds"
+_RERUN = "about 100 core minutes: whole sets, word vectors trained, three capacities, four rates, five seeds"
 
 
 def of_stage(rows: pd.DataFrame, stage: str) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def _converged(rows: pd.DataFrame) -> Gate:
 
 
 def _grid_interior(rows: pd.DataFrame) -> Gate:
-    cost = "about 10 core minutes: three capacities, three rates on one more seed"
+    cost = "about 10 core minutes: three capacities, four rates on one more seed"
     search = of_stage(rows, "search")
     if search.empty:
         return Gate("grid-interior", False, "one capacity and one rate", cost=cost)
