@@ -17,7 +17,7 @@ from rich.table import Table
 
 from mtlrepro import __version__, exhibits
 from mtlrepro.book import campaign, runner
-from mtlrepro.errors import BadValue, MtlreproError, UnknownName, place_refused, print_anywhere
+from mtlrepro.errors import BadValue, MtlreproError, UnknownName, exit_code, print_anywhere
 from mtlrepro.parameters import PROFILES
 
 # The exit code of a command that Ctrl-C ended.
@@ -332,16 +332,8 @@ def main() -> None:
     """Entry point: an error a user can act on is one line on stderr and exit code 1."""
     print_anywhere()
     try:
-        app()
-    except MtlreproError as error:
-        print(f"mtlrepro: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(exit_code(app, "mtlrepro: "))
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer ends so, in silence
             print("mtlrepro: interrupted; finished runs are kept, the same command goes on from there.", file=sys.stderr)
         raise
-    except OSError as error:
-        if (line := place_refused(error)) is None:
-            raise
-        print(f"mtlrepro: {line}", file=sys.stderr)
-        raise SystemExit(1) from None
