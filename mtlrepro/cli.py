@@ -113,7 +113,11 @@ class _Values(yaml.SafeLoader):
     }
 
 
-_Values.add_constructor("tag:yaml.org,2002:str", lambda _, node: node.value if node.style else _plain(node.value))
+def _scalar(_: Any, node: Any) -> Any:
+    return node.value if node.style else _plain(node.value)
+
+
+_Values.add_constructor("tag:yaml.org,2002:str", _scalar)
 
 
 @app.command()
