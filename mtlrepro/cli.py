@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 import yaml
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from mtlrepro import __version__, exhibits
 from mtlrepro.book import campaign, runner
-from mtlrepro.errors import BadValue, MtlreproError, UnknownName, place_refused, print_anywhere
+from mtlrepro.errors import BadValue, MtlreproError, UnknownName, exit_code, print_anywhere
 from mtlrepro.parameters import PROFILES
 
 # The exit code of a command that Ctrl-C ended.
@@ -86,18 +86,38 @@ def run(
 
 
 def _parameter(text: str) -> tuple[str, Any]:
-    """Name and value of ``-p NAME=VALUE``, read as ``papermill -p NAME VALUE`` does; lists and mappings as its ``-y`` does."""
+    """Name and value of ``-p NAME=VALUE``, read as ``papermill -p NAME VALUE`` does, and so each in a list or mapping (YAML)."""
     name, equals, value = text.partition("=")
     if not equals:
         raise BadValue(f"-p {text!r} is not NAME=VALUE, such as -p seeds=3.")
-    if not value.startswith(("[", "{")):
-        from papermill.cli import _resolve_type  # imported late: it takes a second
-
-        return name.strip(), _resolve_type(value)
     try:
-        return name.strip(), yaml.safe_load(value)
+        if value.startswith(("[", "{")):
+            return name.strip(), _Values(value).get_single_data()
+        return name.strip(), _plain(value)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise BadValue(f"-p {name}: {value[:80]!r} is not a value (YAML), such as [1, 2] or {{a: 1}}.") from None
+
+
+def _plain(text: str) -> Any:
+    from papermill.cli import _resolve_type  # imported late: it takes a second
+
+    return _resolve_type(text)
+
+
+class _Values(yaml.SafeLoader):
+    """YAML with true, false and null but not its other words and numbers: no is false there, 010 is 8, 1:30 90 and 1e-3 text."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith(":null") or first in "tTfF"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _scalar(_: Any, node: Any) -> Any:
+    return node.value if node.style else _plain(node.value)
+
+
+_Values.add_constructor("tag:yaml.org,2002:str", _scalar)
 
 
 @app.command()
@@ -316,16 +336,8 @@ def main() -> None:
     """Entry point: an error a user can act on is one line on stderr and exit code 1."""
     print_anywhere()
     try:
-        app()
-    except MtlreproError as error:
-        print(f"mtlrepro: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(exit_code(app, "mtlrepro: "))
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer ends so, in silence
             print("mtlrepro: interrupted; finished runs are kept, the same command goes on from there.", file=sys.stderr)
         raise
-    except OSError as error:
-        if (line := place_refused(error)) is None:
-            raise
-        print(f"mtlrepro: {line}", file=sys.stderr)
-        raise SystemExit(1) from None

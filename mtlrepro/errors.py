@@ -6,7 +6,7 @@ import difflib
 import errno
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 def print_anywhere() -> None:
@@ -34,6 +34,19 @@ def place_refused(error: OSError) -> str | None:
 
 class MtlreproError(Exception):
     """Base of every error whose message is meant to be read by the user as it stands."""
+
+
+def exit_code(command: Callable[[], int], prefix: str = "") -> int:
+    """What `command` returns; where it raises what a user can act on, 1, after one line on stderr that begins with `prefix`."""
+    try:
+        return command()
+    except MtlreproError as error:
+        line: str | None = str(error)
+    except OSError as error:
+        if (line := place_refused(error)) is None:
+            raise
+    print(f"{prefix}{line}", file=sys.stderr)
+    return 1
 
 
 class UnknownName(MtlreproError):

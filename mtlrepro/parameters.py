@@ -111,7 +111,7 @@ def params(exhibit: str, namespace: Mapping[str, Any], positive: Iterable[str] =
 
     positive: names of parameters that must be at least 1 (integers) or above 0 (floats), lists element by element.
     Raises UnknownName for an unknown exhibit, profile or parameter (with the nearest known name) and BadValue for a
-    value of the wrong type, out of range, or set neither by the caller nor by the profile.
+    value of the wrong type, below 0, out of range, or set neither by the caller nor by the profile.
     """
     exhibits.get(exhibit)
     counted = _set_by_parameter_cells(namespace)
@@ -181,8 +181,17 @@ def check(exhibit: str, declared: Mapping[str, Any], given: Mapping[str, Any], p
         for number in values[name] if isinstance(values[name], list) else [values[name]]:
             if isinstance(number, (int, float)) and not number > 0:
                 raise BadValue(f"{exhibit}: parameter {name!r} must be above 0 (got {number}).")
+    if below := [name for name in names if _negative(values[name])]:
+        raise BadValue(f"{exhibit}: parameter {below[0]!r} must not be below 0 (got {_SHORT.repr(values[below[0]])}).")
     overrides = {name: values[name] for name in names if name in standard and values[name] != standard[name]}
     return Params(exhibit, profile, values, overrides, show)
+
+
+def _negative(value: Any) -> bool:
+    """Whether a number in a value is below 0: no parameter of a notebook may be, and few of their functions look."""
+    if isinstance(value, list | dict):
+        return any(map(_negative, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int | float) and value < 0
 
 
 def declared_in(notebook: Path) -> dict[str, Any]:

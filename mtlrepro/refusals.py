@@ -6,8 +6,9 @@ exists was computed as without it. Within a step only shapes, types and names ar
 
 from __future__ import annotations
 
+import gzip
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ from mtlrepro.files import damaged_zip
 if TYPE_CHECKING:
     from mtlrepro.training.images import _Run
     from mtlrepro.training.weighting import Step, Weighting
+
+# Bytes of a table that are looked at together.
+_PIECE = 1 << 22
 
 
 def refuse_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -173,6 +177,29 @@ def refuse_eight_bits(file: Path, values: NDArray[Any], highest: int) -> None:
         raise DataCorrupt(f"{file}: its depth or disparity stays within 8 bits; was the PNG of 16 bits converted?")
 
 
+def refuse_ragged(file: Path) -> None:
+    """Raise DataCorrupt for a table, .csv or .csv.gz, whose last line has no end or that has a row of another number of fields
+    than its header: pandas makes missing values of fields that are not there, and takes one too many for an index."""
+    line, quotes, commas, fields, block = 0, 0, 0, 0, b""
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as content:
+        while piece := content.read(_PIECE):
+            block = piece
+            characters = np.frombuffer(block, np.uint8)
+            inside = np.cumsum(characters == ord('"'), dtype=np.uint8) + np.uint8(quotes) & 1
+            ends = np.flatnonzero((characters == ord("\n")) & (inside == 0))
+            seen = np.cumsum((characters == ord(",")) & (inside == 0))
+            counts = np.diff(seen[ends], prepend=-commas) + 1
+            fields = fields or int(counts[0]) if len(counts) else fields
+            if (odd := counts != fields).any():
+                row = int(odd.argmax())
+                line += int(np.count_nonzero(characters[: ends[row] + 1] == ord("\n")))
+                raise DataCorrupt(f"{file}, line {line}: {counts[row]} fields, not the {fields} of the header.")
+            line += int(np.count_nonzero(characters == ord("\n")))
+            quotes, commas = int(inside[-1]), int(seen[-1] - seen[ends[-1]]) if len(ends) else commas + int(seen[-1])
+    if not block.endswith(b"\n"):
+        raise DataCorrupt(f"{file}: its last line has no end; is it cut off?")
+
+
 def refuse_no_png(file: Path) -> None:
     """Raise DataCorrupt for a PNG that Pillow gives up on before its pixels: sizes beyond all measure, chunks cut off."""
     try:
@@ -245,12 +272,27 @@ def refuse_metric(value: Any, step: Step) -> None:
         )
 
 
-def refuse_validation(metrics: Any, losses: Tensor) -> None:
-    """Raise BadValue for validation values that are no tensor (..., values) with the losses' leading dimensions (runs)."""
-    if not isinstance(metrics, Tensor) or not metrics.ndim or metrics.shape[:-1] != losses.shape[:-1]:
-        found = f"shape {tuple(metrics.shape)}" if isinstance(metrics, Tensor) else f"a {type(metrics).__name__}"
-        wanted = "(runs, tasks)" if losses.ndim > 1 else "(tasks,)"
+def refuse_validation(metrics: Any, losses: Tensor, one: bool = True) -> None:
+    """Raise BadValue for validation values that are no tensor (..., tasks) as the losses. one: a single value will do as well."""
+    shape = tuple(metrics.shape) if isinstance(metrics, Tensor) else ()
+    if not shape or shape[:-1] != losses.shape[:-1] or not (shape[-1] == losses.shape[-1] or (one and shape[-1] == 1)):
+        found = f"shape {shape}" if isinstance(metrics, Tensor) else f"a {type(metrics).__name__}"
+        wanted = f"{'(runs, tasks)' if losses.ndim > 1 else '(tasks,)'}, here {tuple(losses.shape)}"
         raise BadValue(f"the validation function returned {found}: it must return a tensor {wanted}, larger being better.")
+
+
+def refuse_image_validation(run: _Run, metrics: Any) -> None:
+    """`refuse_validation` for the epoch of an image training that ends."""
+    if run.means:
+        refuse_validation(metrics, run.means["losses"])
+
+
+def refuse_selection(select: Callable[[Tensor], Any], metrics: Tensor) -> None:
+    """Raise BadValue where `select` makes of validation values (..., tasks) anything else than one number, or one a run."""
+    value = select(metrics)
+    if not isinstance(value, Tensor) or value.shape != metrics.shape[:-1]:
+        found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise BadValue(f"`select` returned {found}: it must return a tensor of shape {tuple(metrics.shape[:-1])}, mean(-1) say.")
 
 
 def _modules(model: Any) -> Any:

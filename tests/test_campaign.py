@@ -1,4 +1,4 @@
-"""The campaign as a whole, on a small copy of the project with two exhibits, killed twice."""
+"""The campaign as a whole, on a small copy of the project with two exhibits: killed twice; on SLURM, where jobs are lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import jupytext
 import nbformat
@@ -16,6 +18,7 @@ import pytest
 import yaml
 from project_copy import copy_project
 from registered import ALONE
+from slurm_node import missing, slurm
 
 FIRST, SECOND = ALONE[:2]
 COUNT = 8
@@ -49,7 +52,7 @@ results.record(p.exhibit, rows, runs, tier="synthetic")
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def project(tmp_path_factory):
     """A committed copy of the project with two small notebooks in place of its own, and nothing recorded."""
     copy = copy_project(tmp_path_factory.mktemp("project"), ["notebooks/", "book/results/", "tests/"])
@@ -75,8 +78,8 @@ def project(tmp_path_factory):
     return copy
 
 
-def start(project, *words):
-    environment = os.environ | {
+def start(project, *words, **more):
+    environment = os.environ | more | {
         "PYTHONPATH": str(project), "MTLREPRO_RUNS": str(project / "runs"), "LOG": str(project.parent / "log"),
         "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
@@ -91,14 +94,26 @@ def begun(project):
     return log.read_text().splitlines() if log.exists() else []
 
 
+def assert_rows_are_those_of_one_process(project, exhibit):
+    values = [float(np.random.default_rng(seed).normal()) for seed in range(COUNT)]
+    expected = pd.DataFrame({"name": exhibit.id, "seed": range(COUNT), "value": values})
+    [table] = project.glob(f"runs/{exhibit.id}.full.*.csv")
+    assert table.read_text() == expected.to_csv(index=False)
+
+
+def wait_for_runs(campaign, project, many):
+    deadline = time.monotonic() + 300
+    while len(begun(project)) < many and campaign.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(begun(project)) >= many, "" if campaign.poll() is None else campaign.communicate()[0]
+
+
 @pytest.mark.slow
 def test_a_campaign_killed_twice_ends_with_the_rows_of_an_uninterrupted_one(project):
     """Laws: rows are those of the settings computed one by one; a kill repeats the runs under way alone; nothing is published."""
     for many in (3, 9):
         process = start(project)
-        deadline = time.monotonic() + 120
-        while len(begun(project)) < many and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for_runs(process, project, many)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         time.sleep(2.5)  # a notebook's kernel looks for its parent once a second
@@ -108,9 +123,28 @@ def test_a_campaign_killed_twice_ends_with_the_rows_of_an_uninterrupted_one(proj
     assert all(exhibit.id in said for exhibit in (FIRST, SECOND))
     assert len(begun(project)) - len(set(begun(project))) <= 2 * 2, "two runs are under way at a kill, no more"
     for exhibit in (FIRST, SECOND):
-        values = [float(np.random.default_rng(seed).normal()) for seed in range(COUNT)]
-        expected = pd.DataFrame({"name": exhibit.id, "seed": range(COUNT), "value": values})
-        [table] = project.glob(f"runs/{exhibit.id}.full.*.csv")
-        assert table.read_text() == expected.to_csv(index=False)
+        assert_rows_are_those_of_one_process(project, exhibit)
     assert not (project / "book/results").exists()
     assert "ready to publish: " in start(project, "--status").communicate(timeout=60)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_on_slurm_a_killed_job_and_a_lost_node_change_no_row(project):
+    """Laws: rows are those of the settings computed one by one; what a job has finished stays when it or its node is lost."""
+    options = "--executor slurm --jobs 4 --retries 2 --slurm-no-account --slurm-no-requeue"
+    options += " --slurm-status-command squeue --slurm-init-seconds-before-status-checks 3"
+    with tempfile.TemporaryDirectory() as folder, slurm(Path(folder)) as node:
+        campaign = start(project, FIRST.id, "--engine", options, **node.environment)
+        wait_for_runs(campaign, project, 2)
+        node("scancel", node.running()[0])
+        wait_for_runs(campaign, project, 4)
+        node.lose()
+        lost = begun(project)
+        node.boot()
+        said = campaign.communicate(timeout=600)[0]
+        assert f"mtlrepro publish {FIRST.id}" in said, said
+    assert len(begun(project)) > len(lost)
+    assert len(begun(project)) - len(set(begun(project))) <= 1 + 2, "one run is under way in each job"
+    assert_rows_are_those_of_one_process(project, FIRST)

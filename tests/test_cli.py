@@ -78,6 +78,7 @@ def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
         (["run", EXHIBIT.id, "-p", "seeds"], "NAME=VALUE"),
         (["run", SEEDED.id, "-p", "seeds=-1"], "above 0"),
         (["run", SEEDED.id, "-p", "seeds=1:30"], "seeds"),
+        (["run", SEEDED.id, "-p", "first_seed=-1"], "'first_seed' must not be below 0 (got -1)"),
         (["run", SEEDED.id, "-p", "seeds=[1"], "YAML"),
         (["run", SEEDED.id, "-p", "profile=full"], "--profile full"),
         (["campaign", "--engine", '"--executor'], "a quotation mark without its other"),
@@ -92,12 +93,16 @@ def test_bad_input_is_one_clear_line_and_exit_1(mtlrepro: Command, words: list[s
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("010", 10), ("1e-3", 1e-3), ("1:30", "1:30"), ("no", "no"), ("True", True), ("None", None), ("[1, 2]", [1, 2])],
+    [("010", 10), ("1e-3", 1e-3), ("1:30", "1:30"), ("no", "no"), ("True", True), ("None", None), ("1_0", 10), ("0x10", "0x10")],
 )
 def test_a_value_is_read_as_papermill_reads_it(text, value):
-    read = cli._parameter(f"x={text}")
-    assert read == ("x", value)
-    assert type(read[1]) is type(value)
+    """Law: the same text is the same value alone, in a list and in a mapping."""
+    for given, wanted in ((text, value), (f"[{text}]", [value]), (f"{{a: {text}}}", {"a": value})):
+        assert repr(cli._parameter(f"x={given}")) == repr(("x", wanted))
+
+
+def test_in_a_list_words_of_yaml_and_quoted_text_stand():
+    assert cli._parameter("x=[true, null, '010']") == ("x", [True, None, "010"])
 
 
 def test_ctrl_c_is_one_line_and_exit_130(mtlrepro: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,14 @@ def test_no_seeds_is_refused(value):
         read(seeds=value)
 
 
+@pytest.mark.parametrize("given", [{"noise": -0.5}, {"sizes": [3, -1]}])
+def test_a_number_below_0_is_refused_at_any_depth(given):
+    """What a notebook does not list as above 0 may be 0, as a number of folds that are left out; never less."""
+    assert read(noise=0.0).noise == 0
+    with pytest.raises(BadValue, match=f"'{next(iter(given))}' must not be below 0"):
+        read(**given)
+
+
 def test_an_empty_list_is_refused_where_each_must_be_positive():
     with pytest.raises(BadValue, match="'sizes' is an empty list"):
         parameters.check(EXHIBIT.id, DECLARED, QUICK | {"profile": "quick", "sizes": []}, positive=("sizes",))

@@ -77,6 +77,20 @@ def test_a_success_is_reported_as_such(notebook, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(notebook, tmp_path, capsys, small_disk):
+    """Exit code 1, unlike that of a notebook that failed: the workflow then keeps neither of the two files."""
+    file = notebook('# %% tags=["parameters"]\nprofile: str = "quick"\n# %%\n1 + 1\n')
+    words = [str(file), "--out", str(tmp_path / "out" / "example.ipynb")]
+    with small_disk(100):
+        assert runner.main(words) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1, said
+    assert "give the same command" in said[0]
+    assert not list(tmp_path.rglob("*.status.json*"))
+    assert runner.main(words) == 0
+    assert "ok" in capsys.readouterr().out
+
+
 def test_a_killed_kernel_is_a_failure_that_says_what_to_do(notebook, tmp_path):
     out = tmp_path / "out" / "example.ipynb"
     killing = '# %% tags=["parameters"]\nprofile: str = "quick"\n# %%\nimport os\nos.kill(os.getpid(), 9)\n'

@@ -1,7 +1,7 @@
 """Sphinx extension of this book: pages that read the registry, the recorded results, the data manifests and the errata.
 
 Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``findings``, ``exhibits PAPER``, ``data-sets``, ``errata``,
-``papers``, ``lessons``, ``quiz PAPER``, ``exercises PAPER``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``,
+``licences``, ``papers``, ``lessons``, ``quiz PAPER``, ``exercises PAPER``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``,
 ``touch PAPER/FIGURE``, ``notation``. No number that they show is typed by hand. It also makes the site self-contained: MathJax is
 copied into it, and scripts that would ask a server for something are left out.
 """
@@ -30,7 +30,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from mtlrepro import exhibits, paths, results
-from mtlrepro.book import errata, exercises, findings, lessons, pages
+from mtlrepro.book import errata, exercises, findings, lessons, licences, pages
 from mtlrepro.data import schema
 from mtlrepro.errors import DataMissing
 from mtlrepro.files import read_yaml
@@ -407,6 +407,18 @@ class DataSets(BookDirective):
         return self.html(text + "".join(data_card(name, entry) for name, entry in found.items()))
 
 
+class Licences(BookDirective):
+    """What is installed to build this book, by licence: a folded table."""
+
+    def run(self) -> list[nodes.Node]:
+        found: dict[str, list[str]] = {}
+        for package in licences.installed():
+            found.setdefault(package.licence, []).append(f"{package.name} {package.version}")
+        rows = [[escape(licence), escape(", ".join(found[licence]))] for licence in sorted(found, key=str.lower)]
+        text = table(["licence", "packages"], rows, "Licences")
+        return self.html(f'<details class="fold"><summary>{sum(map(len, found.values()))} packages</summary>{text}</details>')
+
+
 def used_by(entry: schema.Manifest) -> str:
     """The exhibits that use a data set, by paper: ``transfer: tab1, fig5b``."""
     found: dict[str, list[str]] = {}
@@ -683,7 +695,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in {
         "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "quiz": Quiz,
         "exercises": Exercises, "exhibits": Exhibits, "exhibit-header": ExhibitHeader, "data-sets": DataSets,
-        "errata": Errata, "diagram": Diagram, "touch": Touch, "notation": Notation,
+        "licences": Licences, "errata": Errata, "diagram": Diagram, "touch": Touch, "notation": Notation,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)

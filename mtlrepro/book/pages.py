@@ -11,6 +11,7 @@ import argparse
 import ast
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -26,7 +27,7 @@ import nbformat
 import yaml
 
 from mtlrepro import exhibits, parameters, paths
-from mtlrepro.errors import MtlreproError, place_refused, print_anywhere
+from mtlrepro.errors import DISK_FULL, MtlreproError, exit_code, print_anywhere
 from mtlrepro.files import write_text
 from mtlrepro.results.page import METADATA
 
@@ -356,7 +357,7 @@ def build() -> Path:
 def render(toc: Path, output: Path) -> Path:
     """Build the site with that table of contents into ``output/_build/html``, deleting the one there; its first page.
 
-    Raises MtlreproError where Jupyter Book reports a warning or an error.
+    Raises MtlreproError where Jupyter Book reports a warning or an error, in one line where the disk is full.
     """
     contents = toc.read_text(encoding="utf-8")
     shutil.rmtree(output / "_build", ignore_errors=True)
@@ -367,6 +368,8 @@ def render(toc: Path, output: Path) -> Path:
         [*program, "build", str(paths.book()), *options], cwd=paths.project(), text=True, capture_output=True, check=False
     )
     first = output / "_build" / "html" / "index.html"
+    if any(os.strerror(full) in done.stdout + done.stderr for full in DISK_FULL):
+        raise MtlreproError(f"disk full while writing {output / '_build'}: free some space and give the same command.")
     if done.returncode != 0 or not first.exists():
         raise MtlreproError(f"the book was not built:\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}")
     return first
@@ -438,20 +441,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m mtlrepro.book.pages", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--build", action="store_true", help="build the book after collecting")
     options = parser.parse_args(arguments)
-    try:
-        if options.build:
-            print(build())
-        else:
-            print(f"{len(collect())} pages in {pages_folder()}")
-    except MtlreproError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        if (line := place_refused(error)) is None:
-            raise
-        print(line, file=sys.stderr)
-        return 1
-    return 0
+
+    def work() -> int:
+        print(build() if options.build else f"{len(collect())} pages in {pages_folder()}")
+        return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 ``python -m mtlrepro.book.runner NOTEBOOK --profile quick --out OUT.ipynb`` is one job of the workflow: it always leaves the
 executed notebook and, beside it, OUT.status.json, and exits 0 even where the notebook failed, so that one failure does
-not stop the others; ``--report STATUS...`` then names the failed ones and exits 1.
+not stop the others, and 1 where the disk has no place for the two; ``--report STATUS...`` then names the failed ones and exits 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlrepro import exhibits, parameters, paths
-from mtlrepro.errors import BadValue, MtlreproError, Unfinished, in_one_line, print_anywhere
+from mtlrepro.errors import BadValue, MtlreproError, Unfinished, exit_code, in_one_line, print_anywhere
 from mtlrepro.files import write_text
 from mtlrepro.results import store
 
@@ -201,9 +201,13 @@ def main(arguments: list[str]) -> int:
     notebook = options.notebook.resolve()
     # A page of the book shows the recorded run first.
     given = {"show": "recorded"} if "show" in parameters.declared_in(notebook) else {}
-    status = run(notebook, options.out, options.profile, given)
-    print(f"{status.state:10} {status.notebook} {status.seconds:.0f} s {status.error}")
-    return 0
+
+    def work() -> int:
+        status = run(notebook, options.out, options.profile, given)
+        print(f"{status.state:10} {status.notebook} {status.seconds:.0f} s {status.error}")
+        return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

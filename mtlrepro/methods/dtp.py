@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_validation
 from mtlrepro.training.per_run import RunValue, of_task
 from mtlrepro.training.weighting import Step, Weighting
 
@@ -48,6 +49,7 @@ class DynamicTaskPriority(Weighting):
         """Take the epoch's validation metrics (..., tasks) into account."""
         if validation is None:
             raise BadValue("dtp needs a validation function: its weights come from the validation metric.")
+        refuse_validation(validation, losses, False)
         if bool(((validation < 0) | (validation > 1)).any()):  # between epochs, where the loop reads the host anyway
             raise BadValue("dtp needs validation metrics between 0 and 1, such as accuracies.")
         alpha, k = self.alpha.along(validation), validation

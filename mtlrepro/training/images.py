@@ -31,7 +31,7 @@ from mtlrepro import paths
 from mtlrepro.data.tasks import Task
 from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_diverged_images
+from mtlrepro.refusals import refuse_diverged_images, refuse_image_validation
 from mtlrepro.training.augmentation import Augmentation, ImageData, augmented, draw_moves
 from mtlrepro.training.checkpoints import attributes, load_checkpoint, restore_attributes, save_checkpoint
 from mtlrepro.training.image_batches import BinaryTasks, samples_of
@@ -238,6 +238,7 @@ class _Run:
         with torch.no_grad():
             if validate is not None:
                 metrics = validate(evaluated)
+                refuse_image_validation(self, metrics)
                 self.history["validation"].append(metrics)
             if at_snapshot is not None and self.epoch + 1 in self.settings.snapshots:
                 self.snapshots[self.epoch + 1] = dict(at_snapshot(self.epoch + 1, evaluated))

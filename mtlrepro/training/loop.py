@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_diverged, refuse_losses, refuse_nan_selection, refuse_optimizer, refuse_validation
+from mtlrepro.refusals import (
+    refuse_diverged,
+    refuse_losses,
+    refuse_nan_selection,
+    refuse_optimizer,
+    refuse_selection,
+    refuse_validation,
+)
 from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting, as_prefix
 
 T = TypeVar("T")
@@ -62,8 +69,9 @@ def fit(
     optimizer: over the model's parameters; `RunwiseSGD` where each run has its own learning rate.
     weighting: task weights of each step, by default equal. It needs ``model.shared_parameters()`` only where it asks for
         gradients.
-    validate: model -> (tasks,) or (runs, tasks), larger is better; called after each epoch in eval mode without gradients.
-    select: metrics (..., tasks) -> (...), the value whose largest epoch is kept; default the mean over tasks.
+    validate: model -> (tasks,) or (runs, tasks), larger is better; called after each epoch in eval mode without gradients. One
+        value in place of `tasks` will do where the weighting reads none.
+    select: metrics (..., tasks) -> (...), the value whose largest epoch is kept; default the mean over tasks. A pure function.
     patience: a run takes no further improvement after this many epochs without one; training ends when no run does.
     schedule: epoch -> factor on the learning rates that the optimizer came with.
     look_ahead: what ``step.look_ahead`` evaluates (see `Step`).
@@ -95,6 +103,7 @@ def fit(
             with torch.no_grad():
                 metrics = validate(model)
             refuse_validation(metrics, epoch_losses)
+            refuse_selection(select, metrics)
             history["validation"].append(metrics)
             keeper.see(epoch + 1, select(metrics))
         weighting.end_epoch(epoch_losses, metrics)

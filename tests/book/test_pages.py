@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,14 @@ def test_a_full_disk_is_one_line_and_the_pages_before_stay(
     assert capsys.readouterr().err.count("\n") == 1
     assert pages.main([]) == 0
     assert page.read_text() != "the page before"
+
+
+def test_a_disk_that_fills_up_under_jupyter_book_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Traceback (most recent call last):\n  ...\nOSError: [Errno 28] No space left on device\n"
+    monkeypatch.setattr(pages.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", said))
+    (tmp_path / "_toc.yml").write_text("root: intro\n")
+    with pytest.raises(MtlreproError, match=r"^disk full while writing .*_build: free some space and give the same command\.$"):
+        pages.render(tmp_path / "_toc.yml", tmp_path)
 
 
 def test_a_notebook_that_no_exhibit_names_is_refused(executed: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

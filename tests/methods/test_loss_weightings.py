@@ -148,7 +148,8 @@ def test_dwa_of_validation_losses_reads_their_negatives_and_says_when_there_are_
 def _dtp(*metrics, **options):
     weighting = DynamicTaskPriority(**options)
     for actual in metrics:
-        weighting.end_epoch(torch.ones(len(actual)), torch.as_tensor(actual, dtype=torch.float64))
+        values = torch.as_tensor(actual, dtype=torch.float64)
+        weighting.end_epoch(torch.ones_like(values), values)
     return weighting
 
 
@@ -174,6 +175,8 @@ def test_dtp_refuses_metrics_that_are_no_shares_and_keeps_a_diverged_run_to_itse
         _dtp([0.5, -0.1])
     with pytest.raises(BadValue, match="validation function"):
         DynamicTaskPriority().end_epoch(torch.ones(2), None)
+    with pytest.raises(BadValue, match=r"returned shape \(1,\)"):  # one weight for every task
+        DynamicTaskPriority().end_epoch(torch.ones(2), torch.tensor([0.5]))
     weights = _dtp([[0.5, 0.5], [math.nan, 0.5]]).weights
     assert weights.isnan().tolist() == [[False, False], [True, False]]
 

@@ -481,6 +481,13 @@ def test_label_smoothing_is_torchs_and_moves_binary_labels_to_the_middle(digits)
     torch.testing.assert_close(middle.grad, torch.zeros(1, 4))  # least where the answer is the smoothed label
 
 
+@pytest.mark.parametrize("odd", [None, 0.5, torch.tensor(0.5), torch.ones(3)], ids=str)
+def test_a_validation_that_gives_no_value_for_each_task_is_refused(digits, odd):
+    data, tasks = digits
+    with pytest.raises(BadValue, match=r"the validation function returned .* tensor \(tasks,\), here \(2,\)"):
+        train_images(network(), data, tasks, SMALL, seed=0, validate=lambda _: odd)
+
+
 def test_time_to_an_accuracy_is_that_of_the_epochs_until_it(digits):
     """Law: seconds of the epochs up to the first that reaches the target, evaluation left out; inf where none does."""
     data, tasks = digits

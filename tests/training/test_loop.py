@@ -146,6 +146,13 @@ def test_a_training_that_is_no_number_is_stopped_with_its_task_and_epoch():
         trained(every)
     with pytest.raises(BadValue, match="the validation value is NaN after epoch 1"):
         trained(labels, validate=lambda _: torch.full((RUNS, TASKS), torch.nan))
+    for odd in (None, 0.5, torch.ones(()), torch.ones(RUNS), torch.ones(RUNS, TASKS + 1), torch.ones(TASKS, RUNS)):
+        with pytest.raises(BadValue, match=r"the validation function returned .* must return a tensor \(runs, tasks\)"):
+            trained(labels, validate=lambda _, odd=odd: odd)
+    for select in (lambda _: None, lambda values: float(values.mean()), torch.mean, lambda values: values):
+        with pytest.raises(BadValue, match="`select` returned"):
+            trained(labels, validate=lambda _: torch.ones(RUNS, TASKS), select=select)
+    assert trained(labels, validate=lambda _: torch.ones(RUNS, 1)).validation.shape == (2, RUNS, 1)
 
 
 @pytest.mark.parametrize("weights", [[2.0, 0.5], [0.0, 1.0]])

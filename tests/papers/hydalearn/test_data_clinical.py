@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import os
 from collections.abc import Callable
@@ -13,8 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import skew
 
+from mtlrepro import refusals
 from mtlrepro.data import places
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
 from mtlrepro.papers.hydalearn import tab1_tab2_real_data as real_data
@@ -375,6 +379,38 @@ def test_a_broken_table_is_named_in_one_line(mimic: Path, table: str, how: str) 
     with pytest.raises(DataCorrupt, match=rf"{table}\.csv\.gz") as error:
         clinical.load_mimic3(mirror=mimic)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("table", list(HEADERS))
+@pytest.mark.parametrize("change", [lambda row: row.rpartition(b",")[0], lambda row: row + b",1"], ids=["short", "long"])
+def test_a_row_of_another_number_of_fields_is_named_with_its_line(mimic: Path, table: str, change: Any) -> None:
+    file = mimic / "mimic3" / f"{table}.csv.gz"
+    rows = gzip.decompress(file.read_bytes()).splitlines()
+    rows[2] = change(rows[2])
+    file.write_bytes(gzip.compress(b"\n".join([*rows, b""])))
+    with pytest.raises(DataCorrupt, match=rf"{table}\.csv\.gz, line 3: \d+ fields, not the {len(rows[0].split(b','))} of"):
+        clinical.load_mimic3(mirror=mimic)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.lists(st.text('ab",\n', max_size=3), min_size=2, max_size=2)), min_size=1, max_size=5),
+    st.integers(1, 7),
+)
+def test_rows_are_counted_as_pythons_csv_reader_counts_them(tmp_path_factory: Any, rows: Any, size: int) -> None:
+    """Law: quoted commas, quotation marks and line ends count for none, wherever a piece of the file ends."""
+    file = tmp_path_factory.getbasetemp() / "rows.csv"
+    with file.open("w", newline="") as content:
+        csv.writer(content, lineterminator="\n").writerows([["a", "b"], *[row[: 1 + whole] for whole, row in rows]])
+    with file.open(newline="") as content:
+        reader = csv.reader(content)
+        odd = next((reader.line_num for row in reader if len(row) != 2), None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refusals, "_PIECE", size)
+        if odd is None:
+            refusals.refuse_ragged(file)
+        else:
+            with pytest.raises(DataCorrupt, match=rf"line {odd}: 1 fields, not the 2 of the header"):
+                refusals.refuse_ragged(file)
 
 
 def test_tables_that_a_person_unpacked_are_read_as_packed_ones(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ learned as log(1 + days), standardised on the training rows; the paper does not 
 from __future__ import annotations
 
 import contextlib
-import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from mtlrepro.data.tables import numbers, text_table
 from mtlrepro.errors import BadValue, DataCorrupt, DataMissing
 from mtlrepro.files import gunzip
 from mtlrepro.papers.hydalearn.data.tabular import UNKNOWN, TwoTask, split, table_arrays, two_task
+from mtlrepro.refusals import refuse_ragged
 
 Floats = NDArray[np.float64]
 
@@ -252,12 +252,12 @@ def _file(place: Located, table: str) -> Path:
 def read_table(file: Path, table: str, chunk: int = 1_000_000) -> Iterator[pd.DataFrame]:
     """The needed columns of a MIMIC-III table in pieces of `chunk` rows; headers in upper or lower case.
 
-    Identifiers are float64 (NaN where empty), values and times text. Raises DataCorrupt: unreadable, cut off, or a column
-    missing.
+    Identifiers are float64 (NaN where empty), values and times text. Raises DataCorrupt: unreadable, cut off, a column missing,
+    or a row of another number of fields than the header.
     """
     wanted = _TABLES[table]
-    _refuse_cut(file)
     with _reading(file):
+        refuse_ragged(file)
         header = list(pd.read_csv(file, nrows=0).columns)
     here = {name.upper(): name for name in header}
     if absent := [c for c in wanted if c not in here]:
@@ -275,15 +275,6 @@ def read_table(file: Path, table: str, chunk: int = 1_000_000) -> Iterator[pd.Da
             yield piece
     if empty:
         raise DataCorrupt(f"{file}: column {min(empty)} is empty.")
-
-
-def _refuse_cut(file: Path) -> None:
-    """Raise DataCorrupt for an unpacked table whose last line has no end: of a row cut off, pandas makes missing values."""
-    if file.suffix == ".csv" and file.stat().st_size:
-        with file.open("rb") as content:
-            content.seek(-1, os.SEEK_END)
-            if content.read() != b"\n":
-                raise DataCorrupt(f"{file}: its last line has no end; is it cut off?")
 
 
 def _times(text: pd.Series[Any], where: Path) -> pd.Series[Any]:
