@@ -12,7 +12,7 @@ LOWEST := .venv-lowest
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book class full bench test lowest serve pdf sbom lint clean data
+.PHONY: book class full bench test lowest serve pdf slides sbom lint clean data
 .DELETE_ON_ERROR:
 
 book: $(VENV)/installed
@@ -61,6 +61,10 @@ serve: $(VENV)/installed
 # The article and the whole book, as PDF, from the built site; needs a Chromium.
 pdf: $(VENV)/installed
 	$(BIN)/python -m mtlrepro.book.pdf
+
+# One deck of slides a paper, from the built site, in a folder of its own.
+slides: $(VENV)/installed
+	$(BIN)/python -m mtlrepro.book.slides
 
 # Every package that the lock installs, with version and licence: a bill of materials (CycloneDX). Needs the network.
 sbom: $(VENV)/installed

@@ -95,7 +95,11 @@ def _read_me(paper: str, exhibit: exhibits.Exhibit, listed: Sequence[exercises.E
     return f"""# {exhibits.papers()[paper].name}: a lesson
 
 `student/` is for the class, `instructor/` is not. `data/` holds the recorded results, one CSV and one JSON an exhibit.
-Once mtlrepro is installed (`make class` in its checkout) nothing here needs a network.
+Once mtlrepro is installed (`make class` in its checkout) nothing here needs a network. In every new terminal, in the checkout:
+
+    source .venv/bin/activate
+
+and on Windows `.venv\\Scripts\\activate`.
 
 {times}
 

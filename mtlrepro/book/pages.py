@@ -211,12 +211,12 @@ def code_cells(cell: Cell, tags: set[str]) -> tuple[list[Cell], str]:
     source = without_params(cell.source)
     reads_parameters = source != cell.source and re.fullmatch(r"\w*", source.strip())  # `p` alone: the list below says it
     outputs = [] if reads_parameters else [output for output in cell.outputs if output.get("name") != "stderr"]
-    blocks = [output for output in outputs if METADATA in output.get("metadata", {})]
     others = [output for output in outputs if METADATA not in output.get("metadata", {})]
+    blocks = [block(output, tags) for output in outputs if METADATA in output.get("metadata", {})]
     if reads_parameters:
         return [], ""
     if not others:
-        return [block(output) for output in blocks], source.strip()
+        return blocks, source.strip()
     for output in others:
         if "text/html" in output.get("data", {}):
             output.data["text/html"] = marked_numbers(output.data["text/html"])
@@ -226,13 +226,16 @@ def code_cells(cell: Cell, tags: set[str]) -> tuple[list[Cell], str]:
         tags.add("hide-output")  # the traceback, folded: the red box on top says what went wrong
     kept = nbformat.v4.new_code_cell(source, outputs=others, metadata=cell.metadata)
     kept.metadata = _clean_metadata(cell, tags)
-    return [kept, *(block(output) for output in blocks)], ""
+    return [kept, *blocks], ""
 
 
-def block(output: Any) -> Cell:
-    """A figure, table or text that says which run it is from, as a cell of its own. A figure has a caption and a description."""
+def block(output: Any, tags: set[str]) -> Cell:
+    """A figure, table or text that says which run it is from, as a cell of its own with the tags of its notebook's cell.
+
+    A figure has a caption and a description.
+    """
     note = output.metadata.pop(METADATA)
-    metadata: dict[str, Any] = {"tags": ["remove-input"]}
+    metadata: dict[str, Any] = {"tags": ["remove-input", *sorted(tags)]}
     if note["kind"] == "figure":
         metadata["mystnb"] = {
             "image": {"alt": note["alt"]},

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from bs4 import BeautifulSoup
 
 from mtlrepro import paths
 from mtlrepro.book import pages
@@ -41,15 +42,29 @@ def combined(site: Path, names: list[str]) -> str:
 
 
 def article(site: Path, name: str) -> str:
-    """The article of one page, its links and pictures as reached from the site's top. Raises MtlreproError without one."""
-    found = re.search(r"<article.*?</article>", (site / f"{name}.html").read_text(encoding="utf-8"), re.DOTALL)
-    if found is None:
+    """The article of one page, its links and pictures as reached from the site's top, folded solutions and answers at its end.
+
+    Raises MtlreproError where the page has no article.
+    """
+    page = BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+    if (part := page.article) is None:
         raise MtlreproError(f"{name}.html has no article to print.")
-
-    def moved(match: re.Match[str]) -> str:
-        return f'{match[1]}="{posixpath.normpath(posixpath.join(posixpath.dirname(name), match[2]))}'
-
-    return re.sub(r'\b(src|href)="((?![a-z]+:|#|/)[^"#]+)', moved, found[0])
+    for tag in part.select("[src], [href]"):
+        attribute = "src" if tag.has_attr("src") else "href"
+        path, mark, place = str(tag[attribute]).partition("#")
+        if path and not re.match(r"[a-z]+:|/", path):
+            tag[attribute] = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) + mark + place
+    solutions = page.new_tag("section")
+    solutions.append(page.new_tag("h2", string="Solutions"))
+    titles = [title for title in part.select("details .sd-summary-text") if title.get_text() in ("Solution", "Answer")]
+    for number, title in enumerate(titles, 1):
+        if fold := title.find_parent("details"):
+            title.append(f" {number}")
+            fold.replace_with(page.new_tag("p", string=f"{title.get_text()}: at the end of this page."))
+            solutions.append(fold)
+    if solutions.details:
+        part.append(solutions)
+    return str(part)
 
 
 def printed(page: Path, target: Path) -> Path:

@@ -61,7 +61,7 @@ rows = pd.concat([alg1_class_weights.rows_of(runs, p), *alg1_ladder.ladder_rows(
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="synthetic", device="cpu")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw_room,
     "Test loss of the main task against that with all weights 1, on three planted problems, which the claims are judged on, and "
@@ -76,7 +76,7 @@ page.table(
     "every arm chose on held-out labels and other seeds.",
 )
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw_weights,
     "Weights at the end of training, means over seeds with 95% intervals. The paper: classes that harm go to nearly zero, and "
@@ -120,7 +120,7 @@ page.text(report.findings)
 # main loss on the test part, free of label noise. A single step is noisy for any rule; a sum over many steps, which is what moves
 # a weight, shows whether the noise hides a direction.
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw_agreement,
     "Rank correlation over classes between each rule's derivatives and the reference, by the number of steps that are summed; "

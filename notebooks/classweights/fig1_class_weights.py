@@ -48,7 +48,7 @@ page.figure(
 # On one generated scene and an untrained network: the auxiliary loss as one map, and its parts by class, by one scatter-add over
 # all pixels.
 
-# %%
+# %% tags=["slide"]
 scene = fig1_class_weights.loss_by_class()
 page.figure(fig1_class_weights.draw(scene), "A generated scene, and the segmentation loss of an untrained network at each pixel.")
 

@@ -114,7 +114,7 @@ for kind, exhibit in report.EXHIBITS.items():
 first = next(iter(pages.values()))
 first.table(report.choices, "Rates chosen on validation, and the mean step of the state that was kept")
 
-# %%
+# %% tags=["slide"]
 first.figure(
     tab1_trade_off.draw_scenes(), "The three kinds of synthetic scenes: image, classes, depth (dark is near; white is not known)."
 )

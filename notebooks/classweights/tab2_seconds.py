@@ -46,7 +46,7 @@ rows = runs.map(tab2_seconds.seconds, tab2_seconds.settings(p), "seconds")
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="synthetic", device=p.device)
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.table(report.table, "Table 2: seconds of a step, medians over turns, and ratios to equal weights")
 
 # %% [markdown]

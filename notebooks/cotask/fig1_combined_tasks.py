@@ -31,7 +31,7 @@ from mtlrepro.papers.cotask import fig1_combined_tasks_report as report
 results.record(p.exhibit, [], p, tier="no data")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw(),
     "CO-TASK from top to bottom. What is dashed exists in training alone: after it the auxiliary heads are removed, and the "

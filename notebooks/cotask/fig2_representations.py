@@ -54,7 +54,7 @@ rows = runs.map(fig2_representations.representations, fig2_representations.setti
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier=data.tier, device=p.device)
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Test images of two tasks by the first two principal components of their shared features, for one seed. A colour is a merged "

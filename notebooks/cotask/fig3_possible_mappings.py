@@ -40,7 +40,7 @@ rows = runs.map(fig3_possible_mappings.rows_of, fig3_possible_mappings.settings(
 results.record(p.exhibit, rows, runs, tier=data.tier)
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Four auxiliary tasks as the generator makes them, one for each of four seeds. A line joins the two classes that become one.",

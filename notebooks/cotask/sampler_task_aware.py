@@ -52,7 +52,7 @@ tables = (report.recorded_rows(exhibit, p.profile) for exhibit in ("cotask/tab8"
 results.record(p.exhibit, rows, runs, measured=report.measured(rows, *tables), tier="synthetic")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Share of the smaller class among the records drawn against the imbalance. Lines: the law for as many records as ECG-P18 "

@@ -58,7 +58,7 @@ for exhibit, (own, measured) in report.recorded(rows).items():
     results.record(exhibit, own, runs, measured=measured, tier=tier, device=p.device)
 page1, page7 = (results.shown(p, exhibit) for exhibit in report.EXHIBITS)
 
-# %%
+# %% tags=["slide", "tab7"]
 page7.figure(
     report.draw,
     "Table 7 as differences between methods, with 95% intervals over seeds, each a generated set, a split by patient, a start "

@@ -61,7 +61,7 @@ for exhibit, (own, measured) in report.recorded(pd.concat([validated, trained]))
     results.record(exhibit, own, runs, measured=measured, tier="synthetic", device=p.device)
 page2, page8, page4 = (results.shown(p, exhibit) for exhibit in report.EXHIBITS)
 
-# %%
+# %% tags=["slide", "tab8"]
 page8.figure(
     report.draw8,
     "Table 8 as differences: AUROC of the major task over the single-task network, with 95% intervals over seeds, each a "

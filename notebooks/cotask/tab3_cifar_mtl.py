@@ -60,7 +60,7 @@ for exhibit, measured in report.measured(rows).items():
     results.record(exhibit, rows, runs, measured=measured, tier=data.tier, device=p.device)
 page = results.shown(p)
 
-# %%
+# %% tags=["slide", "tab3"]
 page.figure(
     report.draw_budgets,
     "Mean accuracy over the twenty tasks against the images trained on, with repeats, and 95% intervals over seeds: left those "
@@ -82,7 +82,7 @@ page.table(
 # %%
 page.table(report.noise_table, "Table 6: accuracy by noise ratio of the training labels, by the paper's steps")
 
-# %%
+# %% tags=["slide", "fig5"]
 page.figure(
     report.draw_counts,
     "Figure 5: mean accuracy against the number of auxiliary tasks, with 95% intervals over seeds. With the paper's steps every "

@@ -128,7 +128,7 @@ page.table(
     "The printed rule for pairs of gains, W = 2.",
 )
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw_geometry(),
     "Two harmful unit steps, and the updates that the printed, equal and inverted weights make of them ($W = 2$, without eq. 4).",

@@ -61,7 +61,7 @@ rows = pd.concat([boxes, batches, visited], ignore_index=True)
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw_fixed,
     "The boxes of one seed of Exp1, measured: mini-batches of 16 at the same parameters, a line per state along training. "

@@ -38,7 +38,7 @@ plots.use()
 results.record(p.exhibit, [], p, tier="no data")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     fig2_fake_updates.draw(),
     "One training step of HydaLearn: forward pass, the heads' own steps, two fake updates of the shared layers with the gains "

@@ -51,7 +51,7 @@ rows = pd.concat([geometries, met, ridge], ignore_index=True)
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw_panels,
     "One training step of a model with two shared parameters and a quadratic main metric, in four geometries of our choice; "

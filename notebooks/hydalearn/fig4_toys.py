@@ -107,7 +107,7 @@ page.figure(
 # %%
 page.table(lambda rows: report.error_table(rows, "tuned"), "Mean test error (MAE), tuned.")
 
-# %%
+# %% tags=["slide"]
 page.figure(
     lambda rows: report.draw_weights(rows, "tuned"),
     "The auxiliary task's share of the weight over training, tuned, inputs as printed.",

@@ -61,7 +61,7 @@ page.table(
     "95% interval. Update as printed.",
 )
 
-# %%
+# %% tags=["slide", "tab1"]
 page.figure(
     lambda rows: report.draw_differences(rows, "hydalearn/tab1"),
     "HydaLearn minus each method in test AUROC, paired over seeds, with 95% intervals. Right of the line is for HydaLearn. "

@@ -63,7 +63,7 @@ page.table(
     "95% interval. Update as printed.",
 )
 
-# %%
+# %% tags=["slide", "tab2"]
 page.figure(
     lambda rows: report.draw_differences(rows, "hydalearn/tab2"),
     "HydaLearn minus each method in test AUROC, paired over seeds, with 95% intervals. Right of the line is for HydaLearn. "
@@ -97,7 +97,7 @@ ablated.table(
 # %% [markdown]
 # ## Figure 5: the auxiliary task's weight
 
-# %%
+# %% tags=["slide", "fig5"]
 weights.figure(
     report.draw_weights,
     "Prepayment's share of the weight by epoch: mean over seeds with its 95% interval, update as printed, before any "

@@ -83,7 +83,7 @@ page.text(report.findings)
 # gradient is zero wherever it exists, so the equations read $0 \approx 0$ and $q$ is $0/0$, and of short steps nearly all gain
 # exactly nothing.
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw_taylor,
     "Error of the first-order gain, and relative error of the ratio, against the step size: medians and quartiles over random "

@@ -107,7 +107,7 @@ print(snippet.partition("# ruff")[0])
 # %% [markdown]
 # Run as it stands on the same tasks, learned by a small network of scikit-learn:
 
-# %%
+# %% tags=["slide"]
 network = MLPClassifier(32, learning_rate_init=0.01, random_state=0)
 answers, confidences = digits.labels.astype(int), []
 for _ in range(20):

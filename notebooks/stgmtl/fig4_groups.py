@@ -53,7 +53,7 @@ for exhibit, own in report.rows_of(rows).items():
     results.record(exhibit, own, runs, measured=report.measured(exhibit, own), tier=tier, device=device)
 fig2, fig4, fig5, variants = (results.shown(p, exhibit) for exhibit in report.rows_of(rows))
 
-# %%
+# %% tags=["slide", "fig2"]
 fig2.figure(
     report.draw_map,
     "Figure 2: the data map of one task of G1, one multi-task training; a mark per training image, of those that all seeds have "
@@ -61,13 +61,13 @@ fig2.figure(
     "wrong (bottom).",
 )
 
-# %%
+# %% tags=["slide", "fig4"]
 fig4.figure(
     report.draw_fig4,
     "Figure 4: memberships of the fifteen tasks of G2 in two to five clusters, F = 2, one training. Clusters are in no order.",
 )
 
-# %%
+# %% tags=["slide", "fig5"]
 fig5.figure(
     report.draw_fig5,
     "Figure 5: memberships of the ten tasks of G1. Above: two clusters, the one that holds most of the first task, means and "

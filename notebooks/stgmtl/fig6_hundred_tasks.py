@@ -66,14 +66,14 @@ for exhibit, own in report.rows_of(rows).items():
     results.record(exhibit, own, runs, measured=measured, tier="paper's data", device=device)
 fig6, fig8, fig9 = (results.shown(shown, exhibit) for exhibit in report.rows_of(rows))
 
-# %%
+# %% tags=["slide", "fig6"]
 fig6.figure(
     report.draw_examples,
     "Figure 6: memberships of the five tasks of two superclasses in twenty clusters, F = 2, one training. Clusters are in no "
     "order.",
 )
 
-# %%
+# %% tags=["slide", "fig8"]
 fig8.figure(report.draw_many, "Figure 8: mean memberships of each superclass's five tasks in twenty clusters, one training.")
 
 # %%

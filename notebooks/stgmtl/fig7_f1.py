@@ -53,7 +53,7 @@ tier, device = image_runs.tier(settings), str(image_runs.choose(p.device))
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier=tier, device=device)
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Mean F1 over tasks on training and test images, by task set and number of clusters k. Bars: means, dots: seeds. The paper's "

@@ -58,7 +58,7 @@ page.table(
     "was run on handwritten digits as binary tasks.",
 )
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Lines: the formulas. Marks: passes through the shared layers, counted, in units of one plain multi-task training.",

@@ -49,7 +49,7 @@ rows = pd.concat([mapped, example], ignore_index=True)
 results.record(p.exhibit, rows, runs, measured=report.measured(rows, report.figure_12()), tier="paper's data")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.figure_one_model,
     "What each method gains over equal weights where all tasks have one model and one of them is noisy: correlation with the "

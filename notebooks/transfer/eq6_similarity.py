@@ -127,7 +127,7 @@ page.table(report.range_table, "Bounds of the score on random pairs.")
 # $X^\top X$ is
 # not centred, the score goes to 1 although the tasks have nothing else in common; after centring it stays where it was.
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Median score with its 10% to 90% of pairs, against the steepness of the spectrum (left) and the length of a "

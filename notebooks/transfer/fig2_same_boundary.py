@@ -38,7 +38,7 @@ rows = runs.map(fig2_same_boundary.compare, fig2_same_boundary.settings(p), "set
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="synthetic")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     lambda rows: report.draw(rows, fig2_same_boundary.points(report.typical_seed(rows))),
     "The seed whose two effects are nearest to the mean over seeds. Dotted: the task's true boundary. Solid: task 1's boundary "

@@ -48,7 +48,7 @@ rows = runs.map(fig3_transfer_curves.measure, fig3_transfer_curves.settings(p))
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Improvement of the target by a source of the same (red) and of a different covariance (green), against the number of source "

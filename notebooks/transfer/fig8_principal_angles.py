@@ -47,7 +47,7 @@ rows = runs.map(fig8_principal_angles.measure, fig8_principal_angles.settings(p)
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier="paper's data")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Gain of multi-task over single-task learning on the target against α, by number of source samples: mean over seeds with its "

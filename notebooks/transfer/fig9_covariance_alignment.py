@@ -49,7 +49,7 @@ algorithm = report.measured_algorithm(report.algorithm_figures())
 results.record("transfer/alg1", checked, runs, measured=algorithm, tier="paper's data")
 page = results.shown(p)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Gain over the plain single-task model against the number of source samples, linear (left) and ReLU (right), trained by SGD: "

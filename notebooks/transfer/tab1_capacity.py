@@ -64,7 +64,7 @@ page.table(
 # %%
 page.text(report.findings_tab1)
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.figure_tab1,
     "Left: mean validation accuracy over the six tasks against capacity. Right: what the shared network gains on each task's "

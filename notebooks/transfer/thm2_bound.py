@@ -62,7 +62,7 @@ page = results.shown(p)
 # %%
 page.table(report.bound_table, "The bound where the condition on m_1 holds (factor 1) and far below it; medians over draws.")
 
-# %%
+# %% tags=["slide"]
 page.figure(
     report.draw,
     "Bound over true error (left) and errors with a noisy source (right) against the source samples over the printed "

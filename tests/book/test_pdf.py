@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 from mtlrepro.book import pdf
 from mtlrepro.errors import MtlreproError
@@ -48,3 +49,15 @@ def test_a_page_without_an_article_and_a_machine_without_chromium_are_said(site:
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
     with pytest.raises(MtlreproError, match="no Chromium"):
         pdf.printed(site / "intro.html", site / "out.pdf")
+
+
+def test_solutions_stand_at_the_end_of_their_article_numbered(site: Path) -> None:
+    fold = '<details><summary><span class="sd-summary-text">{}</span></summary>{}</details>'
+    folds = [fold.format(*parts) for parts in (("Solution", "yes"), ("The code", "x = 1"), ("Answer", "no"))]
+    body = "<p>one?</p>{}{}<p>two?</p>{}".format(*folds)
+    (site / "data.html").write_text(f"<article>{body}</article>")
+    text = BeautifulSoup(pdf.article(site, "data"), "html.parser").get_text("|")
+    assert text == (
+        "one?|Solution 1: at the end of this page.|The code|x = 1|two?|Answer 2: at the end of this page."
+        "|Solutions|Solution 1|yes|Answer 2|no"
+    )
