@@ -95,7 +95,7 @@ def measured(rows: pd.DataFrame) -> Measured:
         converged = Gate.within("converged", float(change), most=0.005, cost="8 core minutes: twice the steps")
     if len(wide):
         change = _effects(wide).mean().abs().max()
-        control = Gate.within("control", float(change), most=0.005, cost="a start or training that leaves r = 2 unshared")
+        control = Gate.within("control", float(change), most=0.005, cost="8 core minutes: twice the steps")
     gates = [
         Gate("same-boundary", True, "one boundary labels both tasks"),
         Gate.within("headroom", means["alone"], least=0.60, most=0.98, cost="4 core minutes: another number of samples"),
