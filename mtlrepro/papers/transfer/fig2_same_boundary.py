@@ -27,24 +27,28 @@ SETTINGS = {"as above": PICTURE} | {f"{key} = {value:g}": PICTURE | {key: value}
 
 
 def fit_boundaries(
-    tasks: Sequence[Samples], seeds: Sequence[int], *, steps: int = 400, rank: int = 1, rate: float = 0.5, decay: float = 0.01
+    tasks: Sequence[Samples], seeds: Sequence[int], *, steps: int = 400, rank: int = 1, rate: float = 0.5, penalty: float = 0.01
 ) -> Tensor:
     """Train logits a_i^T B^T x on all tasks by gradient descent on the sum of their mean logistic losses; one run per seed.
 
     tasks: x: (seeds, m, 2), y: (seeds, m) in {0, 1}. B, of width `rank`, starts at random, the same for every set of tasks of a
-    seed, a_i at 1 (at random for a larger rank). decay: weight decay, which keeps separable data from growing B without end.
+    seed, a_i at 1 (at random for a larger rank). penalty: each task's loss has penalty / 2 |B a_i|^2 added, which keeps
+    separable data from growing B without end. Weight decay on B and a_i would share more than B: it penalises the trace norm of
+    the tasks' models together, which couples them at any width.
     Returns the direction B a_1 of the first task, (seeds, 2).
     """
     streams = [generator(s, "fit boundaries") for s in seeds]
     model = StackedSharedBottom(2, rank, len(tasks), streams, heads=1.0 if rank == 1 else None)
     x, y = torch.stack([own.x for own in tasks], 1), torch.stack([own.y for own in tasks], 1)
-    optimizer = RunwiseSGD(model.parameters(), torch.full((len(seeds),), rate, dtype=x.dtype), weight_decay=decay)
-    fit(model, lambda step: [Batch(x, y)], _losses, optimizer=optimizer, epochs=steps)
+    optimizer = RunwiseSGD(model.parameters(), torch.full((len(seeds),), rate, dtype=x.dtype))
+    unit_inputs = torch.eye(2, dtype=x.dtype).expand(len(seeds), 2, 2)
+
+    def losses(call: Call, batch: Batch) -> Tensor:
+        models: Tensor = call(unit_inputs)  # (seeds, tasks, 2): B a_i
+        return logistic_loss(lambda x, task: call(x), batch).squeeze(-1) + penalty / 2 * models.square().sum(-1)
+
+    fit(model, lambda step: [Batch(x, y)], losses, optimizer=optimizer, epochs=steps)
     return (model.bottom.weight @ model.heads[:, 0, :, None])[..., 0].detach()
-
-
-def _losses(model: Call, batch: Batch) -> Tensor:
-    return logistic_loss(lambda x, task: model(x), batch).squeeze(-1)
 
 
 def turned(directions: Tensor) -> Tensor:

@@ -77,6 +77,15 @@ def test_the_learned_boundary_is_the_true_one_with_enough_data():
     assert (turned(fit_boundaries(tasks[2:], [1, 2])) - 10).abs().min() > 3  # the gap is what misleads
 
 
+def test_a_direction_per_task_shares_nothing():
+    """Proposition 1, with each task's model penalised alone: at r = 2 a second task leaves the first one's model as it was."""
+    tasks, _ = boundary_tasks(range(4), m=12, angle=5.0, wedge=-80.0)
+    alone, both = (fit_boundaries(tasks[:k], range(4), steps=2000, rank=2) for k in (1, 2))
+    torch.testing.assert_close(both, alone, rtol=0, atol=1e-3)
+    alone, both = (fit_boundaries(tasks[:k], range(4), steps=2000, rank=1) for k in (1, 2))
+    assert (turned(both) - turned(alone)).abs().max() > 1
+
+
 @given(st.lists(st.integers(0, 4), min_size=3, max_size=12), st.lists(st.integers(0, 4), min_size=3, max_size=12))
 def test_tied_spearman_is_scipys(a, b):
     n = min(len(a), len(b))
