@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -107,13 +107,18 @@ def _plain(text: str) -> Any:
 class _Values(yaml.SafeLoader):
     """YAML with true, false and null but not its other words and numbers: no is false there, 010 is 8, 1:30 90 and 1e-3 text."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith(":null") or first in "tTfF"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+
+_Values.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith(":null") or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
-_Values.add_constructor("tag:yaml.org,2002:str", lambda _, node: node.value if node.style else _plain(node.value))
+def _scalar(_: Any, node: Any) -> Any:
+    return node.value if node.style else _plain(node.value)
+
+
+_Values.add_constructor("tag:yaml.org,2002:str", _scalar)
 
 
 @app.command()
