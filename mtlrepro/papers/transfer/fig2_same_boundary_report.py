@@ -86,19 +86,19 @@ def measured(rows: pd.DataFrame) -> Measured:
         "other-source-hurts": gains["with task 3"].tolist(),
         "data-not-model": (gains["with task 2"] - gains["with task 3"]).tolist(),
     }
-    again = "4 core minutes: this run again, which records it"
+    again = "half a core minute: this run again, which records it"
     means = picture.groupby("partner")["accuracy"].mean()
     longer, wide = rows[rows["changed"] == "steps = 800"], rows[rows["changed"] == "rank = 2"]
     converged, control = (Gate(name, False, "not recorded", cost=again) for name in ("converged", "control"))
     if len(longer):
         change = (longer.groupby("partner")["accuracy"].mean() - means).abs().max()
-        converged = Gate.within("converged", float(change), most=0.005, cost="8 core minutes: twice the steps")
+        converged = Gate.within("converged", float(change), most=0.005, cost="a core minute: twice the steps")
     if len(wide):
         change = _effects(wide).mean().abs().max()
-        control = Gate.within("control", float(change), most=0.005, cost="8 core minutes: twice the steps")
+        control = Gate.within("control", float(change), most=0.005, cost="a core minute: twice the steps")
     gates = [
         Gate("same-boundary", True, "one boundary labels both tasks"),
-        Gate.within("headroom", means["alone"], least=0.60, most=0.98, cost="4 core minutes: another number of samples"),
+        Gate.within("headroom", means["alone"], least=0.60, most=0.98, cost="half a core minute: another number of samples"),
         converged,
         control,
     ]
