@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from mtlrepro.device import NETWORK, deterministic
 from mtlrepro.papers.transfer.data.synthetic import Samples, transfer_tasks
 from mtlrepro.papers.transfer.theory import optimum
+from mtlrepro.papers.transfer.theory.thm9_relu import best_direction
 from mtlrepro.papers.transfer.training.pair_grid import (
     AlignedFit,
     PairGrid,
@@ -22,13 +24,16 @@ from mtlrepro.papers.transfer.training.pair_grid import (
 from mtlrepro.parameters import Params
 
 RATES = [0.01, 0.03, 0.1, 0.3]
-# For alignment from the exact optimum, whose B is larger.
-EXACT_RATES = [1e-4, 1e-3, 1e-2, 1e-1]
+# For alignment from the optimum, whose B is larger: the paper's grid.
+OPTIMUM_RATES = [1e-4, 1e-3, 1e-2, 1e-1]
 
 
 def tasks_of(seeds: list[int], m_source: int, relu: bool) -> dict[str, Samples]:
-    """Target, its validation and test samples, and the source, scaled; labels with a pairs dimension of 1."""
-    drawn = transfer_tasks(seeds, m_source=m_source, m_target=50, noise=20.0, orientation="rotated")
+    """Target, its validation and test samples, and the source, scaled; labels with a pairs dimension of 1.
+
+    ReLU: twice the target samples, since half of them leave the unit at zero.
+    """
+    drawn = transfer_tasks(seeds, m_source=m_source, m_target=100 if relu else 50, noise=20.0, orientation="rotated")
 
     def scaled(samples: Samples, theta: Tensor) -> Samples:
         z = (samples.x @ theta[..., None])[..., 0]
@@ -45,16 +50,57 @@ def linear(model: PairGrid) -> Tensor:
     return (model.heads[:, 0, :1] @ model.shared[:, 0])[:, 0].detach()
 
 
-def compare(seeds: list[int], sizes: list[int], joint_sizes: list[int], epochs: int, relu: bool) -> list[dict[str, Any]]:
+def at_optimum(tasks: list[Samples], seeds: list[int], relu: bool) -> PairGrid:
+    """The shared model of rank 1 at the least squared loss, its target's head as long as B so that one rate suits both.
+
+    Linear: exact, of smallest norm where it is not unique. ReLU: the best that L-BFGS reaches from the ridge solutions of every
+    task and of all pooled; in coordinates that whiten the inputs where there are two tasks, and so more samples than inputs. One
+    task alone has fewer, and there L-BFGS in the given coordinates stays near its start.
+    """
+    own = [(task.x.double(), task.y[:, 0].double()) for task in tasks]
+    if relu:
+        shared, heads = zip(*(_relu_optimum([(x[i], y[i]) for x, y in own]) for i in range(len(seeds))), strict=True)
+        b, a = torch.stack(shared), torch.stack(heads)
+    elif len(tasks) == 1:
+        b = optimum.least_squares(optimum.moments(*own[0]))
+        a = torch.ones_like(b[:, :1])
+    else:
+        best = optimum.mtl_optimum([x for x, _ in own], [y for _, y in own], rank=1)
+        b, a = best.shared[..., 0], best.heads[..., 0]
+    balance = (a[:, :1].abs() / b.norm(dim=-1, keepdim=True)).sqrt()
+    model = start_pairs(seeds, b.shape[-1], len(tasks), relu, NETWORK)
+    model.shared.data = (b * balance)[:, None, None].to(NETWORK)
+    model.heads.data = (a / balance)[:, None, :, None].to(NETWORK)
+    return model
+
+
+def _relu_optimum(tasks: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """B (d,) and heads (k,) of one seed's tasks, x: (m, d), y: (m,)."""
+    sums = [optimum.moments(x, y) for x, y in tasks]
+    gram, cross = (torch.stack(part).sum(0) for part in list(zip(*sums, strict=True))[:2])
+    pairs = [(own.gram, own.cross) for own in sums] + [(gram, cross)] * (len(tasks) > 1)
+    starts = [torch.linalg.solve(g + torch.eye(len(g), dtype=g.dtype), v) for g, v in pairs]
+    values, vectors = torch.linalg.eigh(gram)
+    scale = values.sqrt() if len(tasks) > 1 else torch.ones_like(values)
+    inputs = tuple((x @ vectors / scale).numpy() for x, _ in tasks)
+    moved = [start @ vectors * scale for start in starts]
+    found = best_direction(inputs, tuple(y.numpy() for _, y in tasks), [(start / start.norm()).numpy() for start in moved])
+    b = vectors @ (torch.from_numpy(found) / scale)
+    units = [(x @ b).relu() for x, _ in tasks]
+    return b, torch.stack([unit @ y / unit.square().sum() for unit, (_, y) in zip(units, tasks, strict=True)])
+
+
+def compare(seeds: list[int], sizes: list[int], sgd_sizes: list[int], epochs: int, relu: bool) -> list[dict[str, Any]]:
     """Spearman on test of every model, one row per seed, size and kind of training.
 
-    sizes: source samples, ascending. joint_sizes: of them, those where B is trained too. epochs: passes over the target's data.
+    sizes: source samples, ascending. sgd_sizes: of them, those where SGD trains the shared model too. epochs: passes over the
+    target's data.
     """
     with deterministic(threads=1):
-        return _compare(seeds, sizes, joint_sizes, epochs, relu)
+        return _compare(seeds, sizes, sgd_sizes, epochs, relu)
 
 
-def _compare(seeds: list[int], sizes: list[int], joint_sizes: list[int], epochs: int, relu: bool) -> list[dict[str, Any]]:
+def _compare(seeds: list[int], sizes: list[int], sgd_sizes: list[int], epochs: int, relu: bool) -> list[dict[str, Any]]:
     data = tasks_of(seeds, max(sizes), relu)
     target, validation, test, source = (data[name] for name in ("target", "validation", "test", "source"))
     kind: dict[str, Any] = {"rates": RATES, "choose": score}
@@ -75,51 +121,37 @@ def _compare(seeds: list[int], sizes: list[int], joint_sizes: list[int], epochs:
         "ridge": score(ridge_predictions(target, validation, test), test.y)[:, 0].tolist(),
         "control": spearman(aligned(start(), [target], **budget).target),
     }
-    squares = optimum.least_squares(optimum.moments(target.x.double(), target.y[:, 0].double()))
     rows: list[dict[str, Any]] = []
 
-    def add(
-        name: str,
-        size: int,
-        plain: list[float],
-        single: Tensor,
-        mtl: PairGrid,
-        shared: PairGrid,
-        left: dict[str, Any],
-        joint: PairGrid | None = None,
-    ) -> None:
-        """The rows of one kind of training. shared: the model whose B is fixed. left: the budget that alignment has."""
-        fixed, by_error = (aligned(shared, [target], **left | how) for how in ({}, {"choose": None}))
-        columns = alone | {"plain": plain, "mtl": spearman(mtl), "fixed": spearman(fixed.target)}
-        columns |= {"fixed, by error": spearman(by_error.target)}
-        if joint is not None:
-            columns["joint"] = spearman(joint)
+    def add(name: str, size: int, single: PairGrid, mtl: PairGrid, fixed: AlignedFit, **more: PairGrid) -> None:
+        """The rows of one kind of training. more: further models by column."""
+        columns = alone | {"plain": spearman(single), "mtl": spearman(mtl), "fixed": spearman(fixed.target)}
+        columns |= {column: spearman(model) for column, model in more.items()}
         if not relu:
-            w = linear(fixed.target)
-            columns["to single-task"] = cosine_similarity(w, single, dim=-1).tolist()
-            columns["to multi-task"] = cosine_similarity(w, linear(mtl), dim=-1).tolist()
+            ends = (("to single-task", single), ("to multi-task", mtl))
+            columns |= {column: cosine_similarity(linear(fixed.target), linear(end), dim=-1).tolist() for column, end in ends}
         rows.extend(
             {"model": "ReLU" if relu else "linear", "kind": name, "size": size, "seed": seed, "B moved": fixed.moved[i].item()}
             | {column: round(values[i], 4) for column, values in columns.items()}
             for i, seed in enumerate(seeds)
         )
 
+    plain = at_optimum([target], seeds, relu)
     for size in sizes:
         both = [target, Samples(source.x[:, :size], source.y[:, :, :size])]
+        shared, left = at_optimum(both, seeds, relu), budget | {"rates": OPTIMUM_RATES}
+        fixed, longer, by_error = (
+            aligned(shared, [target], **left | how) for how in ({}, {"epochs": 2 * epochs}, {"choose": None})
+        )
+        add("converged", size, plain, shared, fixed, **{"fixed, longer": longer.target, "fixed, by error": by_error.target})
+        if size not in sgd_sizes:
+            continue
         mtl = fit_pairs(both, [validation], seeds, relu=relu, **budget)
         half = fit_pairs(both, [validation], seeds, relu=relu, epochs=epochs // 2, **kind)
-        joint = aligned(start(), both, joint=True, **budget).target if size in joint_sizes else None
+        joint = aligned(start(), both, joint=True, **budget).target
         left = kind | {"epochs": epochs - epochs // 2}
-        add("SGD", size, alone["stopped"], linear(stopped), mtl, half, left, joint)
-        if relu:
-            continue
-        best = optimum.mtl_optimum([one.x.double() for one in both], [one.y[:, 0].double() for one in both], rank=1)
-        balance = best.heads[:, :1].abs().sqrt()  # the same model with |B| = |A_1|, so that one learning rate suits both
-        exact = start_pairs(seeds, test.x.shape[-1], 2)
-        exact.shared.data = (best.shared * balance).mT[:, None].to(NETWORK)
-        exact.heads.data = (best.heads / balance)[:, None].to(NETWORK)
-        plain = score(squares[:, None] @ test.x.double().mT, test.y.double())[:, 0].tolist()
-        add("converged", size, plain, squares.to(NETWORK), exact, exact, budget | {"rates": EXACT_RATES})
+        by_error = aligned(half, [target], **left | {"choose": None})
+        add("SGD", size, stopped, mtl, aligned(half, [target], **left), joint=joint, **{"fixed, by error": by_error.target})
     return rows
 
 
@@ -127,7 +159,7 @@ def settings(p: Params) -> list[dict[str, Any]]:
     """Linear and ReLU, ten seeds at a time."""
     every = list(range(p.first_seed, p.first_seed + p.seeds))
     return [
-        {"sizes": p.sizes, "joint_sizes": p.joint_sizes, "epochs": p.epochs, "seeds": every[i : i + 10], "relu": relu}
+        {"sizes": p.sizes, "sgd_sizes": p.sgd_sizes, "epochs": p.epochs, "seeds": every[i : i + 10], "relu": relu}
         for relu in (False, True)
         for i in range(0, p.seeds, 10)
     ]
