@@ -112,7 +112,7 @@ def measured(rows: pd.DataFrame) -> Measured:
     highs = [results.interval(some["mtl"] - some["plain"])[2] for some in smallest]
     single = [float(some["plain"].mean()) for some in (linear, relu)]
     names = ("linear", "ReLU")
-    again = "8 core minutes: this run again, which records it"
+    again = "half a core hour: this run again, which records it"
     moved = float(rows["B moved"].max()) if "B moved" in rows else None
     gates = [
         Gate.every(
