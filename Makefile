@@ -4,6 +4,7 @@ HOURS ?= 8
 # What `make bench` runs: files of benchmarks; empty for all.
 BENCH ?=
 PORT ?= 8000
+SLOW ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # A second environment, with the oldest versions that pyproject.toml allows.
@@ -33,8 +34,9 @@ bench: $(VENV)/installed
 		--benchmark-only --benchmark-disable-gc --benchmark-json=runs/bench.json $(BENCH)
 	$(BIN)/python -m mtlrepro.book.speed runs/bench.json
 
+# Checks of the whole that take long (Snakemake, a campaign, all pages in a browser) are for SLOW=1.
 test: lint
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(SLOW),,-m "not slow")
 
 # The lower bounds of the dependencies: resolved to the oldest, installed apart, every module imported, the quick tests run.
 lowest: $(VENV)/installed

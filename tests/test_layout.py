@@ -6,12 +6,13 @@ import ast
 import json
 import re
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 import yaml
+from forks import Forks
 from project_copy import copy_project, listed
 
 from mtlrepro import exhibits, paths
@@ -26,9 +27,12 @@ QUICK_TESTS = [
     "tests/book/test_pages.py", "tests/results/test_registered_claims.py", "tests/results/test_status.py",
     "tests/data/test_data_manifest.py",
 ]  # fmt: skip
-# Every module, what a user gives, then the core's tests.
-CHECK = """
-import importlib, pkgutil, sys, pytest, mtlrepro
+# Every module, what a user gives, then the core's tests but for those that delete papers.
+CHECK = f"""
+import importlib, os, pkgutil, sys, pytest
+
+sys.path.insert(0, os.getcwd())
+import mtlrepro
 from mtlrepro import cli
 from mtlrepro.book import pages
 
@@ -42,30 +46,21 @@ for words in (["list", "--json"], ["data", "list"]):
         assert not end.code, words
     print("---")
 assert pages.main([]) == 0
-options = ["-q", "-x", "-p", "no:cacheprovider", "-n0", "-m", "not slow and not browser"]
-sys.exit(pytest.main([*options, *QUICK_TESTS]))
+options = ["-q", "-x", "-p", "no:cacheprovider", "-n0", "-m", "not slow and not browser", "-k", "not deleting"]
+sys.exit(pytest.main([*options, *{QUICK_TESTS}]))
 """
-# A process that has imported what takes long, and checks each project named to it in a process forked off: only the project's
-# own modules differ.
-CHECKER = """
-import importlib.util, os, sys
+# What takes long to import and is no project's own.
+LIBRARIES = """
+import importlib, importlib.util
 
 for name in ("torch", "torchvision", "torchmetrics", "torchjd", "pandas", "scipy.stats", "sklearn.cluster", "matplotlib.pyplot",
              "jupytext", "papermill", "hypothesis", "pytest"):
     if importlib.util.find_spec(name.partition(".")[0]):
         importlib.import_module(name)
-for line in sys.stdin:
-    project = line.strip()
-    child = os.fork()
-    if not child:
-        os.chdir(project)
-        sys.path.insert(0, project)
-        os.environ["MTLREPRO_RUNS"] = project + "/runs"
-        said = os.open(project + ".txt", os.O_WRONLY | os.O_CREAT)
-        os.dup2(said, 1), os.dup2(said, 2)
-        exec(CHECK)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+PAPERS = list(exhibits.papers())
+# What is deleted from four copies: each paper is gone from two, and of any two papers each stands in a copy without the other.
+GONE = [[key for key, two in zip(PAPERS, combinations(range(4), 2), strict=False) if copy in two] for copy in range(4)]
 
 
 def words_of(tree: ast.AST) -> Iterator[str]:
@@ -99,45 +94,33 @@ def test_the_number_of_exhibits_stands_nowhere_but_in_the_registries() -> None:
     assert {name: matches for name, matches in found.items() if matches} == {}
 
 
-def without_paper(key: str, target: Path) -> Path:
-    """A copy of the project from which a paper was deleted. It is under version control, as the project is."""
-    copy = copy_project(target, [f"{folder}/{key}/" for folder in FOLDERS])
+def without(papers: Sequence[str], target: Path) -> Path:
+    """A copy of the project from which papers were deleted. It is under version control, as the project is."""
+    copy = copy_project(target, [f"{folder}/{key}/" for folder in FOLDERS for key in papers])
     for words in (["init", "-q"], ["add", "-A"]):
         subprocess.run(["git", *words], cwd=copy, check=True)
     return copy
 
 
 @pytest.fixture(scope="module")
-def check() -> Iterator[Callable[[Path], tuple[int, str]]]:
-    """Exit code and output of the checks of a copy of the project."""
-    words = [sys.executable, "-c", f"CHECK, QUICK_TESTS = {CHECK!r}, {QUICK_TESTS}{CHECKER}"]
-    with subprocess.Popen(words, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as checker:
-        assert checker.stdin
-        assert checker.stdout
-
-        def give(project: Path) -> tuple[int, str]:
-            checker.stdin.write(f"{project}\n")
-            checker.stdin.flush()
-            code = checker.stdout.readline()
-            assert code, "the checking process died"
-            return int(code), Path(f"{project}.txt").read_text()
-
-        yield give
-        checker.stdin.close()
+def checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    with Forks(LIBRARIES, tmp_path_factory.mktemp("checks")) as forks:
+        yield forks
 
 
-@pytest.mark.slow
 @pytest.mark.xdist_group("papers")
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("key", exhibits.papers())
-def test_deleting_a_paper_is_deleting_its_folders(key: str, tmp_path: Path, check: Callable[[Path], tuple[int, str]]) -> None:
+@pytest.mark.parametrize(
+    "papers", [*GONE[:2], *(pytest.param(papers, marks=pytest.mark.slow) for papers in GONE[2:])], ids=" and ".join
+)
+def test_deleting_papers_is_deleting_their_folders(papers: list[str], tmp_path: Path, checks: Forks) -> None:
     """What is left lists its exhibits and data, imports, makes its pages and passes the core's tests."""
-    copy = without_paper(key, tmp_path / "project")
-    assert not any((copy / folder / key).exists() for folder in FOLDERS)
+    copy = without(papers, tmp_path / "project")
+    assert not any((copy / folder / key).exists() for folder in FOLDERS for key in papers)
 
-    code, said = check(copy)
+    code, said = checks.run(CHECK, copy, MTLREPRO_RUNS=str(copy / "runs"))
     assert code == 0, said[-6000:]
-    left = [paper for paper in exhibits.papers() if paper != key]
+    left = [key for key in PAPERS if key not in papers]
     assert [entry["id"] for entry in json.loads(said.partition("---")[0])] == [
         exhibit.id for paper in left for exhibit in exhibits.everything(paper)
     ]

@@ -108,7 +108,11 @@ def test_the_paper_profile_takes_a_step(exhibit, monkeypatch, stop_at_the_first_
             assert function(**setting)
         raise Stepped
 
+    def without_runs(*_, **__):
+        pytest.skip("its data are not here")
+
     monkeypatch.setattr(results.Runs, "map", first_of_each_kind)
+    monkeypatch.setattr(results, "record", without_runs)
     space: dict[str, Any] = {"__annotations__": {}}
     try:
         for cell in cells:
@@ -119,4 +123,4 @@ def test_the_paper_profile_takes_a_step(exhibit, monkeypatch, stop_at_the_first_
         return
     except DataMissing as error:
         pytest.skip(str(error))
-    pytest.skip("its data are not here")
+    pytest.fail("the notebook runs nothing")

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from axe_playwright_python.base import AXE_SCRIPT
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -19,6 +21,27 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Contrast follows from how a text looks and what lies behind it, and is what axe takes longest over: it is given one of each.
+LOOKS = """
+(() => {
+  const looks = new Set(), behind = new Map([[null, ""]]);
+  for (const element of document.querySelectorAll("*")) {
+    const style = getComputedStyle(element), own = `${style.backgroundColor} ${style.backgroundImage} ${style.opacity}`;
+    const ground = behind.get(element.parentElement) + (own === "rgba(0, 0, 0, 0) none 1" ? "" : own);
+    behind.set(element, ground);
+    const says = element.matches("input, select, textarea")
+      || [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    if (!says || !element.checkVisibility({ visibilityProperty: true })) continue;
+    const { width, height } = element.getBoundingClientRect();
+    const look = [style.color, style.fontSize, style.fontWeight, style.textShadow, ground].join();
+    if (looks.has(look) || Math.min(width, height) < 2) continue;
+    looks.add(look);
+    element.dataset.look = "";
+  }
+  axe.configure({ rules: [{ id: "color-contrast", selector: "[data-look]" }] });
+})();
+"""
+AXE = Axe(AXE_SCRIPT + LOOKS)
 
 
 @pytest.fixture(scope="session")
@@ -52,21 +75,32 @@ class Visit:
     def outside(self) -> list[str]:
         return [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
 
+    @property
+    def grave(self) -> list[Any]:
+        """What axe finds serious or critical: id, and the first elements."""
+        violations = AXE.run(self.page).response["violations"]
+        return [
+            (violation["id"], [node["html"][:160] for node in violation["nodes"]][:3])
+            for violation in violations
+            if violation["impact"] in {"serious", "critical"}
+        ]
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture(scope="session")
 def visit(chromium: Browser, site: Path) -> Iterator[Callable[..., Visit]]:
-    """Open a page: ``visit("scoreboard", width=390, scheme="dark")``."""
-    contexts: dict[tuple[int, str], BrowserContext] = {}
+    """Open a page in place of the one before: ``visit("scoreboard", width=390, scheme="dark")``."""
+    context = chromium.new_context(offline=True)
+    seen = Visit(context.new_page())
+    seen.page.on("request", lambda request: seen.requests.append(request.url))
+    seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    seen.page.on("console", lambda line: seen.errors.append(line.text) if line.type == "error" else None)
 
     def go(name: str, width: int = 1280, scheme: Literal["light", "dark"] = "light", query: str = "") -> Visit:
-        if (width, scheme) not in contexts:
-            contexts[width, scheme] = chromium.new_context(
-                viewport={"width": width, "height": 900}, offline=True, color_scheme=scheme
-            )
-        seen = Visit(contexts[width, scheme].new_page())
-        seen.page.on("request", lambda request: seen.requests.append(request.url))
-        seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        seen.page.on("console", lambda line: seen.errors.append(line.text) if line.type == "error" else None)
+        seen.page.goto("about:blank")
+        seen.requests.clear()
+        seen.errors.clear()
+        seen.page.set_viewport_size({"width": width, "height": 900})
+        seen.page.emulate_media(media="screen", color_scheme=scheme)
         seen.page.goto((site / f"{name}.html").as_uri() + query, wait_until="load")
         seen.page.evaluate("() => window.MathJax?.startup?.promise?.then(() => null)")
         # Colours that fade in are looked at when they have arrived.
@@ -74,5 +108,4 @@ def visit(chromium: Browser, site: Path) -> Iterator[Callable[..., Visit]]:
         return seen
 
     yield go
-    for context in contexts.values():
-        context.close()
+    context.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from mtlrepro import exhibits, paths
 
@@ -34,14 +33,19 @@ SCROLLING = """(open) => {
 
 
 def _pages() -> list[Any]:
-    """Every page of the built site, where there is one, else of its sources; dealt to as many workers as a small machine has."""
+    """Every page of the built site, where there is one, else of its sources; dealt to as many workers as a small machine has.
+
+    Slow but for key pages and an exhibit of each paper.
+    """
     built = paths.book() / "_build" / "html"
     folder, suffix = (built, ".html") if (built / "index.html").exists() else (paths.book(), ".md")
     files = (file.relative_to(folder) for file in folder.rglob(f"*{suffix}"))
     names = sorted(file.with_suffix("").as_posix() for file in files if not {"_static", "_build"} & set(file.parts))
     skipped = {"genindex", "search", "index"}
+    quick = {*KEY["light"], *(next((n for n in names if n.startswith(f"exhibits/{key}/")), "") for key in exhibits.papers())}
     return [
-        pytest.param(name, marks=pytest.mark.xdist_group(f"site {i % 3}")) for i, name in enumerate(names) if name not in skipped
+        pytest.param(name, marks=[pytest.mark.xdist_group(f"site {i % 3}"), *([] if name in quick else [pytest.mark.slow])])
+        for i, name in enumerate(sorted(set(names) - skipped, key=lambda name: (name not in quick, name)))
     ]
 
 
@@ -68,7 +72,7 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
     # Before axe, which itself asks for style sheets.
     faults |= {"asks for": list(opened.outside), "on the console": list(opened.errors)}
     if is_exhibit or name in KEY["light"]:
-        faults["axe"] = _grave(page)
+        faults["axe"] = opened.grave
     if is_exhibit:
         faults |= _faults_of_exhibit(page, name, 0 if top is None else top["y"])
     faults["cut on a wide screen"] = [box for box, _ in page.evaluate(SCROLLING, True)]
@@ -76,7 +80,6 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
     faults["formulas with an error"] = page.locator("mjx-merror").count()
     page.emulate_media(media="print")
     faults["cut on paper"] = [box for box, _ in page.evaluate(SCROLLING, True)]
-    page.close()
     assert {what: fault for what, fault in faults.items() if fault} == {}
 
 
@@ -105,21 +108,9 @@ def _faults_of_exhibit(page: Any, name: str, first: float) -> dict[str, Any]:
     return faults
 
 
-def _grave(page: Any) -> list[Any]:
-    """What axe finds serious or critical: id, and the first elements."""
-    violations = Axe().run(page).response["violations"]
-    return [
-        (violation["id"], [node["html"][:160] for node in violation["nodes"]][:3])
-        for violation in violations
-        if violation["impact"] in {"serious", "critical"}
-    ]
-
-
 def test_nothing_serious_stands_in_anyones_way_in_the_dark(visit: Open, names: list[str]) -> None:
     for name in [*KEY["dark"], *[name for name in names if name.startswith("exhibits/")][:1]]:
-        page = visit(name, scheme="dark").page
-        assert (name, _grave(page)) == (name, [])
-        page.close()
+        assert (name, visit(name, scheme="dark").grave) == (name, [])
 
 
 def test_printing_opens_every_fold(visit: Open) -> None:

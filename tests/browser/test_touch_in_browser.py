@@ -50,4 +50,3 @@ def test_a_control_moved_by_the_keyboard_shows_what_the_package_computes(
             if not control.choice:
                 assert place.locator("input, select").nth(i).get_attribute("aria-valuetext") == control.shown(values[i])
     assert Axe().run(page, context=".touch").response["violations"] == []
-    page.close()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forks import Forks
 from sklearn import cluster, metrics, model_selection
 from torchvision.models import resnet
 
@@ -25,6 +23,10 @@ from mtlrepro.training import images
 from mtlrepro.training.augmentation import image_data
 from mtlrepro.training.image_settings import ImageTraining
 
+PROJECT = f"""
+import sys
+sys.path.insert(0, {str(paths.PACKAGE.parent)!r})
+"""
 # Tiny settings on images of noise, in the place of the real list and of CIFAR.
 TINY = """
 import numpy as np
@@ -65,7 +67,7 @@ def planned():
     toys = [s for s in fig4_toys.settings(p) if s["method"] == "hydalearn"]
     yield p, fig4_toys.measure, toys[:1], {}
 """
-PREPARE = f"""{TINY}
+PREPARE = """
 from pathlib import Path
 from mtlrepro.gpu import preparing
 preparing.load_cifar = noise_images
@@ -75,7 +77,7 @@ from mtlrepro.results import Runs
 for p, function, settings, data in planned():
     Runs(p).map(function, settings, data=data)
 """
-TAKE = f"""{TINY}
+TAKE = """
 from mtlrepro.results import Runs
 for p, function, settings, data in planned():
     runs = Runs(p)
@@ -99,6 +101,7 @@ class Installed(PathFinder):
         return None if absent else spec
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Installed
+import torch
 """
 COMMAND = """
 import runpy, sys
@@ -117,13 +120,6 @@ print("left:", computing.compute(Path("list"), computing.Limit(250 / 60, itertoo
 """
 
 
-def run(folder: Path, code: str, runs: str) -> str:
-    environment = os.environ | {"MTLREPRO_RUNS": str(folder / runs), "PYTHONPATH": str(paths.PACKAGE.parent)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 def rows(folder: Path) -> dict[str, str]:
     """Key -> rows of each finished run, as text, in which two NaN are equal."""
     lines = [json.loads(line) for file in sorted(folder.glob("*/*.jsonl")) for line in file.read_text().splitlines()]
@@ -134,32 +130,40 @@ def rows(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A folder with a list of four runs and its images, and what a machine with everything makes of them, in ``whole``."""
+    """A folder with a list of four runs and its images, and what a machine with everything makes of them, in ``whole``; and a
+    function that has code executed there, by a machine with everything or a bare one.
+    """
     folder = tmp_path_factory.mktemp("gpu")
-    run(folder, PREPARE, "whole")
-    return folder
+    with Forks(PROJECT + TINY, folder) as everything, Forks(PROJECT + BARE, tmp_path_factory.mktemp("bare")) as bare:
+
+        def run(machine: str, code: str, runs: str) -> str:
+            ended, said = (bare if machine == "bare" else everything).run(code, folder, MTLREPRO_RUNS=str(folder / runs))
+            assert ended == 0, said
+            return said
+
+        run("everything", PREPARE, "whole")
+        yield folder, run
 
 
-@pytest.mark.slow
 @pytest.mark.xdist_group("gpu")
 def test_a_bare_machine_computes_the_same_rows_and_the_notebooks_take_them(prepared):
     """Laws: with PyTorch and NumPy alone the rows are those of a machine with everything, and `Runs.map` computes none again."""
-    said = run(prepared, BARE + COMMAND, "bare")
-    assert "all runs of the list are finished" in said
-    assert len(rows(prepared / "bare")) == 4
-    assert rows(prepared / "bare") == rows(prepared / "whole")
-    run(prepared, TAKE, "bare")
+    folder, run = prepared
+    assert "all runs of the list are finished" in run("bare", COMMAND, "bare")
+    assert len(rows(folder / "bare")) == 4
+    assert rows(folder / "bare") == rows(folder / "whole")
+    run("everything", TAKE, "bare")
 
 
-@pytest.mark.slow
 @pytest.mark.xdist_group("gpu")
 def test_it_stops_at_the_limit_and_goes_on_from_there(prepared):
     """Laws: no run begins after the limit, and the same command ends with the rows of an uninterrupted one."""
-    whole = rows(prepared / "whole")
-    assert "left: 0" not in run(prepared, BARE + UNTIL, "stopped")
-    assert len(rows(prepared / "stopped")) < len(whole)
-    run(prepared, BARE + COMMAND, "stopped")
-    assert rows(prepared / "stopped") == whole
+    folder, run = prepared
+    whole = rows(folder / "whole")
+    assert "left: 0" not in run("bare", UNTIL, "stopped")
+    assert len(rows(folder / "stopped")) < len(whole)
+    run("bare", COMMAND, "stopped")
+    assert rows(folder / "stopped") == whole
 
 
 def test_a_training_of_images_keeps_its_state_at_the_limit(tmp_path, monkeypatch):
