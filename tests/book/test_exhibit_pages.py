@@ -164,18 +164,18 @@ def test_the_download_button_gives_the_source_notebook(site: Path, pages: dict[s
 
 @pytest.mark.slow
 def test_a_downloaded_notebook_runs(site: Path, pages: dict[str, Blocks], tmp_path: Path) -> None:
-    """The quickest, by the command that a reader gives; in a process of its own, as the browser holds this one's loop."""
+    """The three quickest, by the command that a reader gives; in a process of its own, as the browser holds this one's loop."""
 
     def seconds(name: str) -> float:
         return float(json.loads((paths.project() / "runs" / "book" / f"{name}.status.json").read_text())["seconds"])
 
     if not (paths.project() / "runs" / "book").is_dir():
         pytest.skip("the site was not built from notebooks run here")
-    name = min(pages, key=seconds)
-    notebook = site / "_downloads" / "notebooks" / f"{name}.ipynb"
-    command = [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "out.ipynb"), "-p", "profile", "quick"]
-    done = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, (name, done.stderr[-2000:])
+    for name in sorted(pages, key=seconds)[:3]:
+        notebook = site / "_downloads" / "notebooks" / f"{name}.ipynb"
+        command = [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "out.ipynb"), "-p", "profile", "quick"]
+        done = subprocess.run(command, cwd=paths.project(), capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, (name, done.stderr[-2000:])
 
 
 def test_the_site_is_small_and_holds_no_sources_of_pages(site: Path) -> None:
