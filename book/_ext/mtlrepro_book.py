@@ -639,8 +639,9 @@ def tidy_site(app: Sphinx, error: Exception | None) -> None:
     """Mend in the written pages what the theme gives no option for."""
     if error is not None or app.builder.format != "html":
         return
-    # Maps for those who debug the theme, and a second format of fonts that every browser of today reads in the first.
-    for left_over in ("*.map", "fontawesome/**/*.ttf"):
+    # Maps for those who debug the theme, a second format of fonts that every browser of today reads in the first, and what the
+    # theme would say in other languages.
+    for left_over in ("*.map", "fontawesome/**/*.ttf", "locales/**/*.[mp]o"):
         for file in Path(app.outdir, "_static").rglob(left_over):
             file.unlink()
     for file in Path(app.outdir).rglob("*.html"):
