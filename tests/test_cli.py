@@ -8,7 +8,6 @@ import os
 import pwd
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -16,7 +15,7 @@ from typing import get_args
 import pytest
 from registered import EXHIBIT, PAPER, SEEDED, misspelt
 
-from mtlrepro import cli, doctor, exhibits, results
+from mtlrepro import cli, doctor, exhibits
 from mtlrepro.parameters import PROFILES
 from mtlrepro.results import outcomes
 
@@ -156,19 +155,13 @@ def test_doctor_never_raises_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch
 
 
 def test_listing_results_is_cheap() -> None:
-    """Laws: no library that computes or runs notebooks is imported for it, and 72 x 3 records within a second of CPU
-    once the registry is read."""
+    """Law: no library that computes or runs notebooks is imported for it."""
     heavy = ["torch", "pandas", "sklearn", "matplotlib", "papermill", "snakemake"]
     code = "import sys; from mtlrepro import cli\ntry: cli.app([sys.argv[1]])\nexcept SystemExit: pass\n"
     code += f"print([name for name in {heavy} if name in sys.modules])"
     for command in ("list", "verdicts"):
         done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, timeout=280, check=True)
         assert done.stdout.splitlines()[-1] == "[]", command
-    recorded = [(one.id, profile) for one in exhibits.everything() for profile in results.available(one.id)]
-    results.judged(*recorded[0])  # reads the registry, once in a process
-    before = time.process_time()
-    judged = [results.judged(*which) for which in recorded]
-    assert (time.process_time() - before) * 72 * 3 / len(judged) < 1.0
 
 
 @pytest.mark.slow
