@@ -67,8 +67,16 @@ class Node:
         done = subprocess.run(words, env=os.environ | self.environment, capture_output=True, text=True, timeout=60)
         return done.stdout.strip()
 
-    def running(self) -> list[str]:
-        return self("squeue", "-h", "-t", "running", "-o", "%i").split()
+    def running(self) -> str:
+        """A job that runs; between two jobs the node may be empty for a moment."""
+        jobs: list[str] = []
+
+        def seen() -> bool:
+            jobs[:] = self("squeue", "-h", "-t", "running", "-o", "%i").split()
+            return bool(jobs)
+
+        _until(seen)
+        return jobs[0]
 
     def lose(self) -> None:
         """The node without power: slurmd and every process of every job is gone at once; the controller is elsewhere."""

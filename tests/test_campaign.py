@@ -128,15 +128,6 @@ def test_a_campaign_killed_twice_ends_with_the_rows_of_an_uninterrupted_one(proj
     assert "ready to publish: " in start(project, "--status").communicate(timeout=60)[0]
 
 
-def first_running(node, campaign):
-    """A job that runs; between two jobs the node may be empty for a moment."""
-    deadline = time.monotonic() + 120
-    while not (running := node.running()) and campaign.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert running, "no job runs any more"
-    return running[0]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(bool(missing()), reason=missing())
@@ -147,7 +138,7 @@ def test_on_slurm_a_killed_job_and_a_lost_node_change_no_row(project):
     with tempfile.TemporaryDirectory() as folder, slurm(Path(folder)) as node:
         campaign = start(project, FIRST.id, "--engine", options, **node.environment)
         wait_for_runs(campaign, project, 2)
-        node("scancel", first_running(node, campaign))
+        node("scancel", node.running())
         wait_for_runs(campaign, project, 4)
         node.lose()
         lost = begun(project)

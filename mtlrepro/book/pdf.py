@@ -9,7 +9,6 @@ import posixpath
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
@@ -17,7 +16,7 @@ from bs4 import BeautifulSoup
 
 from mtlrepro import paths
 from mtlrepro.book import pages
-from mtlrepro.errors import DataMissing, MtlreproError
+from mtlrepro.errors import DataMissing, MtlreproError, exit_code
 from mtlrepro.files import write_text
 
 ARTICLE = "article"
@@ -82,18 +81,18 @@ def printed(page: Path, target: Path) -> Path:
 
 
 def main() -> int:
+    return exit_code(_write)
+
+
+def _write() -> int:
     site, folder = paths.book() / "_build" / "html", paths.book() / "_build" / "pdf"
     if not (site / f"{ARTICLE}.html").exists():
-        print("No book yet: run `make book` first.", file=sys.stderr)
-        return 1
+        raise MtlreproError("No book yet: run `make book` first.")
     whole = site / "print.html"
     try:
         for name, names in ((ARTICLE, [ARTICLE]), ("book", order(pages.toc_file(), site))):
             write_text(whole, combined(site, names))
             print(printed(whole, folder / f"{name}.pdf"))
-    except MtlreproError as error:
-        print(error, file=sys.stderr)
-        return 1
     finally:
         whole.unlink(missing_ok=True)
     return 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import nbformat
@@ -20,7 +19,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from mtlrepro import exhibits, paths
 from mtlrepro.book import exercises
-from mtlrepro.errors import MtlreproError
+from mtlrepro.errors import MtlreproError, exit_code
 from mtlrepro.files import write_text
 
 _PAGE = """<!DOCTYPE html>
@@ -120,12 +119,11 @@ def write(site: Path, folder: Path) -> None:
 
 
 def main() -> int:
-    try:
+    def work() -> int:
         write(paths.book() / "_build" / "html", paths.book() / "_build" / "slides")
-    except MtlreproError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":
