@@ -80,7 +80,7 @@ def project(tmp_path_factory):
 
 def start(project, *words, **more):
     environment = os.environ | more | {
-        "PYTHONPATH": str(project), "MTLREPRO_RUNS": str(project / "runs"), "LOG": str(project.parent / "log"),
+        "PYTHONPATH": str(project), "MTLREPRO_RUNS": str(project / "runs"), "LOG": str(log(project)),
         "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     command = [sys.executable, "-c", "from mtlrepro.cli import main; main()", "campaign", "--processes", "2", *words]
@@ -89,9 +89,13 @@ def start(project, *words, **more):
     )
 
 
+def log(project):
+    """Beside this copy, of this copy alone: tests of one worker share the folder."""
+    return project.with_suffix(".log")
+
+
 def begun(project):
-    log = project.parent / "log"
-    return log.read_text().splitlines() if log.exists() else []
+    return log(project).read_text().splitlines() if log(project).exists() else []
 
 
 def assert_rows_are_those_of_one_process(project, exhibit):
