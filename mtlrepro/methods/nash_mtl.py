@@ -1,4 +1,4 @@
-"""Nash-MTL (Navon et al. 2022, "Multi-task learning as a bargaining game", Algorithm 1), computed by TorchJD.
+"""Nash-MTL (Navon et al. 2022, "Multi-task learning as a bargaining game", Algorithm 1).
 
 The update sum_i w_i g_i is the Nash bargaining solution of tasks that gain <g_i, d> by a step d of bounded length: with the
 gradients' Gramian G it has
@@ -10,69 +10,59 @@ so that w_i g_i does not depend on the unit of any task's loss. The length of su
 
 from __future__ import annotations
 
-import warnings
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.methods.pareto_mtl import smallest_combination
-from mtlrepro.methods.torchjd_aggregation import GramianWeighting, Solver, torchjd
+from mtlrepro.training.per_run import all_losses
+from mtlrepro.training.weighting import Step, Weighting
 
-# Less of a gain along unit gradients counts as none; also added to starting weights, which must not be 0.
-_POSITIVE = 1e-3
+# Added to the Gramian of unit gradients: where no step helps every task the equation has no solution, and w would have no bound.
+_RIDGE = 1e-8
+# Damped Newton needs some ten where a step helps every task; where none does, weights grow for as long as it goes on.
+_NEWTON_STEPS = 40
 
 
-class NashMTL(GramianWeighting):
-    """The weights w.
+class NashMTL(Weighting):
+    """The weights w of the shared parameters; every head follows its own loss.
 
-    max_norm: of sum_i w_i g_i, 0 for no bound. iterations: of the concave-convex procedure within a step.
+    max_norm: of sum_i w_i g_i, 0 for no bound.
 
-    As in the authors' code a step starts from the weights of the last one, and keeps them where ECOS fails. It fails where some
-    task gains nothing by the start, such as equal weights on gradients in conflict, and where gradients differ much in length.
-    Our reading, which leaves the solution what it is: gradients are brought to unit length, and a start by which some task gains
-    nothing is replaced by the weights of their shortest convex combination, along which every task gains if any step allows it.
-    Raises MtlreproError where TorchJD or ECOS is not installed (ECOS has no build for Python 3.13).
+    Claim 3.1's equation is the stationarity of the convex w^T G w / 2 - sum_i log w_i, which damped Newton minimises for all runs
+    at once; the authors, and TorchJD with them, linearise the equation and call ECOS run by run, a thousand times slower here for
+    the same weights. A run whose gradients are not finite gets NaN. Raises BadValue for fewer than two tasks.
     """
 
-    def __init__(self, max_norm: float = 1.0, iterations: int = 20) -> None:
-        super().__init__("Nash-MTL")
-        self.options = {"max_norm": max_norm, "optim_niter": iterations}
-        torchjd("NashMTL", n_tasks=1, **self.options)  # raises at once where something is missing
-        self.each: list[Solver] = []
+    weight_heads = False
 
-    def solvers(self, runs: int, tasks: int) -> list[Solver]:
-        """The same ones at every step, one per run: each starts from its own last weights. Raises BadValue for one task."""
-        if tasks < 2:
+    def __init__(self, max_norm: float = 1.0) -> None:
+        self.max_norm = max_norm
+
+    def __call__(self, step: Step) -> Tensor:
+        """(k,) or (runs, k)."""
+        losses = all_losses(step, "Nash-MTL")
+        if losses.shape[-1] < 2:
             raise BadValue("Nash-MTL is a bargain between tasks: give it two or more.")
-        if not self.each:
-            self.each = [_from_gramian(tasks, **self.options) for _ in range(runs)]
-        return self.each
+        rows = step.jacobian.detach().double()
+        sizes = rows.norm(dim=-1)
+        sizes = sizes.where(sizes != 0, 1.0)
+        rows = rows / sizes[..., None]
+        weights = bargain(rows @ rows.mT)
+        if self.max_norm:
+            length = (weights[..., None, :] @ rows).norm(dim=-1)
+            weights = weights * (self.max_norm / length).clamp_max(1.0)
+        return (weights / sizes).to(losses)
 
 
-def _from_gramian(tasks: int, **options: float) -> Solver:
-    weighting = torchjd("NashMTL", n_tasks=tasks, **options).weighting
-
-    def solve(gramian: Tensor) -> Tensor:
-        gramian = gramian.double().cpu()
-        sizes = gramian.diagonal().sqrt()
-        sizes = sizes.where(sizes > 0, 1.0)
-        cosines = (gramian / sizes / sizes[:, None]).fill_diagonal_(
-            1.0
-        )  # of 1 too for a gradient of zero, which none conflicts with
-        # TorchJD asks for the gradients; any rows with the same inner products serve.
-        values, directions = torch.linalg.eigh(cosines)
-        rows = directions * values.clamp_min(0).sqrt()
-        start, products = weighting.prvs_alpha, cosines.numpy()
-        if (products @ start <= _POSITIVE).any():
-            start = smallest_combination(rows.numpy()) + _POSITIVE
-        weighting.prvs_alpha = start * np.sqrt(
-            tasks / max(start @ products @ start, 1e-12)
-        )  # the update's length at the solution
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of CVXPY, about speed and accuracy
-            weights: Tensor = weighting(rows) / sizes
-        return weights
-
-    return solve
+def bargain(gramian: Tensor) -> Tensor:
+    """(..., k): w > 0 with (G + a small ridge) w = 1 / w. gramian: (..., k, k) of unit vectors; NaN where it is not finite."""
+    k = gramian.shape[-1]
+    gramian = gramian + _RIDGE * torch.eye(k).to(gramian)
+    w = gramian.new_ones(gramian.shape[:-1])
+    for _ in range(_NEWTON_STEPS):
+        slope = (gramian @ w[..., None])[..., 0] - 1 / w
+        factor = torch.linalg.cholesky_ex(gramian + torch.diag_embed(w**-2)).L
+        newton = torch.cholesky_solve(slope[..., None], factor)[..., 0]
+        decrement = (newton * slope).sum(-1, keepdim=True).clamp_min(0).sqrt()
+        w = w - newton / (1 + decrement)  # stays positive: the function is self-concordant (Nesterov 1994)
+    return w

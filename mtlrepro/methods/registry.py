@@ -178,7 +178,7 @@ METHODS: MethodTable[Method] = MethodTable(
         ),
         "nash_mtl": Method(
             title="Nash-MTL", paper="Navon et al. 2022", module="nash_mtl", constructor="NashMTL",
-            recommended={"max_norm": 1.0}, needs=("gradients", "all_tasks", "host"), extra="torchjd",
+            recommended={"max_norm": 1.0}, needs=("gradients", "all_tasks"),
         ),
     }
 )  # fmt: skip

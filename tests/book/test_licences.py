@@ -11,7 +11,7 @@ from mtlrepro.book import licences
 from mtlrepro.book.licences import Package
 
 # Solvers of the extra `torchjd`. Of docutils, an editor's mode that is not installed is under the GPL.
-SOLVERS = {"ecos", "quadprog", "qpsolvers"}
+SOLVERS = {"quadprog", "qpsolvers"}
 
 
 def test_every_package_that_the_lock_installs_is_under_a_licence_that_is_allowed():

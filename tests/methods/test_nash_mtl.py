@@ -1,4 +1,4 @@
-"""Nash-MTL behind the protocol: the bargaining equation, by hand and against a general solver, and units."""
+"""Nash-MTL: the bargaining equation, by hand and against a general solver, and units."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from scipy.optimize import minimize
 
 from mtlrepro.device import generator
 from mtlrepro.methods.nash_mtl import NashMTL
-
-pytest.importorskip("torchjd", reason="the extra torchjd is not installed")
-pytest.importorskip("ecos", reason="the solver ECOS is not installed")
 
 
 def _weights(step_of, gradients, **options):
@@ -28,8 +25,8 @@ def test_orthogonal_gradients_worked_by_hand(step_of):
     """G = diag(1, 4), so w = 1 / |g| = (1, 1/2); the step (1, 1) is cut to length 1 by 1 / sqrt 2."""
     gradients = [[1.0, 0.0], [0.0, 2.0]]
     expected = torch.tensor([1.0, 0.5], dtype=torch.float64)
-    torch.testing.assert_close(_weights(step_of, gradients, max_norm=0.0), expected, rtol=0, atol=1e-4)
-    torch.testing.assert_close(_weights(step_of, gradients), expected / 2**0.5, rtol=0, atol=1e-4)
+    torch.testing.assert_close(_weights(step_of, gradients, max_norm=0.0), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(_weights(step_of, gradients), expected / 2**0.5, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -43,20 +40,20 @@ def test_the_weights_are_the_minimiser_of_the_convex_form(seed, step_of):
         return w @ gramian @ w / 2 - log.sum(), w * (gramian @ w) - 1
 
     expected = np.exp(minimize(convex, np.zeros(3), jac=True, method="BFGS", options={"gtol": 1e-10}).x)
-    np.testing.assert_allclose(_weights(step_of, jacobian, max_norm=0.0).numpy(), expected, rtol=1e-3)
+    np.testing.assert_allclose(_weights(step_of, jacobian, max_norm=0.0).numpy(), expected, rtol=1e-5)
 
 
-@settings(max_examples=10)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.lists(st.floats(0.2, 5.0), min_size=2, max_size=2))
 def test_the_update_does_not_depend_on_the_units_of_the_losses(step_of, seed, units):
     """Law: the bargaining solution is invariant to the scale of each task's gains."""
     jacobian, scale = _jacobian(seed, 2), torch.tensor(units, dtype=torch.float64)[:, None]
     plain, scaled = (_weights(step_of, rows, max_norm=0.0) @ rows for rows in (jacobian, jacobian * scale))
-    torch.testing.assert_close(plain, scaled, rtol=0, atol=1e-3 * float(plain.norm()))
+    torch.testing.assert_close(plain, scaled, rtol=0, atol=1e-4 * float(plain.norm()))
 
 
 def test_gradients_in_conflict_and_of_unlike_lengths_are_solved_too(step_of):
-    """w_i <g_i, sum_j w_j g_j> = 1 where equal weights gain nothing, along a training that starts from the last weights."""
+    """w_i <g_i, sum_j w_j g_j> = 1 where equal weights gain nothing."""
     weighting, draw = NashMTL(max_norm=0.0), generator(1)
     conflicts = 0
     for _ in range(12):
@@ -64,7 +61,7 @@ def test_gradients_in_conflict_and_of_unlike_lengths_are_solved_too(step_of):
         gramian = jacobian @ jacobian.T
         conflicts += int((gramian.sum(-1) <= 0).any())
         weights = weighting(step_of(jacobian))
-        torch.testing.assert_close(weights * (gramian @ weights), torch.ones(2, dtype=torch.float64), rtol=0, atol=1e-2)
+        torch.testing.assert_close(weights * (gramian @ weights), torch.ones(2, dtype=torch.float64), rtol=0, atol=5e-3)
     assert conflicts >= 3
 
 
