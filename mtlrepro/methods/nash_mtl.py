@@ -44,7 +44,7 @@ class NashMTL(Weighting):
         if losses.shape[-1] < 2:
             raise BadValue("Nash-MTL is a bargain between tasks: give it two or more.")
         rows = step.jacobian.detach().double()
-        sizes = rows.norm(dim=-1)
+        sizes: Tensor = rows.norm(dim=-1)
         sizes = sizes.where(sizes != 0, 1.0)
         rows = rows / sizes[..., None]
         weights = bargain(rows @ rows.mT)
