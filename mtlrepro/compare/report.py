@@ -14,6 +14,7 @@ from mtlrepro.results.intervals import remembered_interval
 REFERENCE = "static"
 ROPE = 0.01  # an effect within this is practically none
 LARGER = ("accuracy", "AUROC")
+_ACROSS = 5  # problems in a row of the figure: more cannot be read at the width of a page
 
 
 def effects(rows: pd.DataFrame, column: str = "test") -> pd.DataFrame:
@@ -130,8 +131,13 @@ def draw_effects(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
     problems = list(dict.fromkeys(table.problem))
     ranks = statistics.mean_ranks(means(rows))
     order = [name for name in ranks.sort_values().index if name != REFERENCE]
-    figure, axes = plt.subplots(1, len(problems), figsize=(1.6 + 1.5 * len(problems), 0.9 + 0.24 * len(order)), sharey=True)
-    for axis, problem in zip(np.atleast_1d(axes), problems, strict=True):
+    across = min(_ACROSS, len(problems))
+    down = -(-len(problems) // across)
+    size = (1.6 + 1.5 * across, down * (0.9 + 0.2 * len(order)))
+    figure, axes = plt.subplots(down, across, figsize=size, sharey=True, squeeze=False)
+    for axis in axes.flat[len(problems) :]:
+        axis.set_axis_off()
+    for axis, problem in zip(axes.flat, problems, strict=False):
         own = table[table.problem == problem].set_index("method")
         for y, method in enumerate(order):
             if method not in own.index:
@@ -145,9 +151,8 @@ def draw_effects(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
         axis.tick_params(labelsize=7)
         limit = 1.3 * max(1.0, float(np.nanmax(np.abs(100 * own.effect))))
         axis.set_xlim(-limit, limit)
-    first = np.atleast_1d(axes)[0]
-    first.set_yticks(range(len(order)), [titles.get(name, name) for name in order])
-    first.invert_yaxis()
+    axes[0, 0].set_yticks(range(len(order)), [titles.get(name, name) for name in order])
+    axes[0, 0].invert_yaxis()
     figure.supxlabel("effect against tuned static weights (points, or % of its error)", fontsize=8)
     figure.tight_layout()
     return figure
