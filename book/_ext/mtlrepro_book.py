@@ -658,13 +658,14 @@ def rows_file(exhibit: str, profile: str) -> str:
 
 
 def copy_sources(app: Sphinx, error: Exception | None) -> None:
-    """Put the source notebooks and the rows that the verdict boxes link to into the site, and take the pages' own sources out."""
+    """Put the source notebooks, the rows that the verdict boxes link to and the comparison's into the site, no pages' sources."""
     if error is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
     shutil.rmtree(site / "_sources", ignore_errors=True)
     notebooks = [file for suffix in ("ipynb", "py") for file in paths.notebooks().glob(f"*/*.{suffix}")]
     wanted = [(file, site / _NOTEBOOKS / file.relative_to(paths.notebooks())) for file in notebooks]
+    wanted.append((paths.book() / "comparison/rows.csv", site / _ROWS / "comparison.csv.gz"))
     for exhibit in exhibits.everything():
         profiles = results.available(exhibit.id, committed=True)
         name = rows_file(exhibit.id, profiles[-1]) if profiles else ""

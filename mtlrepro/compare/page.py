@@ -59,13 +59,9 @@ def record(profile: str) -> list[Path]:
         "traits": shown(report.by_trait(rows).replace({"best method": running.titles()})),
         "spread": shown(report.spread(rows)),
     }
-    written = [folder() / f"{name}.csv{'.gz' if name == 'rows' else ''}" for name in tables] + [
-        folder() / "summary.md",
-        folder() / "run.json",
-    ]
+    written = [folder() / f"{name}.csv" for name in tables] + [folder() / "summary.md", folder() / "run.json"]
     for file, table in zip(written, tables.values(), strict=False):
-        with replacing(file) as part:
-            table.to_csv(part, index=False, compression={"method": "gzip", "mtime": 0} if file.suffix == ".gz" else None)
+        write_text(file, table.to_csv(index=False))
     write_text(folder() / "summary.md", summary(rows, profile, runs.seconds))
     write_text(folder() / "run.json", json.dumps(about, indent=1) + "\n")
     plots.use()
