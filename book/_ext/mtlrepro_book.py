@@ -658,7 +658,7 @@ def rows_file(exhibit: str, profile: str) -> str:
 
 
 def copy_sources(app: Sphinx, error: Exception | None) -> None:
-    """Put the source notebooks, the rows that the verdict boxes link to and the comparison's into the site, no pages' sources."""
+    """Put the source notebooks, the rows that verdict boxes and the comparison link to into the site; take the pages' own out."""
     if error is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)

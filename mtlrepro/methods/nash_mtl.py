@@ -29,8 +29,8 @@ class NashMTL(Weighting):
     max_norm: of sum_i w_i g_i, 0 for no bound.
 
     Claim 3.1's equation is the stationarity of the convex w^T G w / 2 - sum_i log w_i, which damped Newton minimises for all runs
-    at once; the authors, and TorchJD with them, linearise the equation and call ECOS run by run, a thousand times slower here for
-    the same weights. A run whose gradients are not finite gets NaN. Raises BadValue for fewer than two tasks.
+    at once; the authors, and TorchJD with them, linearise the equation and solve it run by run. A run whose gradients
+    are not finite gets NaN. Raises BadValue for fewer than two tasks.
     """
 
     weight_heads = False
