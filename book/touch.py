@@ -63,8 +63,7 @@ def scoreboard() -> Touchable:
             reached += chosen and one.judged.outcome == "holds"
             look, hidden = _LOOKS[one.judged.outcome], "visible" if chosen else "hidden"
             low, middle, high = (axes.at(one.share(v), 0)[0] for v in (one.judged.low, one.judged.effect, one.judged.high))
-            own = exhibits.papers()[one.exhibit.paper].name
-            name = f"{own}, {one.exhibit.label}: {one.judged.claim.id.replace('-', ' ')}"
+            name = f"{one.exhibit.id.replace('/', ' ')}: {one.judged.claim.id.replace('-', ' ')}"
             name = name if len(name) < 43 else f"{name[:41]}…"
             parts += [
                 shape("text", name, x=216, y=y + 4, text_anchor="end", kind="d-text d-tiny", visibility=hidden),

@@ -60,7 +60,7 @@ page = results.shown(p)
 # ## The bound, with too few and with enough source samples
 
 # %%
-page.table(report.bound_table, "The bound where the condition on m_1 holds (factor 1) and far below it; medians over draws.")
+page.table(report.bound_table, "The bound where the condition on m₁ holds (factor 1) and far below it; medians over draws.")
 
 # %% tags=["slide"]
 page.figure(

@@ -122,6 +122,7 @@ def test_numbers_and_words_are_a_readers(site: Path, pages: dict[str, Blocks]) -
     claim in place of its words; places in a paper are spelled out."""
     ids = {claim.id for exhibit in exhibits.everything() for claim in exhibit.claims if "-" in claim.id}
     per = r"\b(one (?!of)\w+|seconds|steps|loss|samples|images|models) an? (seed|step|task|cluster|batch|class|pixel|second)\b"
+    found = {}
     for name, page in pages.items():
         text = re.sub(r"<[^>]+>", " ", words(site, name))
         faults = {
@@ -134,7 +135,8 @@ def test_numbers_and_words_are_a_readers(site: Path, pages: dict[str, Blocks]) -
                 table for table in re.findall(r"<thead>.*?</thead>", words(site, name)) if table.count("<th") == 1
             ],
         }
-        assert {fault: seen for fault, seen in faults.items() if seen} == {}, name
+        found |= {(name, fault): seen for fault, seen in faults.items() if seen}
+    assert found == {}
 
 
 def test_each_fold_of_a_live_run_and_each_quick_record_says_what_it_is(site: Path, pages: dict[str, Blocks]) -> None:
