@@ -194,11 +194,15 @@ def short_title(paper: exhibits.Paper) -> str:
 
 
 def exhibit_table(directive: BookDirective, paper: str) -> str:
-    rows = []
+    table_rows = []
     for exhibit in exhibits.everything(paper):
         now = standing(exhibit)
         name = f'<span class="title">{directive.exhibit_link(exhibit)}</span>'
         name += f'<span class="where">{escape(exhibit.where)}; {exhibit.kind}</span><code class="id">{exhibit.id}</code>'
+        root = "../" * directive.env.docname.count("/")
+        rows = rows_link(now.recorded, root) if now.recorded else ""
+        notebook = f'<a href="{root}{_NOTEBOOKS}/{exhibit.notebook}.ipynb" download>notebook</a>' if exhibit.notebook else ""
+        name += f'<span class="where">{", ".join(filter(None, (notebook, rows)))}</span>'
         words = ["its last run failed"] if now.failed and now.recorded else []
         lines = "".join(f"<li>{subscripts(claim.says)}</li>" for claim in exhibit.claims if claim.primary)
         measured = f'<ul class="claims">{lines}</ul>' if lines else ""
@@ -214,9 +218,9 @@ def exhibit_table(directive: BookDirective, paper: str) -> str:
             "scope": judged.scope if judged else "",
             "gates": "failed" if failed else "passed",
         }
-        rows.append([name, f'{badge(now.verdict)}<span class="run">{", ".join(words)}</span>', measured, marks])
+        table_rows.append([name, f'{badge(now.verdict)}<span class="run">{", ".join(words)}</span>', measured, marks])
     head = ["exhibit", "verdict, data, profile", "what the paper claims, and what we measured"]
-    return table(head, rows, f"Exhibits of {exhibits.papers()[paper].title}", "exhibits")
+    return table(head, table_rows, f"Exhibits of {exhibits.papers()[paper].title}", "exhibits")
 
 
 class Papers(BookDirective):
@@ -329,22 +333,31 @@ def verdict_lines(exhibit: exhibits.Exhibit, root: str, history: str = "") -> st
     if not now.recorded:
         return f"<p>{badge(now.verdict)}</p>"
     run: Literal["recorded", "live"] = "recorded" if now.recorded.origin == "recorded" else "live"
-    rows = rows_file(exhibit.id, now.recorded.profile) if run == "recorded" else ""
+    return verdict_box.verdict_box(now.recorded.judgement, run) + provenance_line(
+        now.recorded, rows_link(now.recorded, root), history
+    )
+
+
+def rows_link(recorded: Recorded, root: str) -> str:
+    """A link to the rows of a recorded run, empty where there are none. root: from the page to the site's top."""
+    rows = rows_file(recorded.exhibit, recorded.profile) if recorded.origin == "recorded" else ""
     kind = "gzipped CSV" if rows.endswith(".gz") else "CSV"
-    link = f'<a href="{root}{_ROWS}/{rows}" download>rows as {kind}</a>' if rows else ""
-    return verdict_box.verdict_box(now.recorded.judgement, run) + provenance_line(now.recorded, link, history)
+    return f'<a href="{root}{_ROWS}/{rows}" download>rows as {kind}</a>' if rows else ""
 
 
 def provenance_line(recorded: Recorded, *links: str) -> str:
-    """Where the numbers of a box are from: profile, computing time, commit, day, device, and links such as that to the rows."""
+    """Where the numbers of a box are from: profile, seeds, computing time, commit, day, machine, and links such as that to the
+    rows."""
     came = recorded.provenance
-    seconds = came.get("seconds")
+    seconds, seeds, torch = came.get("seconds"), recorded.parameters.get("seeds"), came.get("versions", {}).get("torch")
     words = [
         f"profile {recorded.profile}",
+        f"{seeds} seeds" if isinstance(seeds, int) and seeds > 1 else "",
         f"{duration(seconds)} of computing" if seconds is not None else "",
         f"commit {str(came.get('commit', ''))[:7]}",
         str(came.get("finished", ""))[:10],
         str(came.get("device", "")),
+        f"torch {torch}" if torch else "",
     ]
     text = escape(", ".join(word for word in words if word))
     return f'<p class="provenance">{"; ".join(filter(None, (text, *links)))}</p>'
@@ -376,10 +389,10 @@ class ExhibitHeader(BookDirective):
         mistakes = [entry for entry in errata.entries(exhibit.paper) if entry.verified_by == exhibit.id]
         links = ", ".join(f'<a href="#{entry.evidence.anchor}">{subscripts(entry.place)}</a>' for entry in mistakes)
         note = f'<p class="errata-links">{self.link("errata", "Errata")} shown here: {links}.</p>' if mistakes else ""
-        for name in touchable(exhibit.paper):
-            if name.partition("-")[0] == exhibit.id.partition("/")[2]:
-                there = self.link(f"papers/{exhibit.paper}/index", "A figure to move", f"touch-{name}")
-                place += f'<p class="errata-links">{there}.</p>'
+        own = [name for name in touchable(exhibit.paper) if name.partition("-")[0] == exhibit.id.partition("/")[2]]
+        words = ("A figure to move", *("another",) * len(own))
+        moved = [self.link(f"papers/{exhibit.paper}/index", word, f"touch-{one}") for word, one in zip(words, own, strict=False)]
+        place += f'<p class="errata-links">{", ".join(moved)}.</p>' if moved else ""
         history = self.link(f"papers/{exhibit.paper}/index", "history of these claims", anchor="history-of-claims")
         return place + verdict_lines(exhibit, "../" * self.env.docname.count("/"), history) + note
 
@@ -388,6 +401,7 @@ def line(exhibit: exhibits.Exhibit) -> str:
     """An exhibit in one line, as the summary of its fold: what it is, its verdict, what was found."""
     now = standing(exhibit)
     found = verdict_box.found(now.recorded.judgement, short=True) if now.recorded else ""
+    found += "(quick run) " if now.recorded and now.recorded.judgement.claims and now.recorded.profile == "quick" else ""
     return f'<summary><b>{escape(exhibit.label)}</b> {badge(now.verdict)} <span class="found">{found}</span></summary>'
 
 

@@ -16,12 +16,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mtlrepro import paths, plots
+from mtlrepro import exhibits, paths, plots
 from mtlrepro.files import replacing
 from mtlrepro.parameters import Params
 from mtlrepro.results.judgement import JudgedEffect, Judgement
 from mtlrepro.results.store import Recorded, available, latest, load, variant
-from mtlrepro.results.tables import html_table
+from mtlrepro.results.tables import html_table, unsigned_zeros
 from mtlrepro.results.verdict_box import numbers, verdict_box
 
 # The key under which a notebook's output says what it is to the page that is made of it.
@@ -71,7 +71,7 @@ class Shown:
 
     def text(self, write: Callable[[pd.DataFrame], str]) -> None:
         """Show ``write(rows)``, markdown whose numbers are computed from the rows shown."""
-        _display({"text/markdown": write(self.rows)}, {METADATA: {"kind": "text", "run": self.run}})
+        _display({"text/markdown": unsigned_zeros(write(self.rows))}, {METADATA: {"kind": "text", "run": self.run}})
 
     def verdict(self) -> None:
         """Show the verdict box of the run shown."""
@@ -81,7 +81,7 @@ class Shown:
         """Show, folded, what the run just made says of each claim, beside the recorded one where there is one."""
         if not self.live.judgement.claims:
             return
-        title = f"This run, profile {self.live.profile}"
+        title = f"{_several(self.live.exhibit)}This run, profile {self.live.profile}"
         if self.run == "recorded":
             title += f": {agreement(self.live.judgement, self.body.judgement)}"
         table = html_table(
@@ -107,6 +107,13 @@ def shown(p: Params, exhibit: str = "") -> Shown:
         if committed:
             return Shown("recorded", load(exhibit, committed[-1], committed=True), live, variant(p))
     return Shown("live", live, live, variant(p))
+
+
+def _several(exhibit: str) -> str:
+    """What the paper calls the exhibit, with a colon, where its page shows others too."""
+    own = exhibits.get(exhibit)
+    shared = sum(other.notebook == own.notebook for other in exhibits.everything(own.paper)) > 1
+    return f"{own.label}: " if shared else ""
 
 
 def _figures() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from html import escape
 from typing import Any
 
@@ -14,14 +15,12 @@ from mtlrepro.results.verdict_box import three_digits
 MISSING = "–"
 
 
-def html_table(
-    frame: pd.DataFrame, caption: str = "", *, digits: int = 3, run: str = "", bold: frozenset[tuple[int, str]] = frozenset()
-) -> str:
+def html_table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, run: str = "") -> str:
     """The frame as HTML inside a box that scrolls on a narrow screen.
 
     An index with a name becomes the first columns, a plain one is left out; an underscore in a name is shown as a space. Numbers
-    have `digits` significant digits; what is missing is a dash. caption: plain text. run: recorded or live, kept as
-    ``data-run``. bold: (row, column) of cells that the paper prints bold. Where there is no row, a sentence that says so.
+    of a column have `digits` significant digits, fewer where that loses nothing of any; what is missing is a dash. caption: plain
+    text. run: recorded or live, kept as ``data-run``. Where there is no row, a sentence that says so.
     """
     if frame.empty:
         title = f"{escape(caption.rstrip('.'))}: " if caption else ""
@@ -31,13 +30,9 @@ def html_table(
         frame = frame.reset_index(names=named or [""])
     if isinstance(frame.columns, pd.MultiIndex):
         frame = frame.set_axis([", ".join(str(part) for part in column if str(part)) for column in frame.columns], axis=1)
+    columns = [_cells(frame.iloc[:, at].tolist(), digits) for at in range(frame.shape[1])]
     head = "".join(f'<th scope="col">{escape(str(name).replace("_", " "))}</th>' for name in frame.columns)
-    body = "".join(
-        "<tr>"
-        + "".join(_cell(value, digits, (row, str(name)) in bold) for name, value in zip(frame.columns, line, strict=True))
-        + "</tr>"
-        for row, line in enumerate(frame.itertuples(index=False, name=None))
-    )
+    body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*columns, strict=True))
     marked = f' data-run="{run}"' if run else ""
     title = f'<p class="table-caption">{escape(caption)}</p>' if caption else ""
     label = escape(caption or "Table", quote=True)
@@ -47,9 +42,20 @@ def html_table(
     )
 
 
-def _cell(value: Any, digits: int, bold: bool) -> str:
-    text, kind = shown_value(value, digits), ' class="number"' if _is_number(value) else ""
-    return f"<td{kind}>{'<b>' if bold else ''}{escape(text)}{'</b>' if bold else ''}</td>"
+def _cells(column: list[Any], digits: int) -> list[str]:
+    """A column's cells: whole numbers whole where all are, else with as few digits as lose nothing of any."""
+    finite = [float(value) for value in column if _is_number(value) and math.isfinite(value)]
+    if finite and all(value.is_integer() and abs(value) < 1e15 for value in finite):
+        column = [int(value) if _is_number(value) and math.isfinite(value) else value for value in column]
+    enough = (few for few in range(1, digits) if all(float(f"{value:.{few - 1}e}") == value for value in finite))
+    fewest = next(enough, digits)
+    kinds = (' class="number"' if _is_number(value) else "" for value in column)
+    return [f"<td{kind}>{escape(shown_value(value, fewest))}</td>" for kind, value in zip(kinds, column, strict=True)]
+
+
+def unsigned_zeros(text: str) -> str:
+    """Text whose zeros, such as -0.00 and +0%, have no sign."""
+    return re.sub(r"(?<![\w.)\]^])[-+](0(?:\.0+)?)(?![\d.])", r"\1", text)
 
 
 def shown_value(value: Any, digits: int = 3) -> str:
@@ -64,7 +70,7 @@ def shown_value(value: Any, digits: int = 3) -> str:
         if isinstance(value, numbers.Integral) or (float(value).is_integer() and abs(value) >= 100):
             return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
         return three_digits(float(value), digits=digits)
-    return str(value)
+    return unsigned_zeros(str(value))
 
 
 def _is_number(value: Any) -> bool:

@@ -7,6 +7,7 @@ on a dark ground. All text is escaped; a number that is not finite is never prin
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from html import escape
 from typing import Literal
@@ -27,8 +28,12 @@ _FORM = {
 }  # fmt: skip
 
 
+# The digits and the minus of an exponent, raised.
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def three_digits(value: float, sign: bool = False, digits: int = 3) -> str:
-    """A number with `digits` significant digits, without exponent from 0.0001 to a million; raises ValueError if not finite."""
+    """A number with `digits` significant digits, as 1.23 × 10⁻⁵ outside 0.0001 to a million; raises ValueError if not finite."""
     if not math.isfinite(value):
         raise ValueError("only finite numbers are printed")
     rounded = float(f"{value:.{digits - 1}e}")
@@ -37,8 +42,15 @@ def three_digits(value: float, sign: bool = False, digits: int = 3) -> str:
     if size == 0:
         return "0"
     if not 1e-4 <= size < 1e6:
-        return f"{mark}{rounded:.{digits - 1}e}"
-    return f"{mark}{rounded:.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
+        mantissa, _, exponent = f"{rounded:.{digits - 1}e}".partition("e")
+        return f"{mark}{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
+    comma = "," if size >= 10_000 else ""
+    return f"{mark}{rounded:{comma}.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
+
+
+def _without_exponents(text: str) -> str:
+    """Numbers such as 4.41e+03 as `three_digits` writes them."""
+    return re.sub(r"(?<![\w.])\d+(?:\.\d+)?e[-+]\d\d+\b", lambda number: three_digits(float(number[0])), text)
 
 
 def verdict_box(judgement: Judgement, run: Literal["recorded", "live"] = "recorded") -> str:
@@ -246,6 +258,6 @@ def _gate_lines(gates: tuple[Gate, ...]) -> str:
     lines = []
     for gate in gates:
         cost = "" if gate.passed else f" Cost of passing it: {gate.cost or 'not estimated'}."
-        text = f"{'✓' if gate.passed else '✗'} {gate.name}: {shown(gate.value)}; needs {gate.needs}.{cost}"
+        text = f"{'✓' if gate.passed else '✗'} {gate.name}: {_without_exponents(shown(gate.value))}; needs {gate.needs}.{cost}"
         lines.append(f'<li class="{"passed" if gate.passed else "failed"}">{escape(text)}</li>')
     return f'<ul class="gate-lines">{"".join(lines)}</ul>'

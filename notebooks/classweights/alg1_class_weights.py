@@ -64,9 +64,9 @@ page = results.shown(p)
 # %% tags=["slide"]
 page.figure(
     report.draw_room,
-    "Test loss of the main task against that with all weights 1, on three planted problems, which the claims are judged on, and "
-    "on two real sets with planted classes; means over seeds with 95% intervals. The band is the oracle's room. Red: rules that "
-    "set the weights; blue: ours.",
+    "Test loss of the main task against that with all weights 1, on three planted problems, which the claims are judged on, "
+    "and, where these were run, on real sets with planted classes; means over seeds with 95% intervals. The band is the "
+    "oracle's room. Red: rules that set the weights; blue: ours.",
 )
 
 # %%
@@ -222,7 +222,7 @@ page.this_run()
 # A model with two outputs, a loader of inputs, main targets and class labels, and some held-out data are enough. `model`,
 # `loader`, `held_x`, `held_y` and `classes`, the number of classes, are yours; everything else stands here.
 
-# %%
+# %% tags=["remove-input"]
 snippet = (paths.book() / "snippets" / "classweights_own_data.py").read_text()
 print(snippet.partition("# ruff")[0])
 

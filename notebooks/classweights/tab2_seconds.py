@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Table 2: seconds a step
+# # Table 2: seconds per step
 #
 # The paper ({cite}`yim2020classweights`) measures one training step: class-wise weights take at most **1.7 times** a plain sum of
 # losses, Pareto MTL ({cite}`lin2019pareto`) **about six times**. Seconds depend on the machine, so what is compared are ratios,

@@ -63,7 +63,7 @@ page.figure(
 )
 
 # %%
-page.table(report.merged_classes, "Which classes were merged: one line a colour")
+page.table(report.merged_classes, "Which classes were merged: one line per colour")
 
 # %%
 page.table(report.claimed_table, "The paper's three sentences, measured; means over seeds, CO-TASK with the paper's steps")

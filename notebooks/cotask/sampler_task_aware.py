@@ -90,7 +90,7 @@ page.table(report.major_table, "Share of the minor tasks' smaller class")
 # %%
 page.table(
     report.rate_table,
-    "Batches of 128 a second of processor time, one thread, no worker processes, taking turns; medians over turns",
+    "Batches of 128 per second of processor time, one thread, no worker processes, taking turns; medians over turns",
 )
 
 # %% [markdown]
@@ -99,7 +99,7 @@ page.table(
 # A table of inputs and a table of yes-no labels are enough. `inputs`, `labels` and a function that makes one training step are
 # yours; everything else stands here.
 
-# %%
+# %% tags=["remove-input"]
 snippet = (paths.book() / "papers" / "cotask" / "own_data.py").read_text()
 print(snippet.partition("# ruff")[0])
 

@@ -15,7 +15,7 @@
 #
 # ECG-P18 is a private set of 312,888 twelve-lead recordings with 18 diagnoses, from one record in seven to one in two thousand
 # ({cite}`hsieh2021cotask`). Table 1 lists the tasks with their imbalance; Table 7 claims that multi-task learning beats one
-# network a diagnosis, and CO-TASK beats both, in macro AUROC, Jaccard and exact label sets, while its multi-label recall stays
+# network per diagnosis, and CO-TASK beats both, in macro AUROC, Jaccard and exact label sets, while its multi-label recall stays
 # that of multi-task learning.
 
 # %% tags=["parameters"]
@@ -123,7 +123,7 @@ page1.figure(
 # - **Filter**: BioSPPy's for ECGs, a band-pass of 3 to 45 Hz. Each lead is divided by its standard deviation over the training
 #   records, so that voltages stay comparable (the main text gives no scaling).
 # - **Network**: a residual net after Hannun et al. (2019), smaller and on shorter records than the paper's; see the parameters.
-# - **Training**: one task a batch, task-aware sampler, Adam. The published script gives CO-TASK as many batches an epoch as
+# - **Training**: one task per batch, task-aware sampler, Adam. The published script gives CO-TASK as many batches per epoch as
 #   multi-task learning, so the claims are judged on *CO-TASK, multi-task's steps*. *CO-TASK* alone has as many steps for each
 #   diagnosis as the others, and with its auxiliary tasks more in all. The learning rate is not tuned; the last state is tested.
 #   Trainings are far shorter than the paper's: what is compared is the speed of learning rather than where it ends.

@@ -147,9 +147,9 @@ page2.table(report.table2, "Table 2: how rare each label is, and how good its an
 # - **How hard the task is** is ours to choose, so AUROCs cannot be compared with the paper's, and sizes of differences only with
 #   care. How faint the evidence is was set on other seeds, so that minor labels without noise can help (the control) and the
 #   single-task network is within the registered level; what samplers and CO-TASK gain played no part.
-# - **Training**: one task a batch, the main task five times as often as any other; Adam, for each method the learning rate of one
-#   common grid that is best on the validation parts of a few seeds; the last state is tested. Trainings are far shorter than the
-#   paper's.
+# - **Training**: one task per batch, the main task five times as often as any other; Adam, for each method the learning rate of
+#   one common grid that is best on the validation parts of a few seeds; the last state is tested. Trainings are far shorter than
+#   the paper's.
 # - **Steps**: the published script gives every multi-task setting, CO-TASK among them, the same number of batches. So all
 #   multi-task arms have as many steps in all; the single-task network has as many batches of the main task as CO-TASK. The other
 #   budget gives multi-task learning the same number of batches *of the main task*, too, as in an epoch of CIFAR-MTL, and the

@@ -16,7 +16,7 @@
 #
 # CIFAR-100's twenty superclasses are twenty tasks of five classes each; CO-TASK ({cite}`hsieh2021cotask`) merges the classes of
 # two tasks in pairs and trains on the new tasks as well. The paper claims that this beats multi-task learning, which beats one
-# network a task; that it helps whatever it is added to; that its gain grows with label noise; and that accuracy rises with the
+# network per task; that it helps whatever it is added to; that its gain grows with label noise; and that accuracy rises with the
 # number of auxiliary tasks up to about fifty. The gain over single-task learning with accuracies $s$ is
 #
 # $$ \Delta_m = \frac{1}{T} \sum_{t=1}^{T} \frac{m_t - s_t}{s_t} . $$
@@ -132,7 +132,7 @@ page.table(report.differences, "Differences of mean accuracy in points, paired o
 #   tested, as in the published code. Single-task learning has 900 epochs to the others' 400, here in proportion.
 # - **Budget**: "equal" deals an epoch's batches to all tasks in proportion to their own, so that neither side gains by rounding.
 # - **DWA** weighs by the ratio of the last two validation losses and **DTP** by validation accuracy, as in the published code.
-#   Its weights stand still for 20 of 400 epochs and then move at every fifth; here in proportion, at most once an epoch.
+#   Its weights stand still for 20 of 400 epochs and then move at every fifth; here in proportion, at most once per epoch.
 # - **Task routing** switches off three fifths of the channels of a block behind its second normalisation, one mask a block, as in
 #   the published code.
 # - $\Delta_m$ leaves out a task on which single-task learning has no right answer.

@@ -61,13 +61,13 @@ page.figure(
 #
 # `loader` and `train_step`, a function that makes one training step and returns its logits, are yours.
 
-# %%
+# %% tags=["remove-input"]
 snippet = (paths.book() / "snippets" / "stgmtl_own_tasks.py").read_text()
 print(snippet.partition("# ruff")[0])
 
 # %% [markdown]
 # Run as it stands on handwritten digits: ten tasks "is it a 3?" and five more, among them a closed loop, none, and a coin toss; a
-# linear model, a snapshot an epoch. *Loop* and *No loop* must come out the same: the answer to one is the answer to the other.
+# linear model, one snapshot per epoch. *Loop* and *No loop* must come out the same: the answer to one is the answer to the other.
 
 # %%
 digits = digits_tasks("G2")
@@ -100,7 +100,7 @@ page.table(memberships.assign(task=digits.tasks)[["task", "cluster 1", "cluster 
 # All that is needed of a training is `confidences`: of each epoch an array (n, tasks), the probabilities that the model gave to
 # the true answers of the n points, always in the same order. `tasks` are the tasks' names.
 
-# %%
+# %% tags=["remove-input"]
 snippet = (paths.book() / "snippets" / "stgmtl_own_confidences.py").read_text()
 print(snippet.partition("# ruff")[0])
 

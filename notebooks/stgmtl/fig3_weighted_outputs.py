@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Figure 3: inference with weighted outputs
 #
-# After grouping there are $k$ models, one a cluster, and each of them answers every task. The answer to task $t$ is their mean,
+# After grouping there are $k$ models, one per cluster, and each of them answers every task. The answer to task $t$ is their mean,
 # weighted by how much the task belongs to each cluster ({cite}`sherif2023stgmtl`, eq. 5):
 #
 # $$ o_t = \sum_{j=1}^{k} u_{tj}\, o_{jt}, \qquad \sum_j u_{tj} = 1. $$

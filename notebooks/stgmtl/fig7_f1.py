@@ -141,6 +141,6 @@ page.this_run()
 #
 # :::{dropdown} Solution
 # With equal memberships all $k$ models have the same loss, a multi-task one divided by $k$, which Adam does not see, and their
-# logits are averaged: an ensemble, *no groups*. With hard memberships and one cluster a task, each model is trained on one task:
-# *single-task*. STG-MTL lies between the two.
+# logits are averaged: an ensemble, *no groups*. With hard memberships and one cluster per task, each model is trained on one
+# task: *single-task*. STG-MTL lies between the two.
 # :::

@@ -98,7 +98,7 @@ page.this_run()
 # %% [markdown]
 # ## Exercise
 #
-# For 100 tasks and one minute a training, how long would each method take?
+# For 100 tasks and one minute per training, how long would each method take?
 #
 # :::{dropdown} Solution
 # `effective_models(method, 100)` minutes: STG-MTL one minute, with single-task data maps under two hours, HOA more than three

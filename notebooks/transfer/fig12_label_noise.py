@@ -100,7 +100,7 @@ page.table(report.on_synthetic_tasks(), "Mean gain over equal weights in correla
 #   positive at once. The paper takes 10% of its set; so do we of CIFAR-100. Where CIFAR-100 is not at hand, ten tasks on
 #   scikit-learn's digits take its place.
 # - **Model**: not DenseNet-121 but one shared ReLU layer on the leading principal components of the average-pooled pixels, a
-#   linear head a task, cross-entropy, SGD with momentum: small enough to train every pair, noise, method and seed.
+#   linear head per task, cross-entropy, SGD with momentum: small enough to train every pair, noise, method and seed.
 # - **Algorithm 2's X** is what the network reads: these components, scaled to variance 1. Labels are centred. The rank is not in
 #   the paper; with two tasks it can be 1 or 2, and at 2 nothing is projected away. Weights are scaled to a mean of 1.
 # - **Noise**: *coin*, the paper's, replaces a label with the given probability by a fair coin; *shuffled* by another image's

@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Figure 1: a shared module and one task module a task
+# # Figure 1: a shared module and one module per task
 #
 # The architecture of the whole paper ({cite}`wu2020understanding`, section 2.1): every task's inputs $X_i$ go through one
 # shared module $B$, and each task has an output module $A_i$ of its own. Training minimises (eq. 1)

@@ -23,8 +23,8 @@ show: str = "live"  # live: this run; recorded: the recorded run of the largest 
 seeds: int = None  # None: the profile's value
 first_seed: int = None
 encoder: str = None  # minilm, glove, or the folder of a BERT with model.safetensors
-samples: int = None  # training samples a task, at most
-tested: int = None  # test samples a task, at most
+samples: int = None  # training samples per task, at most
+tested: int = None  # test samples per task, at most
 epochs: int = None
 device: str = None  # cpu, cuda or auto
 
@@ -81,7 +81,7 @@ page.live_table(glue.overview(p), "The samples of this run.")
 #   best epoch by mean validation score kept: *plain*; *alignment, all trained* ($A_i$, $R_i$ and $B$); *Algorithm 1 as printed*
 #   (half of the epochs plain, then $A_i$ and $R_i$ in turn with $B$ fixed), and beside it the same second half without $R_i$;
 #   and a *control*, a linear layer of the size of $R_i$ after the shared module.
-# - **Data**: at most as many training samples a task as the table says, a fifth of them for validation. Test is the official
+# - **Data**: at most as many training samples per task as the table says, a fifth of them for validation. Test is the official
 #   development set (MRPC: the corpus's test set). Of QNLI only the development set is at hand; it is split so that no question
 #   and no sentence stands on both sides.
 # - **Score**: GLUE's: Matthews' correlation for CoLA, mean of accuracy and F1 for MRPC, accuracy for the others, times 100.

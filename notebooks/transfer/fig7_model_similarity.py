@@ -70,7 +70,7 @@ page.figure(report.draw_noise_free, "The text's number of samples without label 
 # **Few samples:** here multi-task learning can gain.
 
 # %%
-page.figure(report.draw_few, "100 training samples a task and label noise: performance and gain as above.")
+page.figure(report.draw_few, "100 training samples per task and label noise: performance and gain as above.")
 
 # %%
 page.table(report.survival_table, "Gain of multi-task learning at both ends, mean over seeds with its 95% interval.")
@@ -88,10 +88,10 @@ page.table(report.survival_table, "Gain of multi-task learning at both ends, mea
 # - **Classification**: labels are $\mathrm{sigmoid}(x^\top\theta) > 0.5$. With ReLU in front of the sigmoid that is the same
 #   label, so (d) has the data of (b) and a ReLU in the model; a logit of exactly 0 says class 0. Noise is added to
 #   $x^\top\theta$.
-# - **Training**: SGD, batches of 50; each model's learning rate and stopping epoch are chosen on 1,000 validation samples a task.
-#   The single-task models see their own data as often as the multi-task model sees that task's, or more: twice the epochs.
+# - **Training**: SGD, batches of 50; each model's learning rate and stopping epoch are chosen on 1,000 validation samples per
+#   task. The single-task models see their own data as often as the multi-task model sees that task's, or more: twice the epochs.
 # - **Also beside**: a tuned linear single-task model, ridge (classes as $\pm 1$), its penalty chosen on validation.
-# - **Measure**: Spearman correlation (ties share their mean rank) or accuracy on 1,000 test samples a task, used once.
+# - **Measure**: Spearman correlation (ties share their mean rank) or accuracy on 1,000 test samples per task, used once.
 # :::
 
 # %%

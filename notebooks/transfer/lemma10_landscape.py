@@ -132,7 +132,7 @@ page.table(report.count_table, "Landscapes counted.")
 # Section 2.4 says that Proposition 3 extends "to show that all local minima of equation 3 are global minima in the linear
 # setting". Without equal covariances it is false already for two inputs, two tasks with two samples each, and $r = 1$ (with
 # one
-# input, or with one sample a task, the height does not depend on $B$ or on one of the tasks, and there is one maximum):
+# input, or with one sample per task, the height does not depend on $B$ or on one of the tasks, and there is one maximum):
 #
 # $$ X_1 = \begin{pmatrix}1 & 0\\ 0 & 1\end{pmatrix},\quad y_1 = \begin{pmatrix}0\\ 1\end{pmatrix},\qquad
 #    X_2 = \begin{pmatrix}1 & 0\\ 0 & 3\end{pmatrix},\quad y_2 = \begin{pmatrix}2\\ 0\end{pmatrix}. $$

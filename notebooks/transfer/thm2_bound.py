@@ -60,12 +60,12 @@ page = results.shown(p)
 # ## The bound, with too few and with enough source samples
 
 # %%
-page.table(report.bound_table, "The bound where the condition on m_1 holds (factor 1) and far below it; medians over draws.")
+page.table(report.bound_table, "The bound where the condition on m₁ holds (factor 1) and far below it; medians over draws.")
 
 # %% tags=["slide"]
 page.figure(
     report.draw,
-    "Bound over true error (left) and errors with a noisy source (right) against the source samples over the printed "
+    "Bound over true error (top) and errors with a noisy source (bottom) against the source samples over the printed "
     "condition; medians with 10% to 90% of draws.",
 )
 

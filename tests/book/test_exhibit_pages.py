@@ -117,6 +117,41 @@ def test_every_column_has_a_name_in_words(pages: dict[str, Blocks]) -> None:
     assert {name: heads for name, heads in wrong.items() if heads} == {}
 
 
+def test_numbers_and_words_are_a_readers(site: Path, pages: dict[str, Blocks]) -> None:
+    """Laws: no exponent as computers write it, no zero with a sign; "per seed", not "a seed"; no table of one column; no id of a
+    claim in place of its words; places in a paper are spelled out."""
+    ids = {claim.id for exhibit in exhibits.everything() for claim in exhibit.claims if "-" in claim.id}
+    per = r"\b(one (?!of)\w+|seconds|steps|loss|samples|images|models) an? (seed|step|task|cluster|batch|class|pixel|second)\b"
+    found = {}
+    for name, page in pages.items():
+        text = re.sub(r"<[^>]+>", " ", words(site, name))
+        faults = {
+            "exponents": re.findall(r"\b\d[\d.]*e[-+]\d\d", text),
+            "zeros with a sign": re.findall(r"(?<![\w.)\]^{])[-+−]0(?:\.0+)?(?![\d.])", " ".join([*page.cells, *page.captions])),
+            "a for per": re.findall(per, text),
+            "ids": ids & set(page.cells),
+            "places": re.findall(r'class="place">[^<]*?\b((?:Fig|Sec|App|Thm|Prop|Eq) [\dA-Z])', words(site, name)),
+            "tables of one column": [
+                table for table in re.findall(r"<thead>.*?</thead>", words(site, name)) if table.count("<th") == 1
+            ],
+        }
+        found |= {(name, fault): seen for fault, seen in faults.items() if seen}
+    assert found == {}
+
+
+def test_each_fold_of_a_live_run_and_each_quick_record_says_what_it_is(site: Path, pages: dict[str, Blocks]) -> None:
+    for name in pages:
+        text = words(site, name)
+        folds = re.findall(r"<summary>([^<]*This run, profile[^<]*)</summary>", text)
+        assert len(folds) == len({fold.partition("This run")[0] for fold in folds}), (name, folds)
+        for exhibit in exhibits.everything():
+            profiles = results.available(exhibit.id, committed=True)
+            if exhibit.notebook == name and exhibit.claims and profiles[-1:] == ["quick"]:
+                shown = [line for line in re.findall(r"<summary><b>.*?</summary>", text) if f"<b>{exhibit.label}</b>" in line]
+                assert all("(quick run)" in line for line in shown), exhibit.id
+                assert "The largest recorded run is the quick one" in text, exhibit.id
+
+
 def test_every_figure_has_a_caption_and_stands_once(pages: dict[str, Blocks]) -> None:
     assert [name for name, page in pages.items() if not all(caption.strip() for caption in page.captions)] == []
     for name, page in pages.items():

@@ -70,8 +70,14 @@ def test_no_page_loads_anything_from_elsewhere(pages: dict[Path, Links]) -> None
 
 def test_all_exhibits_stand_on_the_scoreboard_and_on_their_papers_page(site: Path) -> None:
     board = (site / "scoreboard.html").read_text(encoding="utf-8")
-    ids = [exhibit.id for exhibit in exhibits.everything()]
-    assert [name for name in ids if f">{name}</code>" not in board] == []
+    for exhibit in exhibits.everything():
+        line = next((row for row in board.split("<tr") if f">{exhibit.id}</code>" in row), "")
+        assert f'href="exhibits/{exhibit.notebook}.html"' in line or not (site / f"exhibits/{exhibit.notebook}.html").exists()
+        assert f'href="_downloads/notebooks/{exhibit.notebook}.ipynb"' in line, exhibit.id
+        recorded = [
+            file.name for file in (site / "_downloads" / "rows" / exhibit.paper).glob(f"{exhibit.id.partition('/')[2]}.*")
+        ]
+        assert all(f'href="_downloads/rows/{exhibit.paper}/{name}"' in line for name in recorded), exhibit.id
     for key in exhibits.papers():
         page = (site / "papers" / key / "index.html").read_text(encoding="utf-8")
         assert [exhibit.id for exhibit in exhibits.everything(key) if f">{exhibit.id}</code>" not in page] == []

@@ -15,7 +15,7 @@ def draw() -> str:
             box(332, y, 60, 44, f"*A*_{name}", "d-a" if number == 1 else "d-b"),
         ]
     parts += [box(168, 62, 108, 120, ["*B*", "shared module", "*r* columns"], "d-main")]
-    parts += [text(214, 238, "one shared module, one small module a task", "d-small")]
+    parts += [text(214, 238, "one shared module, one small module per task", "d-small")]
     for x, degrees, label, note in ((490, 25, "aligned data", "source helps"), (660, 115, "misaligned data", "source may hurt")):
         parts += [
             ellipse(x, 118, 74, 22, 25, "d-ellipse-a"),

@@ -14,7 +14,7 @@ def class_weights() -> Figure:
     rows = {"image": 9.9, "shared": 8.6, "decoders": 7.2, "losses": 5.8, "parts": 4.2, "weights": 2.6, "total": 0.6}
     wide(ax, rows["image"], "image", "data")
     wide(ax, rows["shared"], "encoder")
-    for x, decoder, loss in ((left, "main decoder", "$L_m$"), (right, "auxiliary", "loss a pixel")):
+    for x, decoder, loss in ((left, "main decoder", "$L_m$"), (right, "auxiliary", "loss per pixel")):
         for name, text, kind in (("decoders", decoder, "task"), ("losses", loss, "data")):
             box(ax, x, rows[name], 2.9, kind)
             ax.text(x, rows[name], text, ha="center", va="center", fontsize=14)

@@ -139,11 +139,9 @@ def choices(rows: pd.DataFrame) -> pd.DataFrame:
 def findings(rows: pd.DataFrame, kind: str) -> str:
     """What the trade-off shows, in a sentence."""
     effects = _effects(rows)
-    gains = (f"{np.mean(effects[f'{task}-lowest']):+.1%} ({task})" for task in TASKS)
-    return (
-        f"On {kind} scenes class-wise weights have a main loss below that of the best other method by {', '.join(gains)}; "
-        "negative is above it."
-    )
+    gains = {task: float(np.mean(effects[f"{task}-lowest"])) for task in TASKS}
+    places = (f"{abs(gain):.1%} {'below' if gain > 0 else 'above'} it in {task}" for task, gain in gains.items())
+    return f"On {kind} scenes, against the best other method, the main loss of class-wise weights lies {', '.join(places)}."
 
 
 # --- what the rows say of the registered claims and gates --------------------------------------------------------------

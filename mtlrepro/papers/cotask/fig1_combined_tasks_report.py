@@ -8,7 +8,7 @@ from mtlrepro.plots.boxes import ARROW, arrows, box, canvas, side
 
 
 def draw() -> Figure:
-    """Fig. 1 of the CO-TASK paper: auxiliary tasks from pairs of tasks, one task a batch, a shared bottom with a head each."""
+    """Fig. 1 of the CO-TASK paper: auxiliary tasks from pairs of tasks, one task per batch, a shared bottom with a head each."""
     fig, ax = canvas(height=9.2)
     left, right, middle = 1.5, 5.0, 3.25
     rows = {"labels": 9.0, "combine": 7.5, "auxiliary": 6.0, "sampler": 4.4, "shared": 2.8, "heads": 1.1}
@@ -16,7 +16,7 @@ def draw() -> Figure:
         (left, "labels", r"tasks $T_1 \dots T_N$", 3.1, "data"),
         (right, "combine", "pair, merge, halve", 3.3, "align"),
         (right, "auxiliary", r"new $T^A_1 \dots T^A_M$", 3.1, "fake"),
-        (middle, "sampler", "sampler: one task a batch", 6.4, "data"),
+        (middle, "sampler", "sampler: one task per batch", 6.4, "data"),
         (middle, "shared", "shared bottom", 6.4, "shared"),
         (left, "heads", r"heads $1 \dots N$", 3.1, "task"),
         (right, "heads", r"heads $1 \dots M$", 3.1, "fake"),

@@ -30,17 +30,20 @@ OURS = {
 _LONGER = "about 4 core hours: 1.5 million images of major tasks, 32 x 32 pixels, 3 seeds, two arms, 1,400 images/s"
 
 
+# Of the merged classes.
+_COLOURS = ("blue", "orange", "green", "vermillion", "purple")
+
+
 def draw(rows: pd.DataFrame) -> Figure:
     """A panel per state: images by principal components, colours for merged classes, markers for their two parents."""
     images = rows[rows.measure == "image"]
     states = [state for state in STATES if (images.state == state).any()]
-    colors = [plots.COLORS[name] for name in ("blue", "orange", "green", "vermillion", "purple")]
     fig, axes = plt.subplots(2, math.ceil(len(states) / 2), figsize=(plots.WIDTH, 5.6), layout="constrained")
     for ax in axes.flat[len(states) :]:
         ax.axis("off")
     for ax, state in zip(axes.flat, states, strict=False):
         for marker, (parent, own) in zip("ox", images[images.state == state].groupby("parent", sort=False), strict=True):
-            shades = [colors[int(z)] for z in own.merged]
+            shades = [plots.COLORS[_COLOURS[int(z)]] for z in own.merged]
             ax.scatter(own.x, own.y, s=12, c=shades, marker=marker, linewidths=0.8, label=parent)
         ax.set(title=STATES[state], xticks=[], yticks=[], xlabel="first component", ylabel="second component")
     fig.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -49,8 +52,8 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 def merged_classes(rows: pd.DataFrame) -> pd.DataFrame:
     """Which classes the colours stand for."""
-    images = rows[rows.measure == "image"].assign(color=lambda r: r.merged.map(lambda z: f"{int(z) + 1}"))
-    return images.pivot_table(index="color", columns="parent", values="class", aggfunc="first", sort=False).sort_index()
+    images = rows[rows.measure == "image"].assign(colour=lambda r: r.merged.map(lambda z: _COLOURS[int(z)]))
+    return images.pivot_table(index="colour", columns="parent", values="class", aggfunc="first", sort=False)
 
 
 def values_of(rows: pd.DataFrame, measure: str, state: str) -> pd.Series:

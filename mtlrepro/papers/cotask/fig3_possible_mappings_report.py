@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
+from mtlrepro.results.verdict_box import three_digits
 
 PATTERNS = ("a or b", "a or not b", "not a or b", "not a or not b")
 
@@ -35,7 +36,7 @@ def draw(rows: pd.DataFrame) -> Figure:
 def first_mapping(rows: pd.DataFrame) -> pd.DataFrame:
     """The first drawn auxiliary task: which classes each merged class holds, and how many records of each part."""
     shown = rows[(rows.kind == "mapping") & (rows.seed == 0)][["first", "second", "train", "valid", "test"]]
-    whole = shown.astype(dict.fromkeys(("train", "valid", "test"), int)).reset_index(drop=True)
+    whole = shown.astype(dict.fromkeys(("train", "valid", "test"), int)).reset_index(drop=True).replace("_", " ", regex=True)
     names = {"first": "a class of the first task", "second": "with a class of the second"}
     return whole.rename(columns=names | {part: f"records, {part}" for part in ("train", "valid", "test")})
 
@@ -69,8 +70,8 @@ def space_table(tasks: int = 20, classes: int = 5) -> pd.DataFrame:
     groups = sum(math.comb(tasks, n) * math.factorial(classes) ** (n - 1) for n in range(2, tasks + 1))
     counts = {
         "two tasks, one class of each": f"{math.comb(tasks, 2) * math.factorial(classes):,}",
-        "two or more tasks, one class of each": f"{groups:.1e}",
-        f"any merging of the {tasks * classes} classes": f"{bell(tasks * classes):.1e}",
+        "two or more tasks, one class of each": three_digits(groups),
+        f"any merging of the {tasks * classes} classes": three_digits(bell(tasks * classes)),
     }
     return pd.DataFrame({"auxiliary tasks": counts}).rename_axis("what is merged")
 

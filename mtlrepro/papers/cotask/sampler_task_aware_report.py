@@ -87,7 +87,7 @@ def findings(rows: pd.DataFrame) -> str:
     return (
         f"The larger class is drawn {least.times:.2f} times as often as the smaller one for {least.task} and {most.times:.2f} "
         f'times as often for {most.task}: "slightly higher", as the paper says, is true of common diseases only. Where a record '
-        f"is small, our sampler draws {rates.max():.0f} times as many batches a second as the usual loader; for images, which "
+        f"is small, our sampler draws {rates.max():.0f} times as many batches per second as the usual loader; for images, which "
         f"both have to copy, {rates.min():.0f} times as many."
     )
 

@@ -76,7 +76,7 @@ def draw_signals(data: EcgSet) -> Figure:
             if len(records):
                 ax.plot(clock, data.signals[records[0], lead], color=plots.COLORS[color], lw=0.8, label=name)
         ax.set_ylabel(label)
-    axes[0].legend(loc="upper right", ncols=2)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     axes[-1].set_xlabel("seconds (filtered signal in millivolts)")
     return fig
 
@@ -105,7 +105,7 @@ def table7(rows: pd.DataFrame, kind: str = "p18") -> pd.DataFrame:
 def threshold_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Exact and Jaccard with the validation part's threshold and with probability 1/2, and that threshold; means over seeds."""
     if "threshold" not in rows:
-        return pd.DataFrame({"thresholds": ["probability 1/2 alone"]})
+        return pd.DataFrame()
     columns = ["threshold", *(name for metric in ("Exact", "Jaccard") for name in (metric, f"{metric} at 1/2"))]
     means = rows[rows.kind == "p18"].groupby("method", sort=False)[columns].mean()
     return means.rename(columns={"threshold": "threshold (log odds)"})
@@ -157,7 +157,7 @@ def findings(rows: pd.DataFrame) -> str:
     multi, cotask, equal = "Multi-task", "CO-TASK", EQUAL
     return (
         f"On generated records multi-task learning lies {over('MacroAUROC', multi, 'Single-Task')} points of macro AUROC and "
-        f"{over('Exact', multi, 'Single-Task')} points of exact label sets from one network a diagnosis. With as many steps as "
+        f"{over('Exact', multi, 'Single-Task')} points of exact label sets from one network per diagnosis. With as many steps as "
         f"multi-task learning, CO-TASK lies {over('MacroAUROC', equal, multi)} points of macro AUROC and "
         f"{over('Exact', equal, multi)} of exact label sets from it; with as many steps for each diagnosis, and so more in all, "
         f"{over('MacroAUROC', cotask, multi)} and {over('Exact', cotask, multi)}."

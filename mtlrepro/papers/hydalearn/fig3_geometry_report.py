@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtlrepro import plots, results
+from mtlrepro import exhibits, plots, results
 from mtlrepro.papers.hydalearn.fig3_geometry import KINDS, METHODS, PANEL_RATE, PANELS
 from mtlrepro.papers.hydalearn.gates import below_ridge
 
@@ -152,7 +152,8 @@ def met_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(
         {"states": here["states"].astype(int), "of all states": of_all, "it is so in": here["so"] / here["states"]}
     )
-    return table.reset_index()
+    says = {claim.id: claim.says for claim in exhibits.get("hydalearn/fig3").claims}
+    return table.rename(says).reset_index()
 
 
 def measured(rows: pd.DataFrame) -> results.Measured:

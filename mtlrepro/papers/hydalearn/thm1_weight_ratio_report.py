@@ -11,6 +11,7 @@ from mtlrepro import plots, results
 from mtlrepro.papers.hydalearn.theory.theorem1 import CIRCLE, ORDER
 from mtlrepro.papers.hydalearn.thm1_weight_ratio import BINS, FACTOR, RULES, SIGNS, TRAININGS
 from mtlrepro.papers.hydalearn.training.toy_problems import TOY_PROBLEMS
+from mtlrepro.results.verdict_box import three_digits
 
 BLUE, ORANGE, GREEN, GREY, BLACK = (plots.COLORS[name] for name in ("blue", "vermillion", "green", "grey", "black"))
 CASES = {
@@ -70,7 +71,7 @@ def order_table(rows: pd.DataFrame) -> pd.DataFrame:
     for metric, group in rows[rows.kind == "taylor"].groupby("metric", sort=False):
         first, last = group.iloc[0], group.iloc[-1]
         line = {"metric": metric, "steps": int(first.n), "smallest slope": first.order_low, "median slope": first.order_median}
-        lines.append(line | {f"gain exactly 0 at α = {row.alpha:g}": row.zero for row in (first, last)})
+        lines.append(line | {f"gain exactly 0 at α = {three_digits(row.alpha, digits=1)}": row.zero for row in (first, last)})
     return pd.DataFrame(lines)
 
 

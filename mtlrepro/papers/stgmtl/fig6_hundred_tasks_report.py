@@ -91,7 +91,7 @@ def draw_families(rows: pd.DataFrame) -> Figure:
         ax.plot(mean, y, "o", color=color)
     ax.axvline(0, color="0.4", linewidth=1)
     ax.set_yticks(range(len(table)), [words(str(name)) for name in table.index], fontsize=10)
-    ax.set(xlabel="share of pairs together, corrected for chance", xlim=(-0.3, 1))
+    ax.set(xlabel="share of pairs together, corrected for chance", xlim=(-0.3, 1.05))
     return fig
 
 

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from mtlrepro import plots, results
 from mtlrepro.papers.stgmtl import gates
 from mtlrepro.parameters import costs, profile_values
-from mtlrepro.results.gates import shown as shown_value
 
 TITLES = {
     "single-task": "single-task",
@@ -219,12 +218,12 @@ def worth(rows: pd.DataFrame) -> str:
         means = [mean for mean, _, _ in spans]
         above, below = sum(low > 0 for _, low, _ in spans), sum(high < 0 for _, _, high in spans)
         lines.append(
-            f"Over {words}, STG-MTL gains {min(means):+.3f} to {max(means):+.3f} in mean test F1; of {len(spans)} numbers of "
-            f"clusters and values of F {above} are clear of zero above and {below} below."
+            f"Over {words}, STG-MTL gains {min(means):+.3f} to {max(means):+.3f} in mean test F1. Of {len(spans)} settings (task "
+            f"set, number of clusters, F) the gain is clear of zero in {above} and the loss in {below}."
         )
-    failed = [f"{gate.name} ({shown_value(gate.value)})" for gate in measured(rows).gates if not gate.passed]
+    failed = [gate.name for gate in measured(rows).gates if not gate.passed]
     if failed:
-        lines.append(f"This trial is too small to answer: gates not passed are {'; '.join(failed)}.")
+        lines.append(f"This run is too small to answer; the box on top has the gates that it fails: {', '.join(failed)}.")
     return " ".join(lines)
 
 

@@ -17,7 +17,7 @@ from mtlrepro.results import Gate, Measured, available, in_words, interval, load
 _LOOKS = {"SVD, r = 1": ("vermillion", "o"), "SVD, r = 2": ("orange", "s"), "Kendall": ("blue", "^")}
 # The paper's noise: a fifth of one task's labels replaced by coin flips.
 _NOISE, _LEVEL = "coin", 0.2
-_NETWORK = "DenseNet-121 on 10% of ChestX-ray14: about 20 GPU hours at 500 images a second"
+_NETWORK = "DenseNet-121 on 10% of ChestX-ray14: about 20 GPU hours at 500 images per second"
 _PRECISION = 0.2
 
 

@@ -27,23 +27,22 @@ def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Left: bound over truth for each setting. Right: errors and bounds with the noisy source."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(plots.WIDTH * 1.5, 4.2))
+    """Top: bound over truth for each setting. Bottom: errors and bounds with the noisy source."""
+    fig, (top, bottom) = plt.subplots(2, 1, figsize=(plots.WIDTH, 8.4))
     curve = rows[rows["kind"] == "curve"].assign(loose=lambda table: table["theorem"] / table["error"])
     noisy = curve[curve["name"] == "noisy source"]
     lines = {"error": "multi-task error", "single": "single-task error", "theorem": "Theorem 2", "sharper": "our sharper bound"}
-    loose = [(left, name, group.groupby("factor")["loose"]) for name, group in curve.groupby("name", sort=False)]
-    errors = [(right, label, noisy.groupby("factor")[column]) for column, label in lines.items()]
+    loose = [(top, name, group.groupby("factor")["loose"]) for name, group in curve.groupby("name", sort=False)]
+    errors = [(bottom, label, noisy.groupby("factor")[column]) for column, label in lines.items()]
     for panel in (loose, errors):
         for (ax, label, groups), color, marker in zip(panel, plots.COLORS.values(), plots.MARKERS, strict=False):
             low, high = groups.quantile(0.1), groups.quantile(0.9)
             plots.band(ax, low.index, groups.median(), low, high, label=str(label), color=color, marker=marker)
-    left.axhline(1, color=plots.COLORS["black"], linestyle="--", linewidth=1)
-    for ax, ylabel in ((left, "tightness: bound / true error"), (right, "relative error of the target's model")):
+    top.axhline(1, color=plots.COLORS["black"], linestyle="--", linewidth=1)
+    for ax, ylabel in ((top, "tightness: bound / true error"), (bottom, "relative error of the target's model")):
         ax.set(xscale="log", yscale="log", xlabel="$m_1$ over the printed condition", ylabel=ylabel)
-    left.legend(loc="upper left", fontsize=9)
-    right.set_title("noisy source")
-    right.legend(fontsize=9)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+    bottom.set_title("noisy source")
     return fig
 
 
