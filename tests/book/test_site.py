@@ -20,6 +20,7 @@ from sphinx import addnodes
 
 from mtlrepro import exhibits, paths
 from mtlrepro.book import findings
+from mtlrepro.files import read_yaml
 from mtlrepro.results.digest import git
 
 pytestmark = pytest.mark.xdist_group("site")
@@ -117,6 +118,20 @@ def test_exhibit_pages_fold_their_parameters(site: Path) -> None:
         assert " open" not in box[0]
         shown = re.sub(r"<[^>]+>", "", text.partition("<article")[2])
         assert not re.search(r"\bparams\(", shown), page.name
+
+
+def test_every_page_says_how_to_cite_the_book_and_the_pages_of_a_paper_the_paper(site: Path, pages: dict[Path, Links]) -> None:
+    for page in pages:
+        kind = page.relative_to(site.resolve()).parts[0]
+        if kind not in ("genindex.html", "search.html", "index.html"):
+            cited = re.findall(r'<pre class="bibtex">@(\w+)\{', page.read_text(encoding="utf-8"))
+            assert cited[:1] == ["software"], page
+            assert len(cited) == 1 + (kind in ("papers", "exhibits")), page
+
+
+def test_who_cites_the_book_finds_every_paper_in_its_citation_file() -> None:
+    cited = {reference["title"].casefold() for reference in read_yaml(paths.project() / "CITATION.cff")["references"]}
+    assert {paper.title.casefold() for paper in exhibits.papers().values()} <= cited
 
 
 def test_mathjax_brings_its_licence(site: Path) -> None:
