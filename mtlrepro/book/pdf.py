@@ -68,7 +68,7 @@ def article(site: Path, name: str, names: list[str]) -> str:
         elif (target := file.removesuffix(".html")) in names:
             tag["href"] = f"#{_place(target, place)}"
         else:
-            del tag["href"]
+            tag.unwrap()
     solutions = page.new_tag("section")
     solutions.append(page.new_tag("h2", string="Solutions"))
     titles = [title for title in part.select("details .sd-summary-text") if title.get_text() in ("Solution", "Answer")]
