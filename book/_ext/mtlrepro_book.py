@@ -26,6 +26,7 @@ import touch
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -274,6 +275,34 @@ def without_unknown_links(app: Sphinx, page: str, source: list[str]) -> None:
     if page.endswith("/lesson"):
         known = app.env.found_docs
         source[0] = re.sub(r"\[([^\]]+)\]\(/(exhibits/[^)]+)\)", lambda link: link[0] if link[2] in known else link[1], source[0])
+
+
+@cache
+def glossary() -> tuple[str, ...]:
+    """The terms of the glossary."""
+    return tuple(re.findall(r"^(\w[\w -]*)\n  \w", (paths.book() / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def link_terms(app: Sphinx, page: nodes.document) -> None:
+    """On every page but the glossary, the first use of each of its terms in running text leads there."""
+    rest = set(glossary()) if app.env.docname != "glossary" else set()
+    rest -= {node["reftarget"] for node in page.findall(addnodes.pending_xref) if node["reftype"] == "term"}
+    word = re.compile(rf"\b({'|'.join(sorted(glossary(), key=len, reverse=True))})s?\b", re.IGNORECASE)
+    for text in list(page.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.paragraph) or isinstance(text.parent.parent, nodes.entry):
+            continue
+        parts: list[nodes.Node] = []
+        said, at = str(text), 0
+        for match in word.finditer(said):
+            if (term := match[1].lower()) in rest:
+                rest.remove(term)
+                link = addnodes.pending_xref("", nodes.inline("", match[0], classes=["std", "std-term"]))
+                link.attributes |= {"refdomain": "std", "reftype": "term", "reftarget": term, "refexplicit": True}
+                link.attributes |= {"refdoc": app.env.docname, "refwarn": True}
+                parts += [nodes.Text(said[at : match.start()]), link]
+                at = match.end()
+        if parts:
+            text.parent.replace(text, [*parts, nodes.Text(said[at:])])
 
 
 class Exhibits(BookDirective):
@@ -716,6 +745,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)
     app.connect("source-read", without_unknown_links)
+    app.connect("doctree-read", link_terms)
     app.connect("html-page-context", trim_page, priority=900)
     app.connect("html-page-context", add_citation)
     app.connect("build-finished", tidy_site)

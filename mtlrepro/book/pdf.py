@@ -21,7 +21,10 @@ from mtlrepro.files import write_text
 
 ARTICLE = "article"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", "--virtual-time-budget=120000")
+_OPTIONS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", "--generate-pdf-document-outline",
+    "--virtual-time-budget=120000",
+)  # fmt: skip
 
 
 def order(toc: Path, site: Path) -> list[str]:
@@ -33,26 +36,39 @@ def order(toc: Path, site: Path) -> list[str]:
 
 
 def combined(site: Path, names: list[str]) -> str:
-    """One page with the articles of `names`, each from the top of a sheet; the first, at the site's top, gives the head."""
-    head = (site / f"{names[0]}.html").read_text(encoding="utf-8").partition("<body")[0]
-    articles = "".join(article(site, name) for name in names)
+    """One page with the articles of `names`, each from the top of a sheet; the first at the site's top, better one with formulas,
+    gives the head."""
+    heads = [(site / f"{name}.html").read_text(encoding="utf-8").partition("<body")[0] for name in names if "/" not in name]
+    head = max(heads, key=lambda head: "mathjax" in head)
+    articles = "".join(article(site, name, names) for name in names)
     body = f'<main class="bd-content"><div class="bd-article-container">{articles}</div></main>'
     return f'{head}<body class="printed">{body}</body></html>'
 
 
-def article(site: Path, name: str) -> str:
-    """The article of one page, its links and pictures as reached from the site's top, folded solutions and answers at its end.
+def article(site: Path, name: str, names: list[str]) -> str:
+    """The article of one page, its pictures as reached from the site's top, folded solutions and answers at its end.
 
-    Raises MtlreproError where the page has no article.
+    What it links to in `names` is a place of the same file; a link to another file of the site is text alone, as nobody who is
+    handed the PDF has that. Raises MtlreproError where the page has no article.
     """
     page = BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
     if (part := page.article) is None:
         raise MtlreproError(f"{name}.html has no article to print.")
-    for tag in part.select("[src], [href]"):
+    part["id"] = _place(name, "")
+    for tag in part.select("[id]:not(svg *)"):  # a drawing's parts name each other
+        tag["id"] = _place(name, str(tag["id"]))
+    for tag in part.select("[src], a[href]"):
         attribute = "src" if tag.has_attr("src") else "href"
-        path, mark, place = str(tag[attribute]).partition("#")
-        if path and not re.match(r"[a-z]+:|/", path):
-            tag[attribute] = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) + mark + place
+        path, _, place = str(tag[attribute]).partition("#")
+        if re.match(r"[a-z]+:|/", path):
+            continue
+        file = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else f"{name}.html"
+        if attribute == "src":
+            tag["src"] = file
+        elif (target := file.removesuffix(".html")) in names:
+            tag["href"] = f"#{_place(target, place)}"
+        else:
+            tag.unwrap()
     solutions = page.new_tag("section")
     solutions.append(page.new_tag("h2", string="Solutions"))
     titles = [title for title in part.select("details .sd-summary-text") if title.get_text() in ("Solution", "Answer")]
@@ -64,6 +80,11 @@ def article(site: Path, name: str) -> str:
     if solutions.details:
         part.append(solutions)
     return str(part)
+
+
+def _place(name: str, place: str) -> str:
+    """An id of a page as that of the combined one."""
+    return f"{name}.{place}"
 
 
 def printed(page: Path, target: Path) -> Path:

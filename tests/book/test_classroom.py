@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pandas as pd
@@ -145,16 +147,22 @@ def test_every_file_that_cannot_be_used_is_named_with_its_reason(tmp_path: Path)
         assert "\n" not in line
 
 
-def test_collecting_writes_a_picture_and_a_table_and_may_be_repeated(tmp_path: Path) -> None:
-    folder = tmp_path / "returned"
+def test_collecting_draws_and_tabulates_a_class_of_forty_and_may_be_repeated(tmp_path: Path) -> None:
+    folder, students = tmp_path / "returned", 40
     rng = np.random.default_rng(2)
-    for student in ("Ada", "Bo", "Cy"):
-        hand_in(folder, student, rng.normal(size=6))
+    for number in range(students):
+        hand_in(folder, f"Student {number}", rng.normal(size=6))
     first = classroom.collect(folder)
     assert first == classroom.collect(folder), "what it wrote is not taken for a student's file"
-    assert "of 3 intervals hold the class's mean" in first[0]
+    assert f"of {students} intervals hold the class's mean" in first[0]
     assert "<svg" in (folder / "class" / "intervals.svg").read_text()
-    assert pd.read_csv(folder / "class" / "intervals.csv").students.tolist() == [3]
+    assert pd.read_csv(folder / "class" / "intervals.csv").students.tolist() == [students]
+    figure = classroom.draw(classroom.read(folder)[0])
+    figure.draw_without_rendering()
+    names = sorted(label.get_window_extent().extents[[1, 3]].tolist() for label in figure.axes[0].get_yticklabels())
+    plt.close(figure)
+    assert len(names) == students
+    assert all(below[1] <= above[0] for below, above in pairwise(names)), "one name is written over another"
 
 
 def test_a_folder_without_a_file_to_use_is_an_error_that_says_why(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Laws of printing: the pages in the book's order, each reached from the site's top, and no page of it left behind."""
+"""Laws of printing: the pages in the book's order, links within what is printed, and no page of it left behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def site(tmp_path: Path) -> Path:
     """Three pages, one in a folder."""
     for name, body in {
         "intro": '<a href="papers/x/index.html#top">x</a>',
-        "papers/x/index": '<img src="../../_images/a.svg"><a href="#here">h</a><a href="https://example.org/">e</a>',
+        "papers/x/index": '<h1 id="top">x</h1><img src="../../_images/a.svg"><b id="here"></b><a href="#here">h</a>'
+        '<a href="https://example.org/">e</a><a href="../../_downloads/x.csv">rows</a>',
         "data": "<p>data</p>",
     }.items():
         file = tmp_path / f"{name}.html"
@@ -33,19 +34,28 @@ def test_pages_come_in_the_order_of_the_contents_and_only_if_built(site: Path, t
     assert pdf.order(toc, site) == ["intro", "papers/x/index", "data"]
 
 
-def test_links_and_pictures_lead_from_the_sites_top(site: Path) -> None:
-    page = pdf.combined(site, ["intro", "papers/x/index"])
-    assert page.count("<article") == 2
-    assert "<nav>" not in page
-    assert 'src="_images/a.svg"' in page
-    for kept in ('href="papers/x/index.html#top"', 'href="#here"', 'href="https://example.org/"'):
-        assert kept in page
+def test_links_lead_to_places_of_what_is_printed_or_outside_and_never_to_a_file_of_this_machine(site: Path) -> None:
+    page = BeautifulSoup(pdf.combined(site, ["intro", "papers/x/index"]), "html.parser")
+    assert len(page.select("article")) == 2
+    assert not page.nav
+    assert page.img["src"] == "_images/a.svg"
+    within, own, outside = page.select("a")
+    assert [page.find(id=link["href"][1:]).name for link in (within, own)] == ["h1", "b"]
+    assert outside["href"] == "https://example.org/"
+    assert page.get_text().endswith("rows"), "a file's link is text"
+    assert BeautifulSoup(pdf.combined(site, ["intro"]), "html.parser").article.decode_contents() == "x"
+
+
+def test_formulas_are_set_where_any_page_at_the_sites_top_sets_them(site: Path) -> None:
+    (site / "data.html").write_text("<html><head><script src='mathjax/tex.js'></script></head><body><article></article></body>")
+    assert "mathjax/tex.js" in pdf.combined(site, ["intro", "papers/x/index", "data"])
+    assert "<title>intro" in pdf.combined(site, ["intro", "papers/x/index"])
 
 
 def test_a_page_without_an_article_and_a_machine_without_chromium_are_said(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (site / "data.html").write_text("<html></html>")
     with pytest.raises(MtlreproError, match="no article"):
-        pdf.article(site, "data")
+        pdf.article(site, "data", ["data"])
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
     with pytest.raises(MtlreproError, match="no Chromium"):
         pdf.printed(site / "intro.html", site / "out.pdf")
@@ -56,7 +66,7 @@ def test_solutions_stand_at_the_end_of_their_article_numbered(site: Path) -> Non
     folds = [fold.format(*parts) for parts in (("Solution", "yes"), ("The code", "x = 1"), ("Answer", "no"))]
     body = "<p>one?</p>{}{}<p>two?</p>{}".format(*folds)
     (site / "data.html").write_text(f"<article>{body}</article>")
-    text = BeautifulSoup(pdf.article(site, "data"), "html.parser").get_text("|")
+    text = BeautifulSoup(pdf.article(site, "data", ["data"]), "html.parser").get_text("|")
     assert text == (
         "one?|Solution 1: at the end of this page.|The code|x = 1|two?|Answer 2: at the end of this page."
         "|Solutions|Solution 1|yes|Answer 2|no"

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 from registered import EXHIBIT
+from sphinx import addnodes
 
 from mtlrepro import exhibits, paths
 from mtlrepro.book import findings
+from mtlrepro.files import read_yaml
 from mtlrepro.results.digest import git
 
 pytestmark = pytest.mark.xdist_group("site")
@@ -61,6 +67,16 @@ def test_every_internal_link_leads_to_a_file_and_a_place_in_it(pages: dict[Path,
     }
     # The theme's own empty anchors.
     assert {link for link in broken if link[1] not in {"#", "#main-content"}} == set()
+
+
+def test_a_page_is_small(pages: dict[Path, Links]) -> None:
+    """Law: a page with its pictures is under 1 MB, the scoreboard's explorer among them; scripts and styles come once a site."""
+
+    def size(page: Path, links: Links) -> int:
+        loaded = {(page.parent / unquote(urlsplit(address).path)).resolve() for address in links.loaded}
+        return sum(file.stat().st_size for file in {page, *loaded} if file == page or "_images" in file.parts)
+
+    assert {page.name: size(page, links) for page, links in pages.items() if size(page, links) > 1_000_000} == {}
 
 
 def test_no_page_loads_anything_from_elsewhere(pages: dict[Path, Links]) -> None:
@@ -110,8 +126,46 @@ def test_exhibit_pages_fold_their_parameters(site: Path) -> None:
         assert not re.search(r"\bparams\(", shown), page.name
 
 
+def test_every_page_says_how_to_cite_the_book_and_the_pages_of_a_paper_the_paper(site: Path, pages: dict[Path, Links]) -> None:
+    for page in pages:
+        kind = page.relative_to(site.resolve()).parts[0]
+        if kind not in ("genindex.html", "search.html", "index.html"):
+            cited = re.findall(r'<pre class="bibtex">@(\w+)\{', page.read_text(encoding="utf-8"))
+            assert cited[:1] == ["software"], page
+            assert len(cited) == 1 + (kind in ("papers", "exhibits")), page
+
+
+def test_who_cites_the_book_finds_every_paper_in_its_citation_file() -> None:
+    cited = {reference["title"].casefold() for reference in read_yaml(paths.project() / "CITATION.cff")["references"]}
+    assert {paper.title.casefold() for paper in exhibits.papers().values()} <= cited
+
+
 def test_mathjax_brings_its_licence(site: Path) -> None:
     assert "Apache License" in (site / "mathjax" / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_the_first_use_of_a_term_in_running_text_leads_to_the_glossary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is written there; not in headings or tables, and not once a page's own words lead to it."""
+    monkeypatch.syspath_prepend(str(paths.book() / "_ext"))
+    import mtlrepro_book
+
+    def linked(name: str) -> list[tuple[str, str]]:
+        page = new_document("")
+        text = "Gates, not agates: a gate. A target and an auxiliary task."
+        page += [nodes.title("", "A verdict"), nodes.entry("", nodes.paragraph("", "A seed")), nodes.paragraph("", text)]
+        page += nodes.paragraph("", "", addnodes.pending_xref("", reftype="term", reftarget="target"))
+        mtlrepro_book.link_terms(SimpleNamespace(env=SimpleNamespace(docname=name)), page)
+        links = page.findall(addnodes.pending_xref)
+        return [(link["reftarget"], link.astext()) for link in links if link.astext()]
+
+    assert linked("a/page") == [("gate", "Gates"), ("auxiliary task", "auxiliary task")]
+    assert linked("glossary") == []
+
+
+def test_every_term_that_is_linked_is_in_the_glossary_and_each_once_a_page(pages: dict[Path, Links], site: Path) -> None:
+    shown = {page.name: Counter(a for a in links.addresses if "glossary.html#term-" in a) for page, links in pages.items()}
+    assert shown["reading.html"].total() > 5
+    assert {name: count for name, count in shown.items() if count and count.most_common(1)[0][1] > 1} == {}
 
 
 def test_without_a_recorded_run_the_word_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mtlrepro import exhibits, paths
+from mtlrepro.book import slides
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site")]
 
@@ -55,7 +56,7 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
 
     Laws: a page asks for nothing outside, complains of nothing on the console and is no wider than the screen; no table or code
     is cut on a wide screen or on paper, folds open; what scrolls on a narrow screen is reached by the keyboard, and formulas in a
-    line are no stops of the tab key; no formula has an error; axe finds nothing serious or critical (exhibits and key pages).
+    line are no stops of the tab key; no formula has an error; axe finds nothing serious or critical.
     """
     if not (site / f"{name}.html").exists():
         pytest.skip("not a page of this site")
@@ -70,9 +71,7 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
     faults["scrolls, out of the keyboard's reach"] = [box for box, stop in page.evaluate(SCROLLING, False) if stop < 0]
     page.set_viewport_size({"width": 1280, "height": 900})
     # Before axe, which itself asks for style sheets.
-    faults |= {"asks for": list(opened.outside), "on the console": list(opened.errors)}
-    if is_exhibit or name in KEY["light"]:
-        faults["axe"] = opened.grave
+    faults |= {"asks for": list(opened.outside), "on the console": list(opened.errors), "axe": opened.grave}
     if is_exhibit:
         faults |= _faults_of_exhibit(page, name, 0 if top is None else top["y"])
     faults["cut on a wide screen"] = [box for box, _ in page.evaluate(SCROLLING, True)]
@@ -106,6 +105,33 @@ def _faults_of_exhibit(page: Any, name: str, first: float) -> dict[str, Any]:
     box.first.locator("summary").click()
     faults["parameters do not open"] = not page.get_by_text("papermill notebooks/").first.is_visible()
     return faults
+
+
+@pytest.fixture(scope="module")
+def decks(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (site / "exhibits").exists():
+        pytest.skip("no exhibit was run for this site")
+    folder = tmp_path_factory.mktemp("slides")
+    slides.write(site, folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paper", exhibits.papers())
+def test_every_slide_of_a_deck_is_reached_by_the_keyboard_and_fits_the_screen(visit: Open, decks: Path, paper: str) -> None:
+    """Nothing is asked for outside or complained of; axe finds nothing serious on any slide, its verdict uncovered."""
+    deck = visit(str(decks / paper))
+    page, faults = deck.page, {"asks for": list(deck.outside), "on the console": list(deck.errors)}
+    page.evaluate("() => Reveal.configure({transition: 'none'})")
+    for number in range(1, page.evaluate("Reveal.getTotalSlides()") + 1):
+        while page.evaluate("Reveal.availableFragments().next"):
+            page.keyboard.press("ArrowRight")
+        page.evaluate("() => Promise.allSettled(document.getAnimations().map((moving) => moving.finished)).then(() => null)")
+        over = page.evaluate("(slide => Math.max(slide.scrollHeight - 720, slide.scrollWidth - 1280))(Reveal.getCurrentSlide())")
+        faults |= {f"{number}: larger than the screen by": max(0, over), f"{number}: axe": deck.grave}
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("Reveal.isLastSlide()")
+    assert {what: fault for what, fault in faults.items() if fault} == {}
 
 
 def test_nothing_serious_stands_in_anyones_way_in_the_dark(visit: Open, names: list[str]) -> None:

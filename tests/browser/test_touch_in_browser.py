@@ -24,15 +24,15 @@ SHOWN = """(figure, background) => [
 ]"""
 
 
-@pytest.mark.parametrize("paper", exhibits.papers())
+@pytest.mark.parametrize("paper", [*exhibits.papers(), pytest.param("", marks=pytest.mark.slow, id="scoreboard")])
 def test_a_control_moved_by_the_keyboard_shows_what_the_package_computes(
     paper: str, visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(paths.book() / "_ext"))
-    file = paths.book() / "papers" / paper / "touch.py"
+    file = (paths.book() / "papers" / paper if paper else paths.book()) / "touch.py"
     if not file.exists():
         pytest.skip("the paper has no figure to move")
-    page = visit(f"papers/{paper}/index", width=390, scheme="dark").page
+    page = visit(f"papers/{paper}/index" if paper else "scoreboard", width=390, scheme="dark").page
     for name, make in runpy.run_path(str(file))["FIGURES"].items():
         figure = make()
         place = page.locator(f"#touch-{name}")
