@@ -18,7 +18,7 @@ import ast
 import re
 import reprlib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -181,17 +181,21 @@ def check(exhibit: str, declared: Mapping[str, Any], given: Mapping[str, Any], p
         for number in values[name] if isinstance(values[name], list) else [values[name]]:
             if isinstance(number, (int, float)) and not number > 0:
                 raise BadValue(f"{exhibit}: parameter {name!r} must be above 0 (got {number}).")
-    if below := [name for name in names if _negative(values[name])]:
-        raise BadValue(f"{exhibit}: parameter {below[0]!r} must not be below 0 (got {_SHORT.repr(values[below[0]])}).")
+    for name in names:
+        if odd := [number for number in _numbers(values[name]) if not 0 <= number < 2**63]:
+            limit = "not be below 0" if odd[0] < 0 else "be below 2^63"
+            raise BadValue(f"{exhibit}: parameter {name!r} must {limit} (got {_SHORT.repr(values[name])}).")
     overrides = {name: values[name] for name in names if name in standard and values[name] != standard[name]}
     return Params(exhibit, profile, values, overrides, show)
 
 
-def _negative(value: Any) -> bool:
-    """Whether a number in a value is below 0: no parameter of a notebook may be, and few of their functions look."""
+def _numbers(value: Any) -> Iterator[float]:
+    """The numbers in a value: no parameter of a notebook may be below 0 or too long for an array, and few functions look."""
     if isinstance(value, list | dict):
-        return any(map(_negative, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, int | float) and value < 0
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(each)
+    elif isinstance(value, int | float):
+        yield value
 
 
 def declared_in(notebook: Path) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The campaign as a whole, on a small copy of the project with two exhibits: killed twice; on SLURM, where jobs are lost."""
+"""The campaign as a whole, on a small copy of the project with two exhibits: killed twice; on SLURM and on Kubernetes, where jobs
+are lost."""
 
 from __future__ import annotations
 
@@ -19,6 +20,9 @@ import yaml
 from project_copy import copy_project
 from registered import ALONE
 from slurm_node import missing, slurm
+
+from mtlrepro import exhibits
+from mtlrepro.results.cost import resources
 
 FIRST, SECOND = ALONE[:2]
 COUNT = 8
@@ -79,10 +83,10 @@ def project(tmp_path_factory):
 
 
 def start(project, *words, **more):
-    environment = os.environ | more | {
+    environment = os.environ | {
         "PYTHONPATH": str(project), "MTLREPRO_RUNS": str(project / "runs"), "LOG": str(log(project)),
         "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
+    } | more  # fmt: skip
     command = [sys.executable, "-c", "from mtlrepro.cli import main; main()", "campaign", "--processes", "2", *words]
     return subprocess.Popen(
         command, cwd=project, env=environment, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -152,3 +156,52 @@ def test_on_slurm_a_killed_job_and_a_lost_node_change_no_row(project):
     assert len(begun(project)) > len(lost)
     assert len(begun(project)) - len(set(begun(project))) <= 1 + 2, "one run is under way in each job"
     assert_rows_are_those_of_one_process(project, FIRST)
+
+
+def on_kubernetes(project):
+    """Options of Snakemake: the project on a volume; nothing of this machine's caches is in a container."""
+    options = f"--executor kubernetes-volume --container-image python --kubernetes-volume-persistent-volumes checkout:{project}"
+    return options + " --shared-fs-usage input-output persistence sources software-deployment --seconds-between-status-checks 1"
+
+
+@pytest.mark.slow
+def test_on_kubernetes_a_killed_job_changes_no_row(project, tmp_path):
+    """Laws: rows are those of the settings computed one by one; every manifest is valid; settings reach the containers."""
+    node = pytest.importorskip("kubernetes_node", reason="needs the extras `cluster` and `dev`", exc_type=ImportError)
+    image = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    image |= {"PYTHONPATH": os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")]), "LOG": str(log(project))}
+    search = os.pathsep.join([str(project), str(project / "workflow"), os.environ.get("PYTHONPATH", "")])
+    with node.kubernetes(tmp_path, image) as cluster:
+        options = f"{on_kubernetes(project)} --jobs 4 --retries 2"
+        campaign = start(project, FIRST.id, "--engine", options, **cluster.environment, PYTHONPATH=search)
+        wait_for_runs(campaign, project, 2)
+        cluster.evict()
+        said = campaign.communicate(timeout=200)[0]
+        assert f"mtlrepro publish {FIRST.id}" in said, said
+    assert not cluster.faults
+    assert all("mtlrepro_until" in secret for secret in cluster.secrets.values())
+    assert len(cluster.jobs) == 2 + 1, "each share, and the killed one again"
+    assert len(begun(project)) - len(set(begun(project))) <= 1, "one run was under way in the killed job"
+    assert_rows_are_those_of_one_process(project, FIRST)
+
+
+@pytest.mark.slow
+def test_on_kubernetes_each_job_asks_for_what_its_paper_profile_takes(tmp_path):
+    node = pytest.importorskip("kubernetes_node", reason="needs the extras `cluster` and `dev`", exc_type=ImportError)
+    copy = copy_project(tmp_path / "project", ["tests/"])
+    notebooks = sorted({exhibit.notebook for exhibit in exhibits.everything() if exhibit.notebook})
+    with node.kubernetes(tmp_path) as cluster:
+        words = ["-m", "snakemake", "--snakefile", "workflow/Snakefile", "--nolock", "--keep-going", "--jobs", "100"]
+        words += [*on_kubernetes(copy).split(), "--config", "profile=paper", f"campaign={' '.join(notebooks)}", "--", "campaign"]
+        search = {"PYTHONPATH": os.pathsep.join([str(copy), str(copy / "workflow"), os.environ.get("PYTHONPATH", "")])}
+        environment = os.environ | cluster.environment | search
+        done = subprocess.run([sys.executable, *words], cwd=copy, env=environment, capture_output=True, text=True, timeout=280)
+    assert not cluster.faults
+    assert len(cluster.jobs) == len(notebooks), done.stderr[-2000:]
+    for job in cluster.jobs.values():
+        [container] = job["spec"]["template"]["spec"]["containers"]
+        [name] = [name for name in notebooks if f"share:name={name}," in container["args"][1]]
+        expected = resources(name, "paper")
+        assert container["resources"]["requests"]["memory"] == f"{expected['mem_mb']}M"
+        limits = container["resources"].get("limits", {})
+        assert int(limits.get("nvidia.com/gpu", 0)) == expected.get("gpu", 0), "a GPU is given to who has it among the limits"

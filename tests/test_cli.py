@@ -78,12 +78,14 @@ def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
         (["run", SEEDED.id, "-p", "seeds=-1"], "above 0"),
         (["run", SEEDED.id, "-p", "seeds=1:30"], "seeds"),
         (["run", SEEDED.id, "-p", "first_seed=-1"], "'first_seed' must not be below 0 (got -1)"),
+        (["run", SEEDED.id, "-p", f"seeds={10**25}"], "'seeds' must be below 2^63"),
         (["run", SEEDED.id, "-p", "seeds=[1"], "YAML"),
         (["run", SEEDED.id, "-p", "profile=full"], "--profile full"),
         (["campaign", "--engine", '"--executor'], "a quotation mark without its other"),
         (["list", "--paper", misspelt(PAPER)], f"did you mean '{PAPER}'"),
         (["data", "verify", "cifar11"], "cifar10"),
         (["publish", EXHIBIT.id, "--profile", "quick"], EXHIBIT.id),
+        (["publish", EXHIBIT.id, "--profile", "ful"], "did you mean 'full'"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_1(mtlrepro: Command, words: list[str], expected: str) -> None:

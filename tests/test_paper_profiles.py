@@ -19,7 +19,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from mtlrepro import exhibits, parameters, results
 from mtlrepro.errors import BadValue, DataMissing
-from mtlrepro.results.cost import Cost, paper_cost
+from mtlrepro.results.cost import Cost, paper_cost, resources
 
 # The parameters of size among all profiles, and how much is enough for a step. Of a list or dictionary, each number.
 REDUCED = {
@@ -80,6 +80,39 @@ def test_costs_follow_their_factors(monkeypatch):
         stated(full=name, times=["sedes"])
     monkeypatch.setattr("mtlrepro.results.cost.costs", lambda paper: {})
     assert paper_cost(EXHIBIT.id) is None
+
+
+def test_what_a_job_asks_for_follows_from_its_profile(monkeypatch):
+    """Laws: memory is 4 GB and what the data hold; time is three times a core's hours, shared out, at least one hour, and open
+    where they are not known or a GPU computes."""
+    values = {"paper": {"records": 2000, "epochs": 3}, "full": {"records": 100, "epochs": 3}}
+    name = EXHIBIT.id.partition("/")[2]
+    entry = {"a_second": 0.5, "times": ["records", "epochs"], "holds": ["records", 1e6, 12]}
+    monkeypatch.setattr("mtlrepro.results.cost.profile_values", lambda exhibit, profile: values[profile])
+    monkeypatch.setattr("mtlrepro.results.cost.costs", lambda paper: {name: entry})
+    hours = 2000 * 3 / 0.5 / 3600
+    assert resources(EXHIBIT.notebook, "paper") == {"mem_mb": 4000 + 24_000, "runtime": 3 * hours * 60}
+    assert resources(EXHIBIT.notebook, "paper", shares=4) == {"mem_mb": 28_000, "runtime": 3 * hours * 60 / 4}
+    assert resources(EXHIBIT.notebook, "paper", shares=100)["runtime"] == 60
+    for device in ("cuda", "auto"):
+        values["paper"]["device"] = device
+        gpu = {"gpu": 1, "gpu_manufacturer": "nvidia", "scale": 0}
+        assert resources(EXHIBIT.notebook, "paper") == {"mem_mb": 28_000} | gpu
+    values["full"]["device"] = "auto"
+    monkeypatch.setattr("mtlrepro.results.cost.store.load", lambda *_: SimpleNamespace(provenance={"seconds": 7200.0}))
+    assert resources(EXHIBIT.notebook, "full", shares=2) == {"mem_mb": 4000, "runtime": 180}
+
+    def nothing(*_):
+        raise DataMissing("no run")
+
+    monkeypatch.setattr("mtlrepro.results.cost.store.load", nothing)
+    assert resources(EXHIBIT.notebook, "full") == {"mem_mb": 4000}
+
+
+@pytest.mark.parametrize("exhibit", [exhibit.id for exhibit in PROFILES])
+def test_what_the_paper_profile_holds_fits_a_node(exhibit):
+    """Law: in memory at once are at most 64 GB, of sets larger on disk as well."""
+    assert 4000 <= resources(exhibits.get(exhibit).notebook, "paper")["mem_mb"] < 64_000
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
-"""The workflow as a whole, on a small copy of the project: one notebook that works and one that fails."""
+"""The workflow as a whole, on a small copy of the project: one notebook that works and one that fails; a disk that is full."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
 
 import jupytext
@@ -39,13 +41,17 @@ results.record(p.exhibit, [{"x": 1}], p, tier="synthetic")
 
 def snakemake(project, *words, folder=None):
     options = ["--snakefile", str(project / "workflow" / "Snakefile"), "--cores", "2", "--nolock", "--keep-going"]
-    return run_in(project, "-m", "snakemake", *options, *words, folder=folder)
+    return run_in(project, "-m", "snakemake", *options, *words, folder=folder, timeout=560)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A copy of the project with two small notebooks in place of its own, in a folder that no shell takes as it is."""
-    copy = copy_project(tmp_path_factory.mktemp("project") / "a b ü", ["notebooks/", "book/results/", "tests/"])
+    return small_project(tmp_path_factory.mktemp("project") / "a b ü")
+
+
+def small_project(place):
+    copy = copy_project(place, ["notebooks/", "book/results/", "tests/"])
     (copy / ".venv").symlink_to(sys.prefix)
     for file in copy.glob("mtlrepro/papers/*/exhibits.yaml"):
         content = yaml.safe_load(file.read_text())
@@ -114,3 +120,44 @@ def test_a_mistake_in_the_configuration_is_one_line(project, given, said):
     done = snakemake(project, "--config", given, folder=project.parent)
     assert done.returncode != 0
     assert said in done.stderr
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A disk of its own, and a function that leaves so many KB of it free."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(*options):
+        command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(place)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    if not shutil.which("mount") or (done := mount("size=300m")).returncode:
+        pytest.skip(f"no disk can be mounted here: {done.stderr.strip() if shutil.which('mount') else 'no mount'}")
+    yield place, lambda free: mount("remount", f"size={shutil.disk_usage(place).used // 1024 + free}k")
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_build_whose_disk_is_full_says_so_and_the_same_command_goes_on_once_there_is_space(full_disk):
+    """Laws: wherever the disk ends, in a notebook or among the pages, the build fails and says why, no site is left that is not
+    whole, and no notebook that ended is run again."""
+    place, leave = full_disk
+    copy = small_project(place / "project")
+    write(copy, BAD, RECORD)
+    for free, reached in ((40, "notebooks"), (2500, "pages")):
+        leave(free)
+        done = snakemake(copy, "--rerun-incomplete")
+        said = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert "give the same command" in said, said[-3000:]
+        assert not (copy / "book/_build/html/index.html").exists()
+        assert (reached == "pages") == all((copy / f"runs/book/{name}.status.json").exists() for name in (GOOD, BAD))
+    leave(100_000)
+    ended = {name: (copy / f"runs/book/{name}.ipynb").read_bytes() for name in (GOOD, BAD)}
+    done = snakemake(copy, "--rerun-incomplete")
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name in (GOOD, BAD):
+        assert (copy / f"runs/book/{name}.ipynb").read_bytes() == ended[name]
+        assert "Parameters of this run" in (copy / f"book/_build/html/exhibits/{name}.html").read_text()

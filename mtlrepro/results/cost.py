@@ -1,4 +1,4 @@
-"""What a run of the `paper` profile takes, by arithmetic and measured throughput.
+"""What a run of the `paper` profile takes, by arithmetic and measured throughput, and what a cluster's job asks for.
 
 A paper's ``profiles.yaml`` says under ``cost``, for each exhibit, one of
 
@@ -6,12 +6,16 @@ A paper's ``profiles.yaml`` says under ``cost``, for each exhibit, one of
   core here, and the factors of their number;
 - ``{full: tab1, times: [epochs, 93/17]}``: by what factors it is longer than the recorded full run of that exhibit.
 
+and, where it is much, ``holds: [images, 224, 224]``: the factors of the bytes of data that it has in memory at once; of a set
+that is read in pieces, what is kept of it, whatever its size on disk.
+
 A factor is a number, a fraction, or a parameter's name: the profile's value, or its ratio to that of `full`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -20,6 +24,12 @@ from mtlrepro import exhibits
 from mtlrepro.errors import BadValue, MtlreproError
 from mtlrepro.parameters import costs, profile_values
 from mtlrepro.results import store
+
+# Of a job, in MB: Python, PyTorch, a network with its optimizer and activations; what it holds of data comes on top.
+_BASE_MB = 4000
+# A cluster's cores may be slower than those measured, and a job out of time has to be started again.
+_MARGIN = 3
+_LEAST_MINUTES = 60
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,43 @@ def paper_cost(exhibit: str) -> Cost | None:
     except MtlreproError:
         seconds = math.nan
     return Cost(None, math.prod(_factor(exhibit, each, ratios) for each in entry["times"]) * seconds / 3600)
+
+
+def resources(notebook: str, profile: str, shares: int = 1) -> dict[str, int | str]:
+    """What a job of `notebook` asks of a scheduler, by the names of Snakemake. shares: jobs that compute its runs together.
+
+    mem_mb: memory. runtime: minutes, where the hours of a core are known and no GPU makes them fewer. Of a `paper` profile that
+    trains on a GPU: gpu, gpu_manufacturer, and scale, 0 for limits equal to the requests, as Kubernetes wants them of GPUs.
+    """
+    served = [exhibit.id for exhibit in exhibits.everything() if exhibit.notebook == notebook]
+    if profile != "paper":
+        return {"mem_mb": _BASE_MB} | _minutes([_recorded_hours(exhibit, profile) for exhibit in served], shares)
+    memory: dict[str, int | str] = {"mem_mb": _BASE_MB + math.ceil(max(map(_held, served)) / 1e6)}
+    if any(profile_values(exhibit, profile).get("device", "cpu") != "cpu" for exhibit in served):
+        return memory | {"gpu": 1, "gpu_manufacturer": "nvidia", "scale": 0}
+    return memory | _minutes([cost.hours for exhibit in served if (cost := paper_cost(exhibit))], shares)
+
+
+def _minutes(hours: Sequence[float], shares: int) -> dict[str, int | str]:
+    """Nothing where an exhibit's hours are not known."""
+    if any(map(math.isnan, hours)):
+        return {}
+    return {"runtime": max(_LEAST_MINUTES, math.ceil(60 * max(hours, default=0) * _MARGIN / shares))}
+
+
+def _recorded_hours(exhibit: str, profile: str) -> float:
+    """0 for what takes no time, as a diagram."""
+    try:
+        return float(store.load(exhibit, profile).provenance["seconds"] or 0) / 3600
+    except MtlreproError:
+        return math.nan
+
+
+def _held(exhibit: str) -> float:
+    """Bytes of data in memory at once."""
+    paper, _, name = exhibit.partition("/")
+    entry = costs(paper).get(name) or {}
+    return math.prod(_factor(exhibit, each, profile_values(exhibit, "paper")) for each in entry.get("holds", [0]))
 
 
 def _factor(exhibit: str, factor: Any, values: dict[str, Any]) -> float:

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from mtlrepro import exhibits, paths
-from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError
+from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError, UnknownName
 from mtlrepro.files import replacing, sha256_of, write_text
-from mtlrepro.parameters import Params
+from mtlrepro.parameters import PROFILES, Params
 from mtlrepro.results import digest
 from mtlrepro.results.judgement import Judgement, Measured, judge
 from mtlrepro.results.outcomes import Scope
@@ -208,12 +208,14 @@ def load(exhibit: str, profile: str, committed: bool = False) -> Recorded:
 
     committed: the committed one, whatever this machine has.
 
-    Raises UnknownName for an unknown exhibit, DataMissing where nothing was recorded, DataCorrupt where the rows are not
-    those the claims were computed from.
+    Raises UnknownName for an unknown exhibit or profile, DataMissing where nothing was recorded, DataCorrupt where the rows are
+    not those the claims were computed from.
     """
     exhibit = exhibits.get(exhibit).id
     for file, origin in _existing(exhibit, profile, committed):
         return _read(file, origin)
+    if profile not in PROFILES:
+        raise UnknownName("profile", profile, PROFILES)
     raise DataMissing(f"{exhibit} has no recorded {profile} run: run `mtlrepro run {exhibit} --profile {profile}`.")
 
 

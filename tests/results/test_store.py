@@ -32,8 +32,6 @@ from mtlrepro.results import digest
 EXHIBIT = next(exhibit for exhibit in exhibits.everything() if isinstance(exhibit.entry, Claims))
 CLAIM = EXHIBIT.entry.claims[0].id
 P = Params(EXHIBIT.id, "quick", {"seeds": 3}, {})
-# At how many random points a campaign is killed.
-KILLS = int(os.environ.get("MTLREPRO_TEST_KILLS", "6"))
 # Mapped functions stand in a module of the package: this one stands for ours.
 LABORATORY = """
 import json, os, pathlib, sys, time
@@ -498,7 +496,9 @@ def test_kill_9_while_recording_leaves_the_run_before_or_the_run_after(plain_pro
         assert set(now.rows["n"]) == {int(now.provenance["data"]["n"])}
 
 
-def test_kill_9_at_random_points_of_a_campaign_loses_and_doubles_nothing(laboratory, own_folders, monkeypatch):
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.slow)])
+def test_kill_9_at_random_points_of_a_campaign_loses_and_doubles_nothing(kills, laboratory, own_folders, monkeypatch):
     """Laws: rows equal an uninterrupted campaign's; what was finished at a kill stays; each run is kept once; a training that was
     under way goes on from its checkpoint."""
     whole = results.Runs(P).map(laboratory.trained, settings(3))
@@ -506,7 +506,7 @@ def test_kill_9_at_random_points_of_a_campaign_loses_and_doubles_nothing(laborat
     kept, rng, inside, done = results.Runs(P), random.Random(0), 0, 0
     log = own_folders / "log"
     monkeypatch.setenv("LOG", str(log))
-    while done < KILLS:
+    while done < kills:
         before = set(results.Runs(P).finished_runs())
         log.write_text("")
         child = begin(lambda: results.Runs(P).map(laboratory.trained, settings(3)))
