@@ -25,7 +25,6 @@ _COSTS = [
     "cost a step",
     "mean rank at equal cost",
     "effect at equal cost",
-    "needs",
 ]
 
 
@@ -50,11 +49,12 @@ def record(profile: str) -> list[Path]:
     runs = results.Runs(Params("compare", profile), place="compare")
     rows = running.rows(runs, places, range(chosen["seeds"]), chosen["trials"], chosen["share"], chosen["methods"])
     about = {"profile": profile, "parameters": chosen, "provenance": provenance(runs.data, runs.seconds, "cpu", runs.code)}
-    overall = shown(report.overall(rows, running.titles(), running.needs()))
+    overall = shown(report.overall(rows, running.titles()))
     tables = {
         "rows": rows,
         "overall": overall.drop(columns=_COSTS),
         "costs": overall[["method", *_COSTS]],
+        "served": report.served(rows, running.titles(), running.needs()),
         "problems": shown(report.by_problem(rows).replace({"method": running.titles()})),
         "traits": shown(report.by_trait(rows).replace({"best method": running.titles()})),
         "spread": shown(report.spread(rows)),

@@ -50,10 +50,10 @@ def complete(rows: pd.DataFrame, column: str = "test") -> pd.DataFrame:
     return means(rows, column).dropna(axis=1)
 
 
-def overall(rows: pd.DataFrame, titles: dict[str, str] | None = None, needs: dict[str, str] | None = None) -> pd.DataFrame:
+def overall(rows: pd.DataFrame, titles: dict[str, str] | None = None) -> pd.DataFrame:
     """The table: a line per method, best mean rank first, those that do not serve every problem at the end.
 
-    titles, needs: of methods, by name. "better", "same", "worse": posterior probabilities against tuned static weights.
+    titles: of methods, by name. "better", "same", "worse": posterior probabilities against tuned static weights.
     """
     table, equal_cost, ranked = means(rows), means(rows, "equal_cost_test"), complete(rows)
     ranks, equal_ranks = statistics.mean_ranks(ranked), statistics.mean_ranks(complete(rows, "equal_cost_test"))
@@ -71,8 +71,17 @@ def overall(rows: pd.DataFrame, titles: dict[str, str] | None = None, needs: dic
             line["rank differs from static"] = {True: "yes", False: "no", None: ""}[clear.get(method)]
         line |= {"gradients a step": costs.gradients[method], "cost a step": costs.cost[method]}
         line |= {"mean rank at equal cost": equal_ranks.get(method, np.nan), "effect at equal cost": equal_cost[method].mean()}
-        lines.append(line | ({"needs": needs.get(method, "")} if needs is not None else {}))
+        lines.append(line)
     return pd.DataFrame(lines)
+
+
+def served(rows: pd.DataFrame, titles: dict[str, str], needs: dict[str, str]) -> pd.DataFrame:
+    """A line per method: what it needs of a problem, and the problems that have it; those that serve every problem first."""
+    table = means(rows)
+    some = {str(method): ", ".join(map(str, table.index[table[method].notna()])) for method in table}
+    where = some | {str(method): "all" for method in complete(rows)}
+    lines = [{"method": titles[name], "needs": needs[name], "problems": where[name]} for name in where]
+    return pd.DataFrame(lines).sort_values("problems", key=lambda names: names != "all", kind="stable")
 
 
 def own_table(rows: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from mtlrepro import results
-from mtlrepro.compare import problems, protocol, report
-from mtlrepro.errors import BadValue
+from mtlrepro.compare import label_methods, problems, protocol, report
+from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.files import sha256_of
 from mtlrepro.methods import registry
 from mtlrepro.parameters import Params
@@ -17,12 +18,14 @@ from mtlrepro.parameters import Params
 
 def titles() -> dict[str, str]:
     """Name of a method -> how figures and tables call it."""
-    return {name: row.title for name, row in registry.METHODS.items()}
+    own = {name: row.title for name, row in registry.METHODS.items()}
+    return own | {name: row.title for name, row in label_methods.METHODS.items()}
 
 
 def needs() -> dict[str, str]:
     """Name of a method -> what it needs, in words."""
-    return {name: ", ".join(row.needs).replace("_", " ") or "nothing" for name, row in registry.METHODS.items()}
+    own = {name: ", ".join(row.needs).replace("_", " ") or "nothing" for name, row in registry.METHODS.items()}
+    return own | {name: row.needs for name, row in label_methods.METHODS.items()}
 
 
 def rows(
@@ -30,15 +33,31 @@ def rows(
 ) -> pd.DataFrame:
     """The rows of every method on every problem (name -> its place), computed or kept from before. Raises as `settings` does."""
     wanted, each = list(wanted), []
+    for method in wanted:
+        if method not in titles():
+            raise UnknownName("method", method, titles())
     for name, place in places.items():
         of = problems.at(place)
-        missing = [method for method in wanted if method not in protocol.methods_for(of, wanted)]
+        read = dict(of.data()) | ({f"{name}, its file": sha256_of(Path(place))} if place.endswith(".py") else {})
+        settings = settings_of(name, place, seeds, trials, share, wanted)
+        missing = [method for method in wanted if method not in [setting["method"] for setting in settings]]
         if missing:
             raise BadValue(f"{name} lacks what {missing[0]} needs: {needs()[missing[0]]}.")
-        read = dict(of.data()) | ({f"{name}, its file": sha256_of(Path(place))} if place.endswith(".py") else {})
-        settings = protocol.settings({name: place}, seeds, trials, share, wanted)
-        each.append(runs.map(protocol.measure, settings, what=name, data=read))
-    return pd.concat(each, ignore_index=True)
+        for measure, own in ((protocol.measure, False), (label_methods.measure, True)):
+            some = [setting for setting in settings if (setting["method"] in label_methods.METHODS) == own]
+            each.append(runs.map(measure, some, what=f"{name}, by labels" if own else name, data=read))
+    return pd.concat([some for some in each if len(some)], ignore_index=True)
+
+
+def settings_of(
+    name: str, place: str, seeds: Sequence[int], trials: int, share: float, wanted: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Arguments of `protocol.measure`, then of `label_methods.measure`: all methods that serve the problem, or those wanted."""
+    weightings = [method for method in wanted if method not in label_methods.METHODS]
+    settings = protocol.settings({name: place}, seeds, trials, share, weightings or protocol.BASELINES if wanted else ())
+    alike = [setting for setting in settings if setting["method"] == "equal"]
+    served = [method for method in label_methods.methods_for(place, seeds[0]) if not wanted or method in wanted]
+    return settings + [setting | {"method": method} for method in served for setting in alike]
 
 
 def tables(

@@ -95,6 +95,13 @@ def test_the_decision_list_names_the_rows_that_support_it():
     assert (line["where"], line["best method"], line["rows"]) == ("many tasks", "single_task", "p/0, p/1")
 
 
+def test_a_method_that_does_not_serve_every_problem_is_shown_with_those_that_it_serves():
+    some = rows(2, 2)
+    table = report.served(some[(some.method != "equal") | (some.problem == "p/1")], running.titles(), running.needs())
+    assert table["problems"].tolist() == ["all", "all", "all", "p/1"]
+    assert table["method"].iloc[-1] == "equal weights"
+
+
 def test_an_effect_on_an_error_is_a_share_of_it_and_points_the_same_way():
     errors = rows(2, 1).assign(metric="MAE", test=lambda t: t.method.map({"static": 2.0, "single_task": 1.0}).fillna(2.0))
     found = report.by_problem(errors).set_index("method")["effect"]
