@@ -57,7 +57,7 @@ class NashMTL(Weighting):
 def bargain(gramian: Tensor) -> Tensor:
     """(..., k): w > 0 with (G + a small ridge) w = 1 / w. gramian: (..., k, k) of unit vectors; NaN where it is not finite."""
     k = gramian.shape[-1]
-    gramian = gramian + _RIDGE * torch.eye(k).to(gramian)
+    gramian = gramian + _RIDGE * torch.eye(k, dtype=gramian.dtype, device=gramian.device)
     w = gramian.new_ones(gramian.shape[:-1])
     for _ in range(_NEWTON_STEPS):
         slope = (gramian @ w[..., None])[..., 0] - 1 / w

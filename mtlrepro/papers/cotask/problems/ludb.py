@@ -39,7 +39,7 @@ PROBLEM = Problem(
     metric="AUROC",
     shared=(32,),
     steps=1000,
-    rates=(0.005, 0.5),
+    rates=(0.005, 5.0),
     traits=("few main labels",),
     data=lambda: {"ludb": recordings().sha256},
 )

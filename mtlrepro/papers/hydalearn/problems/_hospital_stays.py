@@ -28,7 +28,7 @@ def stays(name: str, title: str) -> Problem:
         shared=(48,) * 4,
         head=(24,) * 2,
         steps=1000,
-        rates=(0.01, 0.5),
+        rates=(0.05, 5.0),
         traits=("few main events",),
         data=lambda: {name: table().sha256},
     )

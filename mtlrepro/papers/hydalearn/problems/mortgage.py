@@ -29,7 +29,7 @@ PROBLEM = Problem(
     shared=(24,) * 2,
     head=(12,) * 2,
     steps=1000,
-    rates=(0.01, 0.5),
+    rates=(0.05, 5.0),
     traits=("few main events",),
     data=lambda: {"deep_credit_risk": table().sha256},
 )

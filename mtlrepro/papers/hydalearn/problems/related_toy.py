@@ -22,6 +22,6 @@ PROBLEM = Problem(
     shared=(64,) * 4,
     head=(32,),
     steps=1000,
-    rates=(0.02, 1.0),
+    rates=(0.05, 5.0),
     traits=("scale differs",),
 )

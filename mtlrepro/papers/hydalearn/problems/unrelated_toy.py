@@ -22,7 +22,7 @@ PROBLEM = Problem(
     shared=(40,) * 2,
     head=(20,),
     steps=1000,
-    rates=(0.02, 1.0),
+    rates=(0.05, 5.0),
     traits=(
         "scale differs",
         "the auxiliary task is noise",

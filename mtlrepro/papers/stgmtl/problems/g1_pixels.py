@@ -38,7 +38,7 @@ PROBLEM = Problem(
     shared=(64,),
     steps=1000,
     batch=32,
-    rates=(0.02, 2.0),
+    rates=(0.05, 10.0),
     traits=("many tasks",),
     data=lambda: {"cifar10": tasks().sha256},
 )
