@@ -60,8 +60,10 @@ class Shown:
         plt.close(figure)
 
     def table(self, make: Callable[[pd.DataFrame], pd.DataFrame] | pd.DataFrame, caption: str = "", digits: int = 3) -> None:
-        """Show ``make(rows)`` as the book's tables are: see `html_table`."""
+        """Show ``make(rows)`` as the book's tables are: see `html_table`; nothing where the rows have no line for it."""
         frame = make if isinstance(make, pd.DataFrame) else make(self.rows)
+        if frame.empty:
+            return
         table = html_table(frame, caption, digits=digits, run=self.run)
         _display({"text/html": table}, {METADATA: {"kind": "table", "run": self.run}})
 

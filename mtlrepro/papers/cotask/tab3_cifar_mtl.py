@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from mtlrepro.papers.cotask.training.cifar_training import (
+    CifarTraining,
     Rule,
     Variant,
     accuracy_by_task,
@@ -14,6 +19,7 @@ from mtlrepro.papers.cotask.training.cifar_training import (
 )
 from mtlrepro.parameters import Params
 from mtlrepro.training.batch_statistics import Statistics
+from mtlrepro.training.image_evaluation import accuracies as image_accuracies
 
 # method, baseline, auxiliary tasks, budget rule, noise ratio, variant
 Arm = tuple[str, str, int, Rule, float, Variant]
@@ -51,19 +57,67 @@ def arms(p: Params) -> dict[str, list[Arm]]:
     }  # fmt: skip
 
 
-def settings(p: Params) -> list[dict[str, Any]]:
+def grid_settings(p: Params, rates: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
+    """Settings of the grid that each arm of Table 3 is tuned on, first seed, `p.grid_share` of the epochs; none for one point.
+
+    rates: of each method, which then tries every weight decay of `p.decays`. None: every rate of `p.rates` at the decay of the
+    published code.
+    """
+    if len(p.rates) * len(p.decays) == 1:
+        return []
+    listed = []
+    for arm in (arms(p)[method][0] for method in ("single", "multi", "cotask")):
+        each = _setting(p, p.first_seed, (*arm[:-1], "grid"))
+        epochs = max(round(each["training"]["epochs"] * p.grid_share), 1)
+        points = (
+            [{"rate": rate} for rate in p.rates] if rates is None else [{"rate": rates[arm[0]], "decay": x} for x in p.decays]
+        )
+        listed += [each | {"training": each["training"] | {"epochs": epochs} | point} for point in points]
+    return listed
+
+
+def best(rows: pd.DataFrame, point: str) -> dict[str, float]:
+    """Method -> its `point`, rate or decay, with the best mean validation accuracy; {} without rows. rows: of `validated`."""
+    if rows.empty:
+        return {}
+    means = rows.groupby(["method", point]).validation.mean().unstack()
+    return {str(method): float(value) for method, value in means.idxmax(axis=1).items()}
+
+
+def settings(
+    p: Params, rates: Mapping[str, float] | None = None, decays: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
     """One setting per arm and seed of the parts that are asked for, each once, the first part's first.
 
-    `p.parts` says of how many seeds each part is; single-task networks have `p.single_epochs`.
+    `p.parts` says of how many seeds each part is; single-task networks have `p.single_epochs`. rates, decays: of each method
+    that was tuned, the others have the only ones.
     """
-    training, known = training_settings(p), arms(p)
-    names = ("method", "baseline", "auxiliary", "rule", "noise", "variant")
+    known, rates, decays = arms(p), rates or {}, decays or {}
     wanted = [(p.first_seed + i, arm) for part, seeds in p.parts.items() for i in range(seeds) for arm in known[part]]
     return [
-        dict(zip(names, arm, strict=True))
-        | {"seed": seed, "training": training | ({"epochs": p.single_epochs} if arm[0] == "single" else {})}
+        each | {"training": each["training"] | {"rate": rates.get(arm[0], p.rates[0]), "decay": decays.get(arm[0], p.decays[0])}}
         for seed, arm in dict.fromkeys(wanted)
+        for each in [_setting(p, seed, arm)]
     ]
+
+
+def _setting(p: Params, seed: int, arm: Arm) -> dict[str, Any]:
+    names = ("method", "baseline", "auxiliary", "rule", "noise", "variant")
+    epochs = {"epochs": p.single_epochs} if arm[0] == "single" else {}
+    return dict(zip(names, arm, strict=True)) | {"seed": seed, "training": training_settings(p) | epochs}
+
+
+def validated(
+    method: str, baseline: str, auxiliary: int, rule: Rule, noise: float, variant: Variant, seed: int, training: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """One row of a training of the grid: its rate and decay, and the mean `validation` accuracy of the major tasks."""
+    data, networks = trained_arm(**locals())
+    valid = []
+    for number, each in enumerate(networks):
+        own = data.tasks[number : number + 1] if method == "single" else data.tasks
+        valid += image_accuracies(each.model, data.images, own, "valid").tolist()
+    how = CifarTraining(**training)
+    return [{"rate": how.rate, "decay": how.decay, "validation": round(float(np.mean(valid)), 4)}]
 
 
 def accuracies(
@@ -73,9 +127,10 @@ def accuracies(
 
     accuracy: on its test images, `tested` of them, by the running statistics of batch normalisation. own, mixed: by statistics
     of images of its own and of all tasks. images: trained on, of all tasks with repeats; major images: of major tasks. spread,
-    moved: of the task weights, see `Trained`. method: single, multi or cotask.
+    moved: of the task weights, see `Trained`. rate, decay: of the training. method: single, multi or cotask.
     """
     data, networks = trained_arm(**locals())
+    how = CifarTraining(**training)
     images, major = (sum(getattr(each, name) for each in networks) for name in ("images", "major_images"))
     rows = []
     for number, each in enumerate(networks):
@@ -88,5 +143,5 @@ def accuracies(
             row = {name: round(values[i], 4) for name, values in columns.items()}
             weights = {"spread": round(each.spread, 4), "moved": round(each.moved, 4)}
             counts = {"images": images, "major images": major, "tested": len(task.parts["test"].rows)}
-            rows.append({"task": task.name} | row | counts | weights)
+            rows.append({"task": task.name} | row | counts | weights | {"rate": how.rate, "decay": how.decay})
     return rows

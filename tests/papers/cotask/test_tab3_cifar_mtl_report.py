@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from mtlrepro import results
+from mtlrepro.papers.cotask import tab3_cifar_mtl as tab3
 from mtlrepro.papers.cotask import tab3_cifar_mtl_report as report
+from mtlrepro.parameters import Params, profile_values
 
 TASKS = tuple(results.paper_values("cotask/tab4"))
 GAIN = {"equal": -0.1, "paper": 0.05}
@@ -43,7 +45,19 @@ def _rows(**changes) -> pd.DataFrame:
     add("single", "equal", 0.405, variant="double", seeds=1)
     add("multi", "equal", 0.505, variant="double", seeds=1)
     add("cotask", "paper", changes.get("doubled", 0.755), 50, variant="double", seeds=1)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).assign(rate=0.1, decay=0.0005)
+
+
+def _tried(rows: pd.DataFrame, rates=(0.03, 0.1, 0.3), decays=(0.0001, 0.0005, 0.002)) -> pd.DataFrame:
+    """With a grid: rates at decay 0.0005, decays at rate 0.1."""
+    points = [(rate, 0.0005) for rate in rates] + [(0.1, decay) for decay in decays]
+    trials = [
+        {"method": method, "rule": rule, "baseline": "multi", "noise": 0.0, "auxiliary": count, "variant": "grid", "seed": 0}
+        | {"rate": rate, "decay": decay, "validation": 0.6 - abs(rate - 0.1) - 10 * abs(decay - 0.0005)}
+        for method, rule, count in (("single", "equal", 0), ("multi", "equal", 0), ("cotask", "paper", 50))
+        for rate, decay in points
+    ]
+    return pd.concat([rows, pd.DataFrame(trials)], ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +131,46 @@ def test_gates_are_computed_from_the_rows(measured):
     ):  # fmt: skip
         assert _gate(measured, exhibit, name).passed, (exhibit, name)
     assert not _gate(report.measured(_rows(doubled=0.3)), "tab3", "converged").passed
+
+
+def test_the_chosen_rate_and_decay_must_lie_inside_the_grid_and_a_grid_moves_no_effect():
+    """Laws: inside passes, an edge of either fails and is named, fewer than three points are none; effects are as without."""
+    rows = _rows()
+    assert _gate(report.measured(_tried(rows)), "tab3", "grid-interior").passed
+    for at_edge in ({"rates": (0.01, 0.03, 0.1)}, {"decays": (0.0005, 0.001, 0.002)}):
+        gate = _gate(report.measured(_tried(rows, **at_edge)), "tab3", "grid-interior")
+        assert not gate.passed
+        assert "0.1 of 0.01 to 0.1" in str(gate.value) or "0.0005 of 0.0005 to 0.002" in str(gate.value)
+    assert not _gate(report.measured(_tried(rows, rates=(0.1, 0.3))), "tab3", "grid-interior").passed
+    with_grid = report.measured(_tried(rows))
+    assert {exhibit: own.effects for exhibit, own in with_grid.items()} == {
+        e: m.effects for e, m in report.measured(rows).items()
+    }
+    assert with_grid["cotask/tab6"].gates == report.measured(rows)["cotask/tab6"].gates
+    table = report.grid_table(_tried(rows))
+    assert table.loc[(0.1, 0.0005)].tolist() == [0.6] * 3
+    assert len(table) == 5
+
+
+def test_each_method_trains_with_the_point_that_validates_best():
+    """Laws: rates are tried at the published decay, decays at each method's best rate; all arms of a method take both."""
+    p = Params("cotask/tab3", "quick", profile_values("cotask/tab3", "quick"))
+    first, tuned = tab3.grid_settings(p), {"single": 0.03, "multi": 0.1, "cotask": 0.3}
+    tried = [(each["method"], each["training"]["rate"], each["training"].get("decay")) for each in first]
+    assert tried == [(method, rate, None) for method in tuned for rate in p.rates]
+    scores = pd.DataFrame(
+        [{"method": method, "rate": rate, "validation": 1 - abs(rate - tuned[method])} for method, rate, _ in tried]
+    )
+    rates = tab3.best(scores, "rate")
+    assert rates == tuned
+    second = tab3.grid_settings(p, rates)
+    assert {(each["method"], each["training"]["rate"]) for each in second} == set(tuned.items())
+    assert {each["training"]["decay"] for each in second} == set(p.decays)
+    decays = {"single": 0.0025, "multi": 0.0001, "cotask": 0.0005}
+    for each in tab3.settings(p, rates, decays):
+        assert each["training"]["rate"] == rates[each["method"]]
+        assert each["training"]["decay"] == decays[each["method"]]
+    assert tab3.grid_settings(Params("cotask/tab3", "paper", profile_values("cotask/tab3", "paper"))) == []
 
 
 def test_differences_are_by_rule_and_statistics():
