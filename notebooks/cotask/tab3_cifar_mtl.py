@@ -139,10 +139,10 @@ page.table(report.differences, "Differences of mean accuracy in points, paired o
 # - **Training**: SGD with Nesterov momentum, batches of 128, the rate falling to 0 by half a cosine (the published code halves it
 #   six times); crops, flips and rotations by up to 15 degrees as there. The last epoch is tested, as in the published code.
 #   Single-task learning has 900 epochs to the others' 400 in the paper;
-#   in the recorded run it has about as many as the others, where it stops improving, as the gate shows by twice as many.
-# - **Tuning**: single-task, multi-task and CO-TASK each take the learning rate, then the weight decay, with the best validation
-#   accuracy on one grid, on the first seed and a quarter of the epochs in the recorded run. Other arms take their method's; the
-#   published code has 0.1 and 0.0005 for all.
+#   here as many as a profile says: twice as many are tried, too, to see whether it still improves.
+# - **Tuning**: where a run has a grid, single-task, multi-task and CO-TASK each take the learning rate, then the weight decay, with
+#   the best validation accuracy on it, on the first seed and a part of the epochs. Other arms take their method's. The published
+#   code has 0.1 and 0.0005 for all, and so has a run without a grid.
 # - **Budget**: "equal" deals an epoch's batches to all tasks in proportion to their own, so that neither side gains by rounding.
 # - **DWA** weighs by the ratio of the last two validation losses and **DTP** by validation accuracy, as in the published code.
 #   Its weights stand still for 20 of 400 epochs and then move at every fifth; here in proportion, at most once per epoch.
