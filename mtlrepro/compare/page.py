@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mtlrepro import paths, plots, results
@@ -97,7 +98,8 @@ def sentences(rows: pd.DataFrame) -> list[str]:
     against = statistics.against(ranked, report.REFERENCE)
     clear = _listed([titles[str(name)] for name in against.index[against["clear"]]], "no method")
     effects = report.means(rows).drop(columns=report.REFERENCE)
-    posterior = {str(m): statistics.bayesian_signed_rank(effects[m].dropna(), report.ROPE) for m in effects}
+    told = [m for m in effects if effects[m].count() >= min(report.FEWEST, len(effects))]
+    posterior = {str(m): statistics.bayesian_signed_rank(effects[m].dropna(), report.ROPE) for m in told}
     better, same, worse = (
         _listed([titles[m] for m, each in posterior.items() if getattr(each, kind) > 0.95], "none")
         for kind in ("better", "same", "worse")
@@ -106,16 +108,17 @@ def sentences(rows: pd.DataFrame) -> list[str]:
     above = table[(table.method != report.REFERENCE) & (table.low > 0)].problem.nunique()
     costs = statistics.mean_ranks(report.complete(rows, "equal_cost_test")).sort_values()
     left = statistics.leave_one_out(ranked)
-    kept = int((left["best"] == ranks.index[0]).sum())
+    first = list(ranks.index[np.isclose(ranks, ranks.iloc[0])])  # equal sums of ranks
+    kept = int(left["best"].isin(first).sum())
     return [
-        f"Best by mean rank over {len(ranked)} problems is {titles[str(ranks.index[0])]} ({ranks.iloc[0]:.1f} of {len(ranks)}); "
-        f"that all methods are alike has p = {p:.2g} (Friedman).",
+        f"Best by mean rank over {len(ranked)} problems: {' and '.join(titles[str(m)] for m in first)} ({ranks.iloc[0]:.1f} of "
+        f"{len(ranks)}); that all methods are alike has p = {p:.2g} (Friedman).",
         f"By Holm's procedure, what ranks otherwise than tuned static weights: {clear}.",
-        f"With probability above 0.95, within {100 * report.ROPE:g} points of tuned static weights: {same}; better: {better}; "
+        f"With probability above 0.95, within {100 * report.ROPE:g} point of tuned static weights: {same}; better: {better}; "
         f"worse: {worse}.",
         f"On {above} of {rows.problem.nunique()} problems some method is clear above tuned static weights; at equal cost "
         f"the best mean rank is that of {titles[str(costs.index[0])]} ({costs.iloc[0]:.1f}).",
-        f"Without any one problem the same method stays best in {kept} of {len(left)} cases; the smallest Kendall tau of the "
+        f"Without any one problem the best is still the same in {kept} of {len(left)} cases; the smallest Kendall tau of the "
         f"rankings is {left['tau'].min():.2f}.",
     ]
 

@@ -14,6 +14,7 @@ from mtlrepro.results.intervals import remembered_interval
 REFERENCE = "static"
 ROPE = 0.01  # an effect within this is practically none
 LARGER = ("accuracy", "AUROC")
+FEWEST = 5  # problems from which a posterior for a further one is told
 _ACROSS = 5  # problems in a row of the figure: more cannot be read at the width of a page
 
 
@@ -41,7 +42,9 @@ def by_problem(rows: pd.DataFrame, column: str = "test") -> pd.DataFrame:
     for (problem, method), group in effects(rows, column).groupby(["problem", "method"], sort=False):
         effect, low, high = remembered_interval(group["effect"].tolist())
         line = {"problem": problem, "method": method, "metric": group["metric"].iloc[0], "value": group["value"].mean()}
-        lines.append(line | {"effect": effect, "low": low, "high": high, "seeds": len(group)})
+        # Single precision leaves a metric's rounding, 1e-8, where two methods are equal.
+        line |= {name: round(value, 6) for name, value in (("effect", effect), ("low", low), ("high", high))}
+        lines.append(line | {"seeds": len(group)})
     return pd.DataFrame(lines)
 
 
@@ -53,7 +56,8 @@ def complete(rows: pd.DataFrame, column: str = "test") -> pd.DataFrame:
 def overall(rows: pd.DataFrame, titles: dict[str, str] | None = None) -> pd.DataFrame:
     """The table: a line per method, best mean rank first, those that do not serve every problem at the end.
 
-    titles: of methods, by name. "better", "same", "worse": posterior probabilities against tuned static weights.
+    titles: of methods, by name. "better", "same", "worse": posterior probabilities against tuned static weights, of methods that
+    serve FEWEST problems or more.
     """
     table, equal_cost, ranked = means(rows), means(rows, "equal_cost_test"), complete(rows)
     ranks, equal_ranks = statistics.mean_ranks(ranked), statistics.mean_ranks(complete(rows, "equal_cost_test"))
@@ -66,8 +70,9 @@ def overall(rows: pd.DataFrame, titles: dict[str, str] | None = None) -> pd.Data
         line = {"method": (titles or {}).get(method, method), "problems": len(own), "mean rank": ranks.get(method, np.nan)}
         line |= {"mean effect": own.mean(), "worst": own.min(), "best": own.max()}
         if several:
-            posterior = statistics.bayesian_signed_rank(own, ROPE)
-            line |= {name: np.nan if method == REFERENCE else p for name, p in posterior._asdict().items()}
+            line |= dict.fromkeys(statistics.SignedRank._fields, np.nan)
+            if method != REFERENCE and len(own) >= min(FEWEST, len(ranked)):
+                line |= statistics.bayesian_signed_rank(own, ROPE)._asdict()
             line["rank differs from static"] = {True: "yes", False: "no", None: ""}[clear.get(method)]
         line |= {"gradients a step": costs.gradients[method], "cost a step": costs.cost[method]}
         line |= {"mean rank at equal cost": equal_ranks.get(method, np.nan), "effect at equal cost": equal_cost[method].mean()}

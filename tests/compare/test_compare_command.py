@@ -85,9 +85,27 @@ def test_sentences_are_told_only_where_the_gates_pass():
     assert "Too small to judge" in page.summary(rows(2), "quick", 60)
     said = page.summary(rows(10), "full", 3600)
     assert said.count("\n- ") == 5
-    assert "Best by mean rank over 12 problems is single task" in said
+    assert "Best by mean rank over 12 problems: single task (1.0 of 4)" in said
     assert "better: single task; worse: equal weights." in said
-    assert "within 1 points of tuned static weights: random weights" in said
+    assert "within 1 point of tuned static weights: random weights" in said
+
+
+def test_methods_of_equal_ranks_are_both_named_best():
+    """Law: where the sums of ranks are equal, no method is named before another."""
+    half = {f"p/{i}" for i in range(6)}
+    level = {"static": (0.7, 0.7), "equal": (0.6, 0.6), "single_task": (0.9, 0.8), "random_weights": (0.8, 0.9)}
+    table = rows(10)
+    table["test"] = [level[method][problem in half] for method, problem in zip(table.method, table.problem, strict=True)]
+    assert page.sentences(table)[0].startswith("Best by mean rank over 12 problems: single task and random weights (1.5 of 4)")
+
+
+def test_a_posterior_is_told_of_methods_that_serve_five_problems_or_more():
+    """Law: two problems tell nothing of a further one, however large the effects on them; neither table nor sentence does."""
+    table = rows(10)
+    few = table[(table.method != "single_task") | table.problem.isin(["p/0", "p/1"])]
+    line = report.overall(few).set_index("method").loc["single_task"]
+    assert line[["worse", "same", "better"]].isna().all()
+    assert "better: none" in page.summary(few, "full", 3600)
 
 
 def test_the_decision_list_names_the_rows_that_support_it():
