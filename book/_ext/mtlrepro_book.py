@@ -103,7 +103,7 @@ def measured_in_words(judged: JudgedEffect | JudgedStatement) -> str:
 
 def subscripts(text: str) -> str:
     """Plain text as HTML, with a symbol such as A_i set properly."""
-    return re.sub(r"\b([A-Za-z])_([a-z0-9])\b", r"<i>\1</i><sub>\2</sub>", escape(text.replace("$", "")))
+    return verdict_box.scripts(escape(text.replace("$", "").replace("\\varepsilon", "ε")))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], label: str, kind: str = "") -> str:

@@ -69,7 +69,7 @@ def overall(rows: pd.DataFrame, titles: dict[str, str] | None = None) -> pd.Data
             posterior = statistics.bayesian_signed_rank(own, ROPE)
             line |= {name: np.nan if method == REFERENCE else p for name, p in posterior._asdict().items()}
             line["rank differs from static"] = {True: "yes", False: "no", None: ""}[clear.get(method)]
-        line |= {"gradients a step": costs.gradients[method], "cost a step": costs.cost[method]}
+        line |= {"gradients per step": costs.gradients[method], "cost per step": costs.cost[method]}
         line |= {"mean rank at equal cost": equal_ranks.get(method, np.nan), "effect at equal cost": equal_cost[method].mean()}
         lines.append(line)
     return pd.DataFrame(lines)

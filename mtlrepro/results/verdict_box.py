@@ -28,8 +28,20 @@ _FORM = {
 }  # fmt: skip
 
 
+# Exponents and indices as formulas in plain text have them: X^(-1), 2^n, Q_r, Σ_{j>r}.
+_SCRIPT = re.compile(r"\^(?:\(([^()]+)\)|(-?\w+))|(?<=\w)_(?:\{([^{}]+)\}|(\w)\b)")
 # The digits and the minus of an exponent, raised.
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def scripts(html: str) -> str:
+    """HTML whose exponents are raised and indices lowered."""
+
+    def placed(found: re.Match[str]) -> str:
+        tag, text = ("sup", found[1] or found[2]) if found[0][0] == "^" else ("sub", found[3] or found[4])
+        return f"<{tag}>{text.replace('-', '−')}</{tag}>"
+
+    return _SCRIPT.sub(placed, html)
 
 
 def three_digits(value: float, sign: bool = False, digits: int = 3) -> str:
@@ -142,7 +154,7 @@ def _claims(claims: list[JudgedEffect | JudgedStatement]) -> str:
 
 def _line(claim: JudgedEffect | JudgedStatement, axis: str, measured: str) -> str:
     word = f'<span class="outcome {_class(claim.outcome)}">{marked(claim.outcome)}</span>'
-    says = f'<span class="says">{escape(claim.claim.says)}</span>'
+    says = f'<span class="says">{scripts(escape(claim.claim.says))}</span>'
     return f'<li class="claim-line">{says} {axis}{word} <span class="measured">{escape(measured)}</span></li>'
 
 
@@ -259,5 +271,5 @@ def _gate_lines(gates: tuple[Gate, ...]) -> str:
     for gate in gates:
         cost = "" if gate.passed else f" Cost of passing it: {gate.cost or 'not estimated'}."
         text = f"{'✓' if gate.passed else '✗'} {gate.name}: {_without_exponents(shown(gate.value))}; needs {gate.needs}.{cost}"
-        lines.append(f'<li class="{"passed" if gate.passed else "failed"}">{escape(text)}</li>')
+        lines.append(f'<li class="{"passed" if gate.passed else "failed"}">{scripts(escape(text))}</li>')
     return f'<ul class="gate-lines">{"".join(lines)}</ul>'

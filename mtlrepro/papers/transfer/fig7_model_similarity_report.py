@@ -68,7 +68,7 @@ def draw_noise_free(rows: pd.DataFrame) -> Figure:
 
 
 def draw_few(rows: pd.DataFrame) -> Figure:
-    """The same on 100 noisy samples a task."""
+    """The same on 100 noisy samples per task."""
     return _draw(rows, FEW)
 
 
