@@ -32,7 +32,7 @@ def html_table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, run: 
     if isinstance(frame.columns, pd.MultiIndex):
         frame = frame.set_axis([", ".join(str(part) for part in column if str(part)) for column in frame.columns], axis=1)
     columns = [_cells(frame.iloc[:, at].tolist(), digits) for at in range(frame.shape[1])]
-    head = "".join(f'<th scope="col">{scripts(escape(str(name).replace("_", " ")))}</th>' for name in frame.columns)
+    head = "".join(f'<th scope="col">{scripts(escape(str(name))).replace("_", " ")}</th>' for name in frame.columns)
     body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*columns, strict=True))
     marked = f' data-run="{run}"' if run else ""
     title = f'<p class="table-caption">{scripts(escape(caption))}</p>' if caption else ""

@@ -1,4 +1,4 @@
-"""Figures of the built site as they are drawn: no text over another, none cut off, no legend over data."""
+"""Figures of the built site as drawn: no text over another or cut off, no legend over data, each line's colour in the legend."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ FAULTS = r"""() => {
     const at = box(text), inside = ({ x, y }) => x > at.left && x < at.right && y > at.top && y < at.bottom;
     if (marks.some((mark) => meet(at, mark, 1)) || lines.some(inside)) faults.push(["legend over data", says(text)]);
   }
+  // Greys are reference lines, named in captions.
+  const colour = (shape) => (getComputedStyle(shape).stroke.match(/\d+/g) || []).map(Number);
+  const vivid = (rgb) => rgb.length === 3 && Math.max(...rgb) - Math.min(...rgb) > 40;
+  const colours = (shapes) => new Set(shapes.map(colour).filter(vivid).map(String));
+  const legends = [...document.querySelectorAll("[id^=legend_]")];
+  const named = colours(legends.flatMap((legend) => [...legend.querySelectorAll("path, use")]));
+  const drawn = colours([...document.querySelectorAll("[id^=axes_] > [id^=line2d_] > path")]);
+  if (named.size) for (const one of drawn) if (!named.has(one)) faults.push(["not in the legend", one]);
   return faults;
 }"""
 

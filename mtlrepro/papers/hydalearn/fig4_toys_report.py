@@ -83,8 +83,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     axes[2, 1].set_yticks(range(len(BASELINES)), [])
     axes[0, 0].set_ylabel("test error (MAE)")
     axes[1, 0].set_ylabel("auxiliary share of weight")
-    both = [axes[at].get_legend_handles_labels() for at in ((0, 1), (2, 0))]
-    fig.legend(both[0][0] + both[1][0], both[0][1] + both[1][1], loc="outside lower center", ncols=3)
+    plots.legend_below(fig, ncols=3)
     return fig
 
 
@@ -114,7 +113,7 @@ def draw_weights(rows: pd.DataFrame, chosen: str) -> Figure:
         line[0].set_ylabel("auxiliary share")
     for ax in axes[-1]:
         ax.set_xlabel("share of training")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    plots.legend_below(fig, ncols=3)
     return fig
 
 
@@ -163,7 +162,7 @@ def draw_errors(rows: pd.DataFrame, chosen: str) -> Figure:
             ax.axvline(0, color="#555555", linewidth=1)
             ax.set_yticks(range(len(names)), [METHODS[name].title if ax is line[0] else "" for name in names])
             ax.set(title=f"{problem}, inputs {inputs}", xlabel="error minus single task's")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    plots.legend_below(fig, ncols=2)
     return fig
 
 

@@ -88,9 +88,7 @@ def draw_fig4(rows: pd.DataFrame) -> Figure:
         ax.set(ylabel=f"membership, k = {k}")
     named = {"animals": (*QUADRUPEDS, *OTHER_ANIMALS), "vehicles": VEHICLES, "alone": ("random",)}
     _mark_groups(axes[0], maps, named)
-    handles = [*zip(*axes[-1].get_legend_handles_labels(), strict=True), *zip(*axes[0].get_legend_handles_labels(), strict=True)]
-    by_label = {label: handle for handle, label in handles}
-    fig.legend(by_label.values(), by_label.keys(), loc="outside lower center", ncols=3)
+    plots.legend_below(fig, ncols=3)
     return fig
 
 
