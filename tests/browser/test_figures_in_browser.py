@@ -67,6 +67,13 @@ def test_no_figure_writes_over_itself(chromium: Browser, site: Path) -> None:
     assert faults(chromium, {name: figure for name, figure in figures.items() if 'id="figure_1"' in figure}) == {}
 
 
+def test_no_figure_is_too_wide_for_a_phone(site: Path) -> None:
+    """Law: at most 7.5 inches, so that letters of 11 points have at least 7 pixels on a screen of 390."""
+    figures = [file for file in (site / "_images").glob("*.svg") if 'id="figure_1"' in file.read_text(encoding="utf-8")]
+    widths = {file.name: float(file.read_text(encoding="utf-8").partition('width="')[2].partition("pt")[0]) for file in figures}
+    assert {name: width for name, width in widths.items() if width > 540} == {}
+
+
 def test_planted_faults_are_seen(chromium: Browser, tmp_path: Path) -> None:
     import matplotlib.pyplot as plt
 
