@@ -48,7 +48,7 @@ def book() -> Path:
 
 
 def recorded() -> Path:
-    """Committed results, one CSV and one JSON an exhibit and profile."""
+    """Committed results, one CSV and one JSON per exhibit and profile."""
     return book() / "results"
 
 

@@ -103,7 +103,7 @@ def measured_in_words(judged: JudgedEffect | JudgedStatement) -> str:
 
 def subscripts(text: str) -> str:
     """Plain text as HTML, with a symbol such as A_i set properly."""
-    return re.sub(r"\b([A-Za-z])_([a-z0-9])\b", r"<i>\1</i><sub>\2</sub>", escape(text.replace("$", "")))
+    return verdict_box.scripts(escape(text.replace("$", "").replace("\\varepsilon", "ε")))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], label: str, kind: str = "") -> str:
@@ -350,7 +350,7 @@ class Findings(BookDirective):
         source = f'<span class="run">{page}{", on a stand-in" if judgement.scope == "on a stand-in" else ""}</span>'
         if one.sentence:
             return f"<li>{outcome(one.judged.outcome)} {subscripts(one.sentence)} {source}</li>"
-        failed = [gate.name for gate in judgement.gates if not gate.passed]
+        failed = [gate.name.replace("-", " ") for gate in judgement.gates if not gate.passed]
         lacks = f"gates failed: {', '.join(failed)}" if failed else str(one.judged)
         return f'<li>{subscripts(one.finding.claim.says)} {source} <span class="measured">{escape(lacks)}</span></li>'
 

@@ -94,7 +94,7 @@ def _read_me(paper: str, exhibit: exhibits.Exhibit, listed: Sequence[exercises.E
     times = "\n".join(f"- `{exercise.source.stem}`, about {exercise.minutes} minutes" for exercise in listed)
     return f"""# {exhibits.papers()[paper].name}: a lesson
 
-`student/` is for the class, `instructor/` is not. `data/` holds the recorded results, one CSV and one JSON an exhibit.
+`student/` is for the class, `instructor/` is not. `data/` holds the recorded results, one CSV and one JSON per exhibit.
 Once mtlrepro is installed (`make class` in its checkout) nothing here needs a network. In every new terminal, in the checkout:
 
     source .venv/bin/activate

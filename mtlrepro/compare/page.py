@@ -22,8 +22,8 @@ PROFILES = ("quick", "full")
 # Columns that stand in a table of their own, so that none is wider than a page.
 _COSTS = [
     "rank differs from static",
-    "gradients a step",
-    "cost a step",
+    "gradients per step",
+    "cost per step",
     "mean rank at equal cost",
     "effect at equal cost",
 ]

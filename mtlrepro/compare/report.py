@@ -15,7 +15,7 @@ REFERENCE = "static"
 ROPE = 0.01  # an effect within this is practically none
 LARGER = ("accuracy", "AUROC")
 FEWEST = 5  # problems from which a posterior for a further one is told
-_ACROSS = 5  # problems in a row of the figure: more cannot be read at the width of a page
+_ACROSS = 3  # problems in a row of the figure: more cannot be read on a phone
 
 
 def effects(rows: pd.DataFrame, column: str = "test") -> pd.DataFrame:
@@ -74,7 +74,7 @@ def overall(rows: pd.DataFrame, titles: dict[str, str] | None = None) -> pd.Data
             if method != REFERENCE and len(own) >= min(FEWEST, len(ranked)):
                 line |= statistics.bayesian_signed_rank(own, ROPE)._asdict()
             line["rank differs from static"] = {True: "yes", False: "no", None: ""}[clear.get(method)]
-        line |= {"gradients a step": costs.gradients[method], "cost a step": costs.cost[method]}
+        line |= {"gradients per step": costs.gradients[method], "cost per step": costs.cost[method]}
         line |= {"mean rank at equal cost": equal_ranks.get(method, np.nan), "effect at equal cost": equal_cost[method].mean()}
         lines.append(line)
     return pd.DataFrame(lines)
@@ -147,7 +147,7 @@ def draw_effects(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
     order = [name for name in ranks.sort_values().index if name != REFERENCE]
     across = min(_ACROSS, len(problems))
     down = -(-len(problems) // across)
-    size = (1.6 + 1.5 * across, down * (0.9 + 0.2 * len(order)))
+    size = (2.2 + 1.4 * across, down * (0.9 + 0.2 * len(order)))
     figure, axes = plt.subplots(down, across, figsize=size, sharey=True, squeeze=False)
     for axis in axes.flat[len(problems) :]:
         axis.set_axis_off()
@@ -161,13 +161,13 @@ def draw_effects(rows: pd.DataFrame, titles: dict[str, str]) -> Figure:
             axis.plot(effect, y, "o", ms=3, color="C0" if low <= 0 <= high else "C1")
         axis.axvline(0, color="0.5", lw=0.8)
         axis.axvspan(-100 * ROPE, 100 * ROPE, color="0.9", zorder=0)
-        axis.set_title(problem.partition("/")[2].replace("_", " ") or problem, fontsize=8)
-        axis.tick_params(labelsize=7)
+        axis.set_title(problem.partition("/")[2].replace("_", " ") or problem, fontsize=11)
+        axis.tick_params(labelsize=10)
         limit = 1.3 * max(1.0, float(np.nanmax(np.abs(100 * own.effect))))
         axis.set_xlim(-limit, limit)
     axes[0, 0].set_yticks(range(len(order)), [titles.get(name, name) for name in order])
     axes[0, 0].invert_yaxis()
-    figure.supxlabel("effect against tuned static weights (points, or % of its error)", fontsize=8)
+    figure.supxlabel("effect against tuned static weights (points, or % of its error)", fontsize=11)
     figure.tight_layout()
     return figure
 

@@ -99,6 +99,12 @@ def zero_line(ax: Axes, label: str | None = None) -> None:
     ax.axhline(0, color=COLORS["black"], linewidth=0.9, label=label, zorder=1)
 
 
+def legend_below(fig: Figure, ncols: int) -> None:
+    """One legend under the figure of everything that any of its panels names."""
+    named = {label: handle for ax in fig.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=ncols)
+
+
 def log_sizes(ax: Axes, sizes: Sequence[int], label: str = "") -> None:
     """A logarithmic x axis for sample counts with ticks at 1, 2 and 5 times powers of ten, k for thousands."""
     ax.set_xscale("log")

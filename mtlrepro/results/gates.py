@@ -106,5 +106,5 @@ def failed_gates(gates: Sequence[Gate]) -> str:
     alike: dict[tuple[str, str], list[str]] = {}
     for gate in gates:
         if not gate.passed:
-            alike.setdefault((shown(gate.value), gate.cost or "not estimated"), []).append(gate.name)
+            alike.setdefault((shown(gate.value), gate.cost or "not estimated"), []).append(gate.name.replace("-", " "))
     return "; ".join(f"{', '.join(names)}: {value}, cost of passing: {cost}" for (value, cost), names in alike.items())

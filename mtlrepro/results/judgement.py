@@ -1,6 +1,6 @@
 """From an exhibit's registered claims and what a run measured to its verdict.
 
-What is stored is what was measured: one effect a seed, counts of violations, the gates' values. Outcomes and verdicts are
+What is stored is what was measured: one effect per seed, counts of violations, the gates' values. Outcomes and verdicts are
 computed from it whenever it is read, by `judge`, so that none can be set by hand.
 """
 
@@ -50,7 +50,7 @@ class StatementTrials:
 class Measured:
     """What a run measured for one exhibit.
 
-    effects: claim -> one value a seed of its estimand, paired, in the estimand's own sign and unit. statements: claim ->
+    effects: claim -> one value per seed of its estimand, paired, in the estimand's own sign and unit. statements: claim ->
     trials. gates: those computed from the rows.
     """
 
@@ -268,7 +268,7 @@ def judged_effects(
 ) -> tuple[JudgedEffect, ...]:
     """Each claim judged from its values: primary ones with intervals at Holm's levels, the others at 95%.
 
-    effects: claim -> one value a seed, in the estimand's own sign; a claim without is not measured.
+    effects: claim -> one value per seed, in the estimand's own sign; a claim without is not measured.
     """
     values = [tuple(float(value) for value in np.asarray(effects.get(claim.id, ()), dtype=float)) for claim in claims]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mtlrepro.results.verdict_box import three_digits
+from mtlrepro.results.verdict_box import scripts, three_digits
 
 MISSING = "–"
 
@@ -19,22 +19,23 @@ def html_table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, run: 
     """The frame as HTML inside a box that scrolls on a narrow screen.
 
     An index with a name becomes the first columns, a plain one is left out; an underscore in a name is shown as a space. Numbers
-    of a column have `digits` significant digits, fewer where that loses nothing of any; what is missing is a dash. caption: plain
-    text. run: recorded or live, kept as ``data-run``. Where there is no row, a sentence that says so.
+    of a column have `digits` significant digits, fewer where that loses nothing of any; what is missing is a dash; exponents and
+    indices of formulas are raised and lowered. caption: plain text. run: recorded or live, kept as ``data-run``. Where there is
+    no row, a sentence that says so.
     """
     if frame.empty:
         title = f"{escape(caption.rstrip('.'))}: " if caption else ""
-        return f'<p class="no-rows">{title}no such rows in this run, which is older than the table.</p>'
+        return f'<p class="no-rows">{title}no such rows in this run.</p>'
     named = [name for name in frame.index.names if name is not None]
     if named or not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(names=named or [""])
     if isinstance(frame.columns, pd.MultiIndex):
         frame = frame.set_axis([", ".join(str(part) for part in column if str(part)) for column in frame.columns], axis=1)
     columns = [_cells(frame.iloc[:, at].tolist(), digits) for at in range(frame.shape[1])]
-    head = "".join(f'<th scope="col">{escape(str(name).replace("_", " "))}</th>' for name in frame.columns)
+    head = "".join(f'<th scope="col">{scripts(escape(str(name))).replace("_", " ")}</th>' for name in frame.columns)
     body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*columns, strict=True))
     marked = f' data-run="{run}"' if run else ""
-    title = f'<p class="table-caption">{escape(caption)}</p>' if caption else ""
+    title = f'<p class="table-caption">{scripts(escape(caption))}</p>' if caption else ""
     label = escape(caption or "Table", quote=True)
     return (
         f'<div class="table-block"{marked}>{title}<div class="table-scroll" role="region" tabindex="0" aria-label="{label}">'
@@ -50,7 +51,7 @@ def _cells(column: list[Any], digits: int) -> list[str]:
     enough = (few for few in range(1, digits) if all(float(f"{value:.{few - 1}e}") == value for value in finite))
     fewest = next(enough, digits)
     kinds = (' class="number"' if _is_number(value) else "" for value in column)
-    return [f"<td{kind}>{escape(shown_value(value, fewest))}</td>" for kind, value in zip(kinds, column, strict=True)]
+    return [f"<td{kind}>{scripts(escape(shown_value(value, fewest)))}</td>" for kind, value in zip(kinds, column, strict=True)]
 
 
 def unsigned_zeros(text: str) -> str:

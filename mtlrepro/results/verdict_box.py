@@ -28,8 +28,23 @@ _FORM = {
 }  # fmt: skip
 
 
+# Exponents and indices as formulas in plain text have them: X^(-1), 2^n, Q_r, Σ_{j>r}.
+# An index follows one letter, or an index and one letter, so that words joined by underscores stay as they are.
+_SCRIPT = re.compile(
+    r"\^(?:\(([^()]+)\)|(-?\w+|†))|(?<=\w)(?:_\{([^{}]+)\}|(?:(?<![a-zA-Z]{2})|(?<=_[a-z][a-zA-Z]))_(\w)(?![a-z]{2}))"
+)
 # The digits and the minus of an exponent, raised.
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def scripts(html: str) -> str:
+    """HTML whose exponents are raised and indices lowered."""
+
+    def placed(found: re.Match[str]) -> str:
+        tag, text = ("sup", found[1] or found[2]) if found[0][0] == "^" else ("sub", found[3] or found[4])
+        return f"<{tag}>{text.replace('-', '−')}</{tag}>"
+
+    return _SCRIPT.sub(placed, html)
 
 
 def three_digits(value: float, sign: bool = False, digits: int = 3) -> str:
@@ -60,11 +75,11 @@ def verdict_box(judgement: Judgement, run: Literal["recorded", "live"] = "record
     """
     word = _class(judgement.verdict)
     claims = [claim for claim in judgement.claims if claim.claim.primary]
-    failed = ", ".join(gate.name for gate in judgement.gates if not gate.passed)
+    failed = ", ".join(_words(gate) for gate in judgement.gates if not gate.passed)
     parts = [
         f'<p><span class="verdict {word}">{escape(judgement.verdict)}</span>'
         + (f' <span class="tier">failed: {escape(failed)}</span></p>' if failed else "</p>"),
-        _in_short(judgement) if claims else f'<p class="reason">{escape(judgement.reason)}</p>',
+        _in_short(judgement) if claims else f'<p class="reason">{scripts(escape(judgement.reason))}</p>',
         "<p>The largest recorded run is the quick one.</p>" if run == "recorded" and judgement.profile == "quick" else "",
         _folded(
             "Every claim and gate",
@@ -86,7 +101,7 @@ def _in_short(judgement: Judgement) -> str:
         size = _printed(first) if first.claim.paper_effect is not None else ""
         axis = _axis(first) if first.n else ""
     lines = {
-        "Claimed": escape(first.claim.says) + (f' <span class="measured">({escape(size)})</span>' if size else ""),
+        "Claimed": scripts(escape(first.claim.says)) + (f' <span class="measured">({escape(size)})</span>' if size else ""),
         "Found": found(judgement) + axis,
         "Holds when": escape(_conditions(judgement, first)),
     }
@@ -142,7 +157,7 @@ def _claims(claims: list[JudgedEffect | JudgedStatement]) -> str:
 
 def _line(claim: JudgedEffect | JudgedStatement, axis: str, measured: str) -> str:
     word = f'<span class="outcome {_class(claim.outcome)}">{marked(claim.outcome)}</span>'
-    says = f'<span class="says">{escape(claim.claim.says)}</span>'
+    says = f'<span class="says">{scripts(escape(claim.claim.says))}</span>'
     return f'<li class="claim-line">{says} {axis}{word} <span class="measured">{escape(measured)}</span></li>'
 
 
@@ -245,12 +260,16 @@ def _axis(judged: JudgedEffect) -> str:
     )
 
 
+def _words(gate: Gate) -> str:
+    return gate.name.replace("-", " ")
+
+
 def _gates(gates: tuple[Gate, ...]) -> str:
     if not gates:
         return ""
     passed = sum(gate.passed for gate in gates)
     failed = [gate for gate in gates if not gate.passed]
-    line = f"Gates passed: {passed} of {len(gates)}" + (f"; failed: {', '.join(gate.name for gate in failed)}" if failed else "")
+    line = f"Gates passed: {passed} of {len(gates)}" + (f"; failed: {', '.join(map(_words, failed))}" if failed else "")
     return f'<div class="gates"><p>{escape(line)}</p>{_gate_lines(gates)}</div>'
 
 
@@ -258,6 +277,6 @@ def _gate_lines(gates: tuple[Gate, ...]) -> str:
     lines = []
     for gate in gates:
         cost = "" if gate.passed else f" Cost of passing it: {gate.cost or 'not estimated'}."
-        text = f"{'✓' if gate.passed else '✗'} {gate.name}: {_without_exponents(shown(gate.value))}; needs {gate.needs}.{cost}"
-        lines.append(f'<li class="{"passed" if gate.passed else "failed"}">{escape(text)}</li>')
+        text = f"{'✓' if gate.passed else '✗'} {_words(gate)}: {_without_exponents(shown(gate.value))}; needs {gate.needs}.{cost}"
+        lines.append(f'<li class="{"passed" if gate.passed else "failed"}">{scripts(escape(text))}</li>')
     return f'<ul class="gate-lines">{"".join(lines)}</ul>'

@@ -68,8 +68,8 @@ if "classweights/fig2" in pages:
     pages["classweights/fig2"].figure(
         lambda rows: report.draw_plane(rows, "driving"),
         "Figure 2: test losses of segmentation and depth on driving-like scenes; above, states are kept for segmentation, below "
-        "for depth. Small marks: seeds, large ones: means, digits: the five vectors of Pareto MTL, from (1, 0) to (0, 1). "
-        "Hollow: the paper's numbers, relative to its single task's. Down and left is better.",
+        "for depth. Small marks: seeds, large ones: means; line: the five vectors of Pareto MTL, from 1, which is (1, 0), to 5, "
+        "which is (0, 1). Hollow: the paper's numbers, relative to its single task's. Down and left is better.",
     )
     pages["classweights/fig2"].table(
         lambda rows: report.loss_table(rows, "driving"),

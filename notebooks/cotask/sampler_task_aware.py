@@ -14,8 +14,8 @@
 # # The task-aware imbalance sampler
 #
 # In medical data most patients are healthy, each disease has its own imbalance, and the same record has a label for every
-# disease. No one weight a record can balance all tasks. The sampler of CO-TASK ({cite}`hsieh2021cotask`) therefore first picks a
-# task and then draws a whole batch for it; the paper claims that this is better for multi-task learning than drawing records
+# disease. No one weight of a record can balance all tasks. The sampler of CO-TASK ({cite}`hsieh2021cotask`) therefore first picks
+# a task and then draws a whole batch for it; the paper claims that this is better for multi-task learning than drawing records
 # evenly, or by one task's label. A record is drawn, with replacement, in proportion to
 #
 # $$ w(x) = \frac{\log x}{x}, $$
@@ -84,7 +84,7 @@ page.table(report.major_table, "Share of the minor tasks' smaller class")
 # %% [markdown]
 # **What does it cost?** All records of a class have the same weight, so a draw is one of a class and one of a record within it:
 # its cost does not grow with the number of records, and hundreds of batches are drawn in one go, on the device that holds the
-# data. Beside it the usual pipeline, one `DataLoader` a task with a `WeightedRandomSampler`, and a stricter one that asks its
+# data. Beside it the usual pipeline, one `DataLoader` per task with a `WeightedRandomSampler`, and a stricter one that asks its
 # data set for whole batches at once. All draw from the same distribution.
 
 # %%

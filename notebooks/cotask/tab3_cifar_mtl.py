@@ -140,9 +140,9 @@ page.table(report.differences, "Differences of mean accuracy in points, paired o
 #   six times); crops, flips and rotations by up to 15 degrees as there. The last epoch is tested, as in the published code.
 #   Single-task learning has 900 epochs to the others' 400 in the paper;
 #   here as many as a profile says: twice as many are tried, too, to see whether it still improves.
-# - **Tuning**: where a run has a grid, single-task, multi-task and CO-TASK each take the learning rate, then the weight decay, with
-#   the best validation accuracy on it, on the first seed and a part of the epochs. Other arms take their method's. The published
-#   code has 0.1 and 0.0005 for all, and so has a run without a grid.
+# - **Tuning**: where a run has a grid, single-task, multi-task and CO-TASK each take the learning rate, then the weight decay,
+#   with the best validation accuracy on it, on the first seed and a part of the epochs. Other arms take their method's. The
+#   published code has 0.1 and 0.0005 for all, and so has a run without a grid.
 # - **Budget**: "equal" deals an epoch's batches to all tasks in proportion to their own, so that neither side gains by rounding.
 # - **DWA** weighs by the ratio of the last two validation losses and **DTP** by validation accuracy, as in the published code.
 #   Its weights stand still for 20 of 400 epochs and then move at every fifth; here in proportion, at most once per epoch.

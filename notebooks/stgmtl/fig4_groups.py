@@ -64,14 +64,16 @@ fig2.figure(
 # %% tags=["slide", "fig4"]
 fig4.figure(
     report.draw_fig4,
-    "Figure 4: memberships of the fifteen tasks of G2 in two to five clusters, F = 2, one training. Clusters are in no order.",
+    "Figure 4: memberships of the fifteen tasks of G2 in two to five clusters, F = 2, one training. Clusters are in no order. "
+    "Hollow marks above: the groups that the paper's text names.",
 )
 
 # %% tags=["slide", "fig5"]
 fig5.figure(
     report.draw_fig5,
     "Figure 5: memberships of the ten tasks of G1. Above: two clusters, the one that holds most of the first task, means and "
-    "ranges over seeds; hollow marks are the authors' numbers. Below: three clusters, one training.",
+    "ranges over seeds; hollow marks are the authors' numbers. Below: three clusters, one training; hollow: the groups of the "
+    "paper's text.",
 )
 
 # %%

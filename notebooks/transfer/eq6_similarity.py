@@ -120,18 +120,18 @@ page.table(report.range_table, "Bounds of the score on random pairs.")
 # %% [markdown]
 # ## What else moves the score
 #
-# Left: two tasks with eigenvalues $j^{-s}$ in *unrelated* random orientations, so nothing is aligned. The steeper the
+# Above: two tasks with eigenvalues $j^{-s}$ in *unrelated* random orientations, so nothing is aligned. The steeper the
 # spectrum, the
 # higher the score of a task with itself; the normalised form starts at 1 for isotropic inputs, which are alike whatever the
-# orientation, and falls as there is more to misalign. Right: to every sample of both tasks one vector is added. Since
+# orientation, and falls as there is more to misalign. Below: to every sample of both tasks one vector is added. Since
 # $X^\top X$ is
 # not centred, the score goes to 1 although the tasks have nothing else in common; after centring it stays where it was.
 
 # %% tags=["slide"]
 page.figure(
     report.draw,
-    "Median score with its 10% to 90% of pairs, against the steepness of the spectrum (left) and the length of a "
-    "common offset (right).",
+    "Median score with its 10% to 90% of pairs, against the steepness of the spectrum (above) and the length of a "
+    "common offset (below).",
 )
 
 # %% [markdown]

@@ -15,7 +15,7 @@
 # # Fact 7: how much a linear map can close an angle
 #
 # Two tasks with models $a$ and $b$ are compared through their data: what training sees is not the angle between $a$ and $b$
-# but the angle between $Xa$ and $Xb$. The paper (App. A.2.2) bounds how far the data can hide a difference between models:
+# but the angle between $Xa$ and $Xb$. The paper (appendix A.2.2) bounds how far the data can hide a difference between models:
 #
 # $$ |\sin(Xa, Xb)| \;\ge\; \frac{1}{\kappa^2}\,|\sin(a, b)| $$
 #

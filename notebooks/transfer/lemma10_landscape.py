@@ -18,7 +18,7 @@
 #
 # $$ f(A_1, \dots, A_k; B) = \sum_{i=1}^k w_i\, \|X_i B A_i - y_i\|^2, \qquad B \in \mathbb{R}^{d \times r}, $$
 #
-# a function of products $BA_i$, not convex. The paper (App. A.3) shows that nothing is lost by that when the covariances
+# a function of products $BA_i$, not convex. The paper (appendix A.3) shows that nothing is lost by that when the covariances
 # agree up to a factor, $X_i^\top X_i = a_i \Sigma$ with $a_i > 0$: **every local minimum is global**. The proof turns the
 # loss into
 # $\|CA - Z\|_F^2$, the approximation of one matrix by another of rank $r$, and quotes Balcan et al. (2018) for that problem.

@@ -16,7 +16,7 @@
 #
 # Two linear tasks, $y_i = X_i\theta_i + \varepsilon_i$, share one direction $B \in \mathbb{R}^d$ ($r = 1$). Task 1 is the
 # source, with $m_1$
-# samples and label noise $\sigma_1$; task 2 the target. The step on which Theorem 2 rests (App. A.2.2) says that enough
+# samples and label noise $\sigma_1$; task 2 the target. The step on which Theorem 2 rests (appendix A.2.2) says that enough
 # source
 # samples bring the optimum $B^*$ close to the target's model:
 #

@@ -65,7 +65,7 @@ page.table(
 # ## Below $r = k$
 #
 # With fewer directions than tasks the models must share. When all tasks have the same inputs $X = UDV^\top$ the gap to the
-# single-task minima is known in closed form (Prop. 3): the sum of the squared singular values of
+# single-task minima is known in closed form (Proposition 3): the sum of the squared singular values of
 # $U^\top[y_1 \dots y_k]$ beyond the $r$-th. It closes at $r = k$ at the latest, and early if the tasks are similar.
 
 # %%
@@ -102,7 +102,7 @@ page.table(report.transfer_table, "Medians over draws of each optimum's error, e
 # (errata-prop1-relu)=
 # ## The extension to ReLU
 #
-# App. A.1 says that with ReLU units, too, putting all single-task units into $B$ and letting each $A_i$ pick its own
+# Appendix A.1 says that with ReLU units, too, putting all single-task units into $B$ and letting each $A_i$ pick its own
 # is an optimum.
 # That is so when the single-task models fit their labels exactly. In general it is not: a linear task can use
 # only one direction however many $B$ offers, but a ReLU task gains from every unit it is offered. The smallest
@@ -128,7 +128,7 @@ page.table(report.relu_table, "Random ReLU tasks: how often the claimed optimum 
 #   least-squares solution of least norm and one of infinitely many.
 # - "An optimum" is a global minimum. No model can do better on a task than its own least squares, so the sum of
 #   single-task minima is a lower bound for $f$, and a model that attains it is optimal.
-# - $B^*$ is any matrix whose columns span all $\theta_i$ (Prop. 4 says that any such $B^*$ is optimal); here it is a random
+# - $B^*$ is any matrix whose columns span all $\theta_i$ (Proposition 4 says that any such $B^*$ is optimal); here it is a random
 #   rotation of a random such basis, also with $r > d$.
 # - "Transfer" means that task $i$'s model depends on the other tasks' data.
 # :::

@@ -15,7 +15,7 @@
 # # Proposition 4: only the span of B matters
 #
 # Linear tasks $(X_i, y_i)$ share $B \in \mathbb{R}^{d \times r}$, and each has its own head $A_i$ (eq. 3). With the
-# best heads the loss becomes a function of $B$ alone, $h(B) = \min_A \sum_i \|X_iBA_i - y_i\|^2$. Proposition 4 (App. A.1)
+# best heads the loss becomes a function of $B$ alone, $h(B) = \min_A \sum_i \|X_iBA_i - y_i\|^2$. Proposition 4 (appendix A.1)
 # says that
 #
 # 1. each optimal $A_i$ picks the vector nearest to $y_i$ in the span of $X_iB$;

@@ -18,7 +18,7 @@
 #
 # $$ \min_{B, A_1, \dots, A_k} \; \sum_{i=1}^k \alpha_i \|X_i B A_i - y_i\|^2, \qquad B \in \mathbb{R}^{d \times r}, $$
 #
-# has a closed solution. Let $\Sigma = VDV^\top$ and let $U_i$ be the left singular vectors of $X_i$. The paper (App. A.2.1,
+# has a closed solution. Let $\Sigma = VDV^\top$ and let $U_i$ be the left singular vectors of $X_i$. The paper (appendix A.2.1,
 # after Ando and Zhang, 2005) says that **the optimum is $B^* = VD^{-1/2}C^*$, where $C^*$ spans the best rank-$r$
 # approximation of $\sum_i \alpha_i U_i^\top y_i y_i^\top U_i$.** As a corollary, with $\lambda_1 \ge \lambda_2 \ge \dots$
 # the singular values of $D^{-1}V^\top \sum_i \alpha_i X_i^\top y_i y_i^\top X_i$, sharing costs at most

@@ -15,7 +15,7 @@
 # # Proposition 6: a bound for tasks of different covariances
 #
 # When the covariances $X_i^\top X_i$ differ, the best shared module $B^* \in \mathbb{R}^{d \times r}$ has no closed form.
-# The paper (App. A.2.1) bounds its loss by a greedy procedure:
+# The paper (appendix A.2.1) bounds its loss by a greedy procedure:
 #
 # 1. $W_j$ is the direction $B \in \mathbb{R}^d$ that maximises $\sum_i \langle X_iB / \|X_iB\|,\, y_i \rangle^2$, and
 #    $\lambda_j$ is that maximum: what this one direction explains of all labels.

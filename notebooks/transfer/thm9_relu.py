@@ -16,7 +16,7 @@
 #
 # Tasks are now $y_i = a_i\,\mathrm{ReLU}(X_i\theta_i) + \varepsilon_i$ and share one direction $B$ inside the ReLU. Rows of
 # the source $X_1$ are
-# standard normal, and $\mathbb{E}[(a_1\mathrm{ReLU}(x^\top\theta_1))^2] = 1$. The paper (App. A.2.3) claims that for
+# standard normal, and $\mathbb{E}[(a_1\mathrm{ReLU}(x^\top\theta_1))^2] = 1$. The paper (appendix A.2.3) claims that for
 # $c \ge \sin(\theta_1, \theta_2)/\kappa(X_2)$ and
 #
 # $$ m_1 \gtrsim \max\Big( \frac{d\log d}{c^2}\Big(\frac{1}{c^2} + \log d\Big),\; \frac{\|y_2\|^2}{c^2} \Big) $$

@@ -79,6 +79,20 @@ def test_a_page_is_small(pages: dict[Path, Links]) -> None:
     assert {page.name: size(page, links) for page, links in pages.items() if size(page, links) > 1_000_000} == {}
 
 
+def test_one_of_each_is_per_not_a(pages: dict[Path, Links]) -> None:
+    """Law: "per seed", not "a seed"."""
+    per = (
+        r"\b(one (?!of\b|as\b|with\b)[a-z]+|seconds|steps|loss|samples|images|models|gradients|cost|labels|rows|trainings) "
+        r"an? (seed|step|task|cluster|batch|class|pixel|second|record|method|problem|diagnosis|training|pass)\b"
+    )
+    found = {}
+    for page in pages:
+        article = page.read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0]
+        text = re.sub(r"<[^>]+>", " ", re.sub(r"<(script|style|pre|code)\b.*?</\1>", "", article, flags=re.DOTALL))
+        found[page.name] = [match[0] for match in re.finditer(per, re.sub(r"\s+", " ", text))]
+    assert {name: some for name, some in found.items() if some} == {}
+
+
 def test_no_page_loads_anything_from_elsewhere(pages: dict[Path, Links]) -> None:
     outside = {address for links in pages.values() for address in links.loaded if urlsplit(address).scheme not in {"", "data"}}
     assert outside == set()

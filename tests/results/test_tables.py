@@ -26,6 +26,10 @@ def cells(column: list[object]) -> list[str]:
         ([4.0, math.nan, None], ["4", "–", "–"]),
         ([1.234e-16, 0.5], ["1.23 × 10⁻¹⁶", "0.500"]),
         (["-0.003 to -0.000", "+0% of 5"], ["-0.003 to 0.000", "0% of 5"]),
+        (
+            ["D^(-1/2) Q_r", "Σ_{j>r} 2^n", "y_iy_iᵀ", "per_run"],
+            ["D<sup>−1/2</sup> Q<sub>r</sub>", "Σ<sub>j&gt;r</sub> 2<sup>n</sup>", "y<sub>i</sub>y<sub>i</sub>ᵀ", "per_run"],
+        ),
         ([], []),
     ],
 )

@@ -29,4 +29,4 @@ def draw() -> str:
         text(668, 44, "does class *c*", "d-small"),
         text(684, 60, "help the main loss?", "d-small"),
     ]
-    return picture(256, "Two decoders on one encoder; the auxiliary loss has one weight a class, set by the main loss", parts)
+    return picture(256, "Two decoders on one encoder; the auxiliary loss has one weight per class, set by the main loss", parts)

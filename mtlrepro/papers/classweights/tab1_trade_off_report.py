@@ -45,18 +45,24 @@ def losses(rows: pd.DataFrame, main: str, value: str | None = None) -> pd.DataFr
 
 def draw_plane(rows: pd.DataFrame, kind: str) -> Figure:
     """Figures 2 to 4: both test losses of every method and seed, for each choice of the main task; small marks are seeds, large
-    ones means. Dashed: the single task. Digits: the preference vectors of Pareto MTL. Hollow: the paper's numbers, as
-    multiples of its own single task's losses placed at ours, since its scales are others.
+    ones means. Dashed: the single task. Line: Pareto MTL from its first preference vector to its last. Hollow: the paper's
+    numbers, as multiples of its own single task's losses placed at ours, since its scales are others.
     """
     fig, axes = plt.subplots(2, 1, figsize=(plots.WIDTH, 8.6))
     alone = {main: losses(rows, main)["single"].mean() for main in TASKS}
     paper = results.paper_values(EXHIBITS[kind])
     for ax, main in zip(axes, TASKS, strict=True):
         x, y = (losses(rows, main, task) for task in TASKS)
-        for i, name in enumerate(PARETO):
-            if name in x:
-                ax.plot(x[name], y[name], ".", color=plots.COLORS["sky"], markersize=4)
-                ax.text(x[name].mean(), y[name].mean(), str(i + 1), color=plots.COLORS["blue"], ha="center", va="center")
+        pareto = [name for name in PARETO if name in x]
+        for name in pareto:
+            ax.plot(x[name], y[name], ".", color=plots.COLORS["sky"], markersize=4)
+        path = [(x[name].mean(), y[name].mean()) for name in pareto]
+        ax.plot(*zip(*path, strict=True), "P-", color=plots.COLORS["blue"], markersize=5, linewidth=0.8, label="Pareto MTL")
+        for number, end, beside in ((1, path[0], -14), (len(path), path[-1], 14)):
+            ax.annotate(
+                str(number), end, (beside, beside), textcoords="offset points", ha="center", va="center",
+                color=plots.COLORS["blue"], arrowprops={"arrowstyle": "-", "lw": 0.6, "color": plots.COLORS["blue"]},
+            )  # fmt: skip
         for name, (color, marker) in _LOOKS.items():
             if name in x and name != BEST_PARETO:
                 ax.plot(x[name], y[name], marker, color=plots.COLORS[color], markersize=4, alpha=0.5)

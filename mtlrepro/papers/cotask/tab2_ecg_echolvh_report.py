@@ -61,6 +61,7 @@ def table8(rows: pd.DataFrame) -> pd.DataFrame:
         lines[method] = {
             "paper": printed,
             "ours": auroc[method].mean(),
+            "difference": None if printed is None else auroc[method].mean() - printed,
             "over single, paper (points)": None if printed is None or base else 100 * (printed - paper[SINGLE]),
             "over single, ours (points)": None if base else results.in_words(100 * (auroc[method] - auroc[SINGLE])),
             "steps in all": int(steps[method]),

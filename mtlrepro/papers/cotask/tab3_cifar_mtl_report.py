@@ -182,13 +182,12 @@ def differences(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def task_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Table 4: accuracy of every task, the paper's beside ours, and what CO-TASK adds to multi-task learning in both."""
+    """Table 4: per method and task the paper's accuracy, ours, and the difference."""
     columns = ("single", "multi", "CO-TASK")
-    ours = pd.DataFrame({f"ours: {name}": by_task(rows, name.lower().replace("-", "")) for name in columns})
-    paper = pd.DataFrame(results.paper_values("cotask/tab4"), index=[f"paper: {name}" for name in columns]).T.reindex(ours.index)
-    table = paper.join(ours)
-    for whose in ("paper", "ours"):
-        table[f"{whose}: CO-TASK over multi"] = table[f"{whose}: CO-TASK"] - table[f"{whose}: multi"]
+    ours = pd.DataFrame({name: by_task(rows, name.lower().replace("-", "")) for name in columns})
+    paper = pd.DataFrame(results.paper_values("cotask/tab4"), index=columns).T.reindex(ours.index)
+    parts = {"paper": paper, "ours": ours, "difference": ours - paper}
+    table = pd.DataFrame({f"{name}, {whose}": part[name] for name in columns for whose, part in parts.items()})
     return table.rename_axis("task")
 
 

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from mtlrepro import plots, results
 from mtlrepro.papers.hydalearn.compared_methods import METHODS
@@ -56,12 +57,13 @@ def scores(
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """The paper's figure, at the paper's settings: test error and the auxiliary task's share of the weight along training.
+    """The paper's figure, at the paper's settings: test error and the auxiliary task's share of the weight along training; below
+    them the baselines' test MSE over HydaLearn's, with the paper's number.
 
     Rows without errors along training give the final ones, at the right edge.
     """
-    fig, axes = plt.subplots(2, 2, figsize=(plots.WIDTH, 6.4), sharex=True)
-    for (top, bottom), problem in zip(axes.T, TOY_PROBLEMS, strict=True):
+    fig, axes = plt.subplots(3, 2, figsize=(plots.WIDTH, 8.4), height_ratios=(3, 3, 2))
+    for (top, bottom, last), problem in zip(axes.T, TOY_PROBLEMS, strict=True):
         final, curves = scores(rows, problem, "test"), _curves(rows, problem, "as printed", "paper's")
         for name, style in _styles():
             here = curves[curves.method == name].sort_values("window")
@@ -70,12 +72,35 @@ def draw(rows: pd.DataFrame) -> Figure:
             elif name in final:
                 top.plot([1], [final[name].mean()], **(style | {"linestyle": "none", "markersize": 6}))
         _draw_weights(bottom, curves)
+        _draw_excess(last, scores(rows, problem))
         top.set(title=problem, xlim=(0, 1.03))
-        bottom.set_xlabel("share of training")
+        bottom.set(xlabel="share of training", xlim=(0, 1.03))
+        last.set_xlabel("MSE above HydaLearn's")
+    printed = results.paper_values("hydalearn/fig4")["excess"]
+    places = [BASELINES.index(name) for name in printed]
+    axes[2, 0].plot(list(printed.values()), places, "D", ms=8, mfc="none", mew=1.6, color=plots.COLORS["black"], label="paper")
+    axes[2, 0].set_yticks(range(len(BASELINES)), [_title(name) for name in BASELINES])
+    axes[2, 1].set_yticks(range(len(BASELINES)), [])
     axes[0, 0].set_ylabel("test error (MAE)")
     axes[1, 0].set_ylabel("auxiliary share of weight")
-    fig.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    plots.legend_below(fig, ncols=3)
     return fig
+
+
+def _draw_excess(ax: Axes, losses: pd.DataFrame) -> None:
+    """By how much of HydaLearn's test MSE each baseline's is above it, paired over seeds, with 95% intervals."""
+    for y, name in enumerate(BASELINES):
+        if name in losses:
+            mean, low, high = results.interval(_excess(losses[name], losses["hydalearn"]).to_numpy())
+            color = plots.COLORS[METHOD_COLORS[name]]
+            ax.errorbar(mean, y, xerr=[[mean - low], [high - mean]], fmt="o", color=color, markersize=5)
+    ax.axvline(0, color=plots.COLORS["vermillion"], linewidth=1)
+    ax.set_ylim(len(BASELINES) - 0.5, -0.5)
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+
+
+def _title(name: str) -> str:
+    return METHODS[name].title.removesuffix(", tuned")
 
 
 def draw_weights(rows: pd.DataFrame, chosen: str) -> Figure:
@@ -88,7 +113,7 @@ def draw_weights(rows: pd.DataFrame, chosen: str) -> Figure:
         line[0].set_ylabel("auxiliary share")
     for ax in axes[-1]:
         ax.set_xlabel("share of training")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    plots.legend_below(fig, ncols=3)
     return fig
 
 
@@ -101,7 +126,7 @@ def _styles() -> list[tuple[str, dict[str, Any]]]:
     """Method -> how its line is drawn."""
     style = {"markevery": 4, "markersize": 4, "linewidth": 1.4}
     return [
-        (name, style | {"color": plots.COLORS[color], "marker": marker, "label": METHODS[name].title.removesuffix(", tuned")})
+        (name, style | {"color": plots.COLORS[color], "marker": marker, "label": _title(name)})
         for (name, color), marker in zip(METHOD_COLORS.items(), plots.MARKERS, strict=True)
     ]
 
@@ -137,7 +162,7 @@ def draw_errors(rows: pd.DataFrame, chosen: str) -> Figure:
             ax.axvline(0, color="#555555", linewidth=1)
             ax.set_yticks(range(len(names)), [METHODS[name].title if ax is line[0] else "" for name in names])
             ax.set(title=f"{problem}, inputs {inputs}", xlabel="error minus single task's")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    plots.legend_below(fig, ncols=2)
     return fig
 
 
@@ -155,7 +180,7 @@ def excess_table(rows: pd.DataFrame) -> pd.DataFrame:
     printed = results.paper_values("hydalearn/fig4")["excess"]
     lines = []
     for name in BASELINES:
-        line: dict[str, Any] = {"method": METHODS[name].title.removesuffix(", tuned"), "paper": printed.get(name)}
+        line: dict[str, Any] = {"method": _title(name), "paper": printed.get(name)}
         for problem in TOY_PROBLEMS:
             losses = scores(rows, problem)
             line[f"ours, {problem}"] = _excess(losses[name], losses["hydalearn"]).mean() if name in losses else None

@@ -15,9 +15,9 @@ from mtlrepro.results.verdict_box import three_digits
 
 BLUE, ORANGE, GREEN, GREY, BLACK = (plots.COLORS[name] for name in ("blue", "vermillion", "green", "grey", "black"))
 CASES = {
-    "Exp1, σ_a = 10, raw": ("Exp1", 10.0, "raw", ORANGE, "o"),
-    "Exp1, σ_a = 1, raw": ("Exp1", 1.0, "raw", GREEN, "s"),
-    "Exp1, σ_a = 1, unit length": ("Exp1", 1.0, "unit length", BLUE, "^"),
+    r"Exp1, $\sigma_a$ = 10, raw": ("Exp1", 10.0, "raw", ORANGE, "o"),
+    r"Exp1, $\sigma_a$ = 1, raw": ("Exp1", 1.0, "raw", GREEN, "s"),
+    r"Exp1, $\sigma_a$ = 1, unit length": ("Exp1", 1.0, "unit length", BLUE, "^"),
     "Exp2, raw": ("Exp2", 10.0, "raw", GREY, "D"),
     "Exp2, unit length": ("Exp2", 10.0, "unit length", BLACK, "v"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, permutations, product
 
@@ -78,19 +78,23 @@ def _point_maps(rows: pd.DataFrame) -> list[dict[str, NDArray[np.float64]]]:
 
 
 def draw_fig4(rows: pd.DataFrame) -> Figure:
-    """Figure 4: memberships of the tasks of G2 in two to five clusters, of the first seed, as stacked bars."""
+    """Figure 4: memberships of the tasks of G2 in two to five clusters, of the first seed, as stacked bars; hollow marks: the
+    groups that the paper names.
+    """
     maps = next(task_maps(rows, "G2"))
     fig, axes = plt.subplots(4, 1, figsize=(plots.WIDTH, 9), sharex=True, layout="constrained")
     for ax, k in zip(axes, CLUSTERS, strict=True):
         _stacked(ax, maps, k)
         ax.set(ylabel=f"membership, k = {k}")
-    fig.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    named = {"animals": (*QUADRUPEDS, *OTHER_ANIMALS), "vehicles": VEHICLES, "alone": ("random",)}
+    _mark_groups(axes[0], maps, named)
+    plots.legend_below(fig, ncols=3)
     return fig
 
 
 def draw_fig5(rows: pd.DataFrame) -> Figure:
     """Figure 5: memberships of the tasks of G1. Above, two clusters: that of the first task, means and ranges over seeds, with
-    the authors' numbers as hollow marks. Below, three clusters, of the first seed.
+    the authors' numbers as hollow marks. Below, three clusters, of the first seed; hollow: the groups that the paper names.
     """
     fig, (above, below) = plt.subplots(2, 1, figsize=(plots.WIDTH, 7), layout="constrained")
     table = memberships_of_first(rows)
@@ -106,9 +110,21 @@ def draw_fig5(rows: pd.DataFrame) -> Figure:
     above.set_xticks(at, table.index, rotation=40, ha="right", fontsize=9)
     above.set(ylabel=f"membership with {table.index[0]}", ylim=(0, 1))
     above.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
-    _stacked(below, next(task_maps(rows, "G1")), 3)
-    below.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3)
+    maps = next(task_maps(rows, "G1"))
+    _stacked(below, maps, 3)
+    named = {", ".join(QUADRUPEDS): QUADRUPEDS, ", ".join(OTHER_ANIMALS): OTHER_ANIMALS, "vehicles": VEHICLES}
+    _mark_groups(below, maps, named)
+    below.legend(loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=2, fontsize=10)
     return fig
+
+
+def _mark_groups(ax: Axes, maps: TaskMaps, named: Mapping[str, Sequence[str]]) -> None:
+    """A hollow mark above the bar of each task that the paper puts into a group; named: group -> its tasks."""
+    for marker, (group, tasks) in zip("osD", named.items(), strict=False):
+        at = _numbers(maps, tasks)
+        ax.plot(
+            at, [1.07] * len(at), marker, mfc="none", mew=1.4, color=plots.COLORS["black"], clip_on=False, label=f"paper: {group}"
+        )
 
 
 def _stacked(ax: Axes, maps: TaskMaps, k: int) -> None:

@@ -36,9 +36,9 @@ def _draw_panel(top: Axes, bottom: Axes, rows: pd.DataFrame, panel: str) -> None
         ("ridge", "single-task, ridge", "black", "--"),
     ):
         top.plot(means[column], style, label=label, color=plots.COLORS[color], markersize=3.5)
-    for column, color, style in (("single", "green", "o"), ("ridge", "black", "")):
+    for column, label, color, style in (("single", "multi-task minus single-task", "green", "o"), ("ridge", "", "black", "")):
         line = results.summary(rows.assign(gain=rows["multi"] - rows[column]), "distance", "gain")
-        plots.band(bottom, line["distance"], line["mean"], line["low"], line["high"], color=color, marker=style)
+        plots.band(bottom, line["distance"], line["mean"], line["low"], line["high"], label=label, color=color, marker=style)
         if column == "ridge":
             bottom.lines[-1].set_linestyle("--")
     plots.zero_line(bottom)
@@ -53,7 +53,7 @@ def _draw(rows: pd.DataFrame, setting: str) -> Figure:
         _draw_panel(top, bottom, _of(rows, setting, panel), panel)
     for ax in axes[-1]:
         ax.set_xlabel("cosine distance")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    plots.legend_below(fig, ncols=2)
     return fig
 
 
@@ -68,7 +68,7 @@ def draw_noise_free(rows: pd.DataFrame) -> Figure:
 
 
 def draw_few(rows: pd.DataFrame) -> Figure:
-    """The same on 100 noisy samples a task."""
+    """The same on 100 noisy samples per task."""
     return _draw(rows, FEW)
 
 

@@ -41,6 +41,12 @@ def draw(rows: pd.DataFrame) -> Figure:
                 ax, line["size"], line["mean"], line["low"], line["high"], median=line["median"],
                 label=label, color=color, marker=marker,
             )  # fmt: skip
+            if column == "mtl":
+                end = line[line["size"] == line["size"].max()]
+                ax.plot(
+                    end["size"], end["mean"], "D", ms=11, mfc="none", color=plots.COLORS["black"], zorder=4,
+                    label="paper: Algorithm 1 matches",
+                )  # fmt: skip
         for column, style, label in (("ridge", "--", "tuned ridge"), ("stopped", "-.", "early-stopped single-task")):
             ax.axhline((here[column] - here["plain"]).mean(), color=plots.COLORS["black"], linestyle=style, lw=1.3, label=label)
         plots.zero_line(ax)

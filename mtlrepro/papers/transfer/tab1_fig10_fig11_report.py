@@ -130,8 +130,8 @@ def table_1(rows: pd.DataFrame) -> pd.DataFrame:
             "STL, ours": single[column].to_numpy().mean(),
             "MTL, paper": paper.multi,
             "MTL, ours": multi[column].to_numpy().mean(),
-            "MTL - STL, paper": paper.multi - paper.single,
-            "MTL - STL, ours": in_words((multi - single)[column].mean(axis=1), 1),
+            "difference MTL - STL, paper": paper.multi - paper.single,
+            "difference MTL - STL, ours": in_words((multi - single)[column].mean(axis=1), 1),
         }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("task")
 

@@ -169,4 +169,4 @@ def test_the_table_sets_ours_beside_the_papers():
     assert table.loc["SUBJ", "STL capacity, ours"] == 500
     assert table.loc["overall", "STL capacity, paper"] == 1205
     assert table.loc["overall", "MTL, ours"] - table.loc["overall", "STL, ours"] == pytest.approx(1.0)
-    assert table.loc["MR", "MTL - STL, paper"] == pytest.approx(19.6)
+    assert table.loc["MR", "difference MTL - STL, paper"] == pytest.approx(19.6)

@@ -59,7 +59,7 @@ def range_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Figure:
     """Score, self-score and normalised score against the steepness of the spectrum, and against a common offset."""
-    fig, axes = plt.subplots(1, 2, figsize=(plots.WIDTH * 1.3, 3.8), sharey=True)
+    fig, axes = plt.subplots(2, 1, figsize=(plots.WIDTH, 6.6))
     lines = {
         "score": ("score, eq. 6", "vermillion", "o"), "normalised": ("normalised", "blue", "s"),
         "itself": ("score with itself", "grey", "^"), "centred": ("score, centred", "green", "D"),
@@ -75,7 +75,7 @@ def draw(rows: pd.DataFrame) -> Figure:
             plots.band(ax, low.index, groups.median(), low, high, label=label, color=color, marker=marker)
         ax.legend()
     axes[0].set(xlabel="steepness s of the spectrum, 20 inputs", ylabel="median, and 10% to 90% of pairs", ylim=(0, 1.04))
-    axes[1].set(xlabel="length of the common offset over that of samples")
+    axes[1].set(xlabel="length of the common offset over that of samples", ylabel="the same", ylim=(0, 1.04))
     return fig
 
 

@@ -42,7 +42,7 @@ def proof_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def draw(rows: pd.DataFrame) -> Figure:
     """Eq. 4 over the angle of B for random pairs of tasks, with every local maximum: filled the best, hollow the worse."""
-    fig, axes = plt.subplots(1, 2, figsize=(plots.WIDTH * 1.3, 3.8), sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.6), sharey=True)
     pictures = rows[rows["kind"] == "picture"]
     for ax, covariances in zip(axes, ("equal", "different"), strict=True):
         ax.set(xlabel="angle of B (degrees)", title=f"{covariances} covariances")
@@ -65,7 +65,7 @@ def draw_counts(rows: pd.DataFrame) -> Figure:
         label = f"{covariances}, cosine {cosine:g}{', noisy labels' if noise else ''}"
         draw_rates(ax, group["kappa"], group["second"], group["n"], label=label, color=color, marker=marker)
     ax.set(xscale="log", xlabel="largest over smallest singular value of each X", ylabel="share with a worse local maximum")
-    ax.legend(title="covariances, models", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    fig.legend(*ax.get_legend_handles_labels(), title="covariances, models", loc="outside lower center", ncols=2)
     return fig
 
 

@@ -41,7 +41,7 @@ def draw(rows: pd.DataFrame) -> Figure:
     top.axhline(1, color=plots.COLORS["black"], linestyle="--", linewidth=1)
     for ax, ylabel in ((top, "tightness: bound / true error"), (bottom, "relative error of the target's model")):
         ax.set(xscale="log", yscale="log", xlabel="$m_1$ over the printed condition", ylabel=ylabel)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=1)
     bottom.set_title("noisy source")
     return fig
 

@@ -52,7 +52,7 @@ def draw_chain(rows: pd.DataFrame) -> Figure:
         ax.plot(some["degrees"], some[column], color=color, linestyle=style, label=label)
     ax.axvline(90, color=plots.COLORS["grey"], linewidth=0.8)
     ax.set(xlabel=r"angle between $B^*$ and $\theta_1$ (degrees)", ylim=(-1.2, 2.1))
-    ax.legend()
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
