@@ -154,6 +154,8 @@ def test_doctor_never_raises_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     assert doctor._kernel().state == "ok"
     monkeypatch.setattr(doctor.runner, "KERNEL", "nowhere")
     assert "ipykernel" in doctor._kernel().advice
+    monkeypatch.setitem(sys.modules, "snakemake", None)
+    assert doctor._workflow().state == "note", "a class's set-up has none and lacks nothing"
 
 
 def test_listing_results_is_cheap() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +14,8 @@ import tomllib
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mtlrepro import exhibits, parameters, paths
 from mtlrepro.book import pairing
@@ -143,3 +148,53 @@ def test_every_way_into_a_class_installs_the_package_without_cuda_and_with_the_l
     assert container["image"].endswith(f":{python}")
     assert container["postCreateCommand"] == "make class"
     assert re.search(r"^class: \$\(VENV\)/class$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_a_class_has_every_module_that_notebooks_and_package_import_in_its_locked_version():
+    """What the dependencies and a kernel bring; the two modules that print the built book are no part of a class."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    held, left = set(), [Requirement(text) for text in [*project["dependencies"], "ipykernel"]]
+    while left:
+        requirement = left.pop()
+        if (name := canonicalize_name(requirement.name)) in held or not (
+            requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        ):
+            continue
+        held.add(name)
+        left += map(Requirement, importlib.metadata.requires(name) or [])
+    locked = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert held <= locked
+    providers, lacking = importlib.metadata.packages_distributions(), set()
+    for file in [*paths.notebooks().rglob("*.py"), *paths.PACKAGE.rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            named += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            for top in {name.partition(".")[0] for name in named} - set(sys.stdlib_module_names) - {"mtlrepro"}:
+                if not {canonicalize_name(provider) for provider in providers.get(top, [])} & held:
+                    lacking.add((file.relative_to(ROOT).as_posix(), top))
+    assert lacking == {("mtlrepro/book/pdf.py", "bs4"), ("mtlrepro/book/slides.py", "bs4")}
+
+
+def test_binder_and_make_class_run_commands_that_exist_on_files_that_exist(tmp_path):
+    """With a stub in place of python: binder/postBuild installs uv, then with it the package, into the python that it was given;
+    so does `make class`, which names its steps alone."""
+    pytest.importorskip("uv", reason="an environment that uv made has no uv of its own")
+    command = [sys.executable, "-m", "uv", "pip", "install", "--help"]
+    known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    stub = tmp_path / "python"
+    stub.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n')
+    stub.chmod(0o755)
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run([ROOT / "binder" / "postBuild"], cwd=ROOT, env=path, check=True)
+    pip, binder = (tmp_path / "said").read_text().splitlines()
+    assert pip.startswith("-m pip install ")
+    assert pip.endswith(" uv")
+    assert f"--python {stub}" in binder
+    named = ["make", "--dry-run", "class", f"VENV={tmp_path / 'new'}"]
+    steps = subprocess.run(named, cwd=ROOT, capture_output=True, text=True, check=True).stdout.replace("\\\n", "")
+    made = next(line for line in steps.splitlines() if "uv pip install" in line)
+    for command in (binder, made):
+        words = command.split()
+        assert (ROOT / words[words.index("--constraint") + 1]).is_file()
+        assert [word for word in words if word.startswith("--") and word not in known] == []
+    assert made.split()[-2:] == ["ipykernel", "jupyterlab"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -71,7 +72,11 @@ def test_the_kit_of_every_paper_is_whole_and_keeps_solutions_from_students(paper
         nbformat.validate(nbformat.read(file, 4))
     recorded = [exhibit for exhibit in exhibits.everything(paper) if results.available(exhibit.id, committed=True)]
     assert len(list((out / "data").glob("*.json"))) == len(recorded)
-    assert classroom.exhibit_of(paper).id in (out / "README.md").read_text(encoding="utf-8")
+    exhibit = classroom.exhibit_of(paper).id
+    seeds = results.load(exhibit, "quick", committed=True).parameters["seeds"]
+    assert re.search(
+        rf"runs `{exhibit}` \(profile quick\) with {seeds} seeds.*\n[1-9]\d* min,", (out / "README.md").read_text("utf-8")
+    )
     with pytest.raises(BadValue, match="not empty"):
         classroom.make(paper, out)
 

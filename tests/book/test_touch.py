@@ -113,6 +113,24 @@ def test_every_figure_to_move_is_of_an_exhibit_has_a_start_and_its_place_on_a_pa
         assert figure.run in ("recorded", "live"), name
 
 
+def test_the_scoreboards_marks_stand_at_the_effect_as_a_multiple_of_the_papers(
+    touch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one paper, so that few runs are judged; the choice of another hides every mark."""
+    module = runpy.run_path(str(paths.book() / "touch.py"))
+    paper, every = next(iter(exhibits.papers())), exhibits.everything
+    monkeypatch.setattr(exhibits, "everything", lambda: every(paper))
+    shares = sorted(one.judged.effect / one.judged.claim.paper_effect for one in module["measures"]())
+    figure = module["FIGURES"]["scoreboard"]()
+    left, right = 222, touch.WIDTH - 12
+    expected = [left + (right - left) * (min(max(share, -1.5), 2) + 1.5) / 3.5 for share in shares]
+    for chosen, seen in ((paper, len(shares)), ("another", 0)):
+        shown = figure.draw(chosen, "all", "all")
+        marks = [shape.attributes for shape in shown.shapes if shape.tag == "circle"]
+        assert [float(mark["cx"]) for mark in marks] == pytest.approx(expected, abs=0.051)
+        assert sum(mark["visibility"] == "visible" for mark in marks) == seen == int(shown.numbers["effects shown"])
+
+
 def test_the_script_asks_for_nothing_and_is_small() -> None:
     script = (paths.book() / "_static" / "touch.js").read_text(encoding="utf-8")
     assert len(script) < 2000

@@ -146,6 +146,20 @@ def test_printing_opens_every_fold(visit: Open) -> None:
     assert page.locator("details:not([open])").count() == 0
 
 
+def test_what_is_printed_of_an_open_fold_does_not_fade_in(visit: Open) -> None:
+    """A page is printed once it is laid out: what fades in is still transparent then."""
+    page = visit("data").page
+    animations = """(kind) => {
+      document.body.classList.add(kind);
+      document.querySelector("article").innerHTML =
+        "<div class=cell><details class=hide open><summary>s</summary><p>code</p></details></div>";
+      return getComputedStyle(document.querySelector("article details p")).animationName;
+    }"""
+    page.emulate_media(media="print")
+    assert page.evaluate(animations, "as-on-screen") != "none"
+    assert page.evaluate(animations, "printed") == "none"
+
+
 def test_the_scoreboard_filters_and_sorts(visit: Open) -> None:
     page = visit("scoreboard").page
     rows = page.locator("table.exhibits tbody tr:visible")

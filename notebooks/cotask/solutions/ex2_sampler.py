@@ -57,11 +57,16 @@ def drawn_imbalance(rare: int, ratio: int) -> float:
 # %% tags=["test"]
 def check(weights, shares, imbalance):
     labels = torch.tensor([0] * 90 + [1] * 9 + [2])
+    own, wanted = weights(labels).double(), task_aware_weights(labels)
+    assert own.shape == labels.shape, (
+        f"100 records have 100 weights, yours are {tuple(own.shape)}: one for each record, not class"
+    )
+    for x, record in ((90, 0), (9, 90), (1, 99)):
+        assert abs(own[record] - wanted[record]) < 1e-9, (
+            f"a record in a class of {x} has the weight {wanted[record]:.4f}, yours {own[record]:.4f}"
+        )
     given = shares(labels)
     assert abs(float(given.sum()) - 1) < 1e-9, "the shares of all classes sum to 1"
-    assert torch.allclose(weights(labels).double(), task_aware_weights(labels)), (
-        "each record's weight is log(x) / x of its class's x"
-    )
     drawn = torch.bincount(
         TaskAwareSampler(labels[:, None], 50_000, torch.Generator().manual_seed(5)).draw(torch.tensor([0]))[1][0]
     )

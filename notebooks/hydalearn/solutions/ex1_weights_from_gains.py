@@ -46,20 +46,21 @@ def weights(gain_main: float, gain_aux: float, total: float = 1.0, beta: float =
 
 # %% tags=["test"]
 def check(rule):
-    def close(given, wanted) -> bool:
-        return all(abs(a - float(b)) < 1e-9 for a, b in zip(given, wanted))
+    def compare(given, wanted, words: str) -> None:
+        close = all(abs(a - b) < 1e-9 for a, b in zip(given, wanted, strict=True))
+        assert close, f"{words}: {wanted[0]:.3f} and {wanted[1]:.3f}, yours {given[0]:.3f} and {given[1]:.3f}"
 
-    assert close(rule(3.0, 1.0), (0.75, 0.25)), "gains of 3 and 1 give the weights 3/4 and 1/4"
-    assert close(rule(3.0, 1.0, beta=2.0), (0.9, 0.1)), "with beta = 2 the ratio of 3 becomes 9"
-    assert close(rule(2.0, -1.0), (1.0, 0.0)), "a negative auxiliary gain leaves all weight with the main task"
-    assert close(rule(-2.0, 1.0), (0.0, 1.0)), "a negative main gain leaves all weight with the auxiliary task"
+    compare(rule(3.0, 1.0), (0.75, 0.25), "gains of 3 and 1 give the weights 3/4 and 1/4")
+    compare(rule(3.0, 1.0, beta=2.0), (0.9, 0.1), "with beta = 2 the ratio of 3 becomes 9")
+    compare(rule(2.0, -1.0), (1.0, 0.0), "a negative auxiliary gain leaves all weight with the main task")
+    compare(rule(-2.0, 1.0), (0.0, 1.0), "a negative main gain leaves all weight with the auxiliary task")
     given = rule(-2.0, -1.0)
     assert sum(given) < 1, f"two negative gains scale the sum down; yours is {sum(given):.2f}"
     for main in (-3.0, -1.0, -0.1, 0.1, 1.0, 3.0):
         for aux in (-2.0, -0.5, 0.5, 2.0):
             for beta in (0.5, 1.0, 3.0):
-                wanted = hydalearn_weights(main, aux, 2.0, beta)
-                assert close(rule(main, aux, 2.0, beta), wanted), f"gains {main} and {aux}, W = 2, beta = {beta}: want {wanted}"
+                wanted = [float(weight) for weight in hydalearn_weights(main, aux, 2.0, beta)]
+                compare(rule(main, aux, 2.0, beta), wanted, f"gains {main} and {aux}, W = 2, beta = {beta}")
 
 
 check(weights)

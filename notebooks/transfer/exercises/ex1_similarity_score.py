@@ -43,11 +43,14 @@ def check(score):
     x1, x2 = (torch.randn(m, 5, generator=generator, dtype=torch.float64) for m in (40, 60))
     first, second = torch.zeros(4, 5, dtype=torch.float64), torch.zeros(4, 5, dtype=torch.float64)
     first[:, 0], second[:, 1] = 1, 1
-    assert abs(score(first, second)) < 1e-12, "inputs along orthogonal directions have the score 0"
-    assert abs(score(first, first) - 1) < 1e-12, "inputs along one and the same direction have the score 1"
+    for other, wanted, words in ((second, 0, "orthogonal directions"), (first, 1, "one and the same direction")):
+        given = score(first, other)
+        assert abs(given - wanted) < 1e-12, f"inputs along {words} have the score {wanted}, yours is {given:.4f}"
     assert abs(score(3 * x1, x2) - score(x1, x2)) < 1e-12, "the score must not change when a task's inputs are scaled"
-    wanted = covariance_similarity(x1, x2, energy=1.0)
-    assert abs(score(x1, x2) - wanted) < 1e-9, f"for two random tasks it should be {wanted:.4f}: did you forget the root?"
+    given, wanted = score(x1, x2), covariance_similarity(x1, x2, energy=1.0)
+    assert abs(given - wanted) < 1e-9, (
+        f"two random tasks have the score {wanted:.4f}, yours is {given:.4f}: did you forget the root?"
+    )
 
 
 check(similarity_score)

@@ -57,7 +57,10 @@ def check(loss, price):
     for seed in range(5):
         x, y = tasks(seed)
         single = sum((y[:, i] - x @ torch.linalg.lstsq(x, y[:, i, None]).solution[:, 0]).square().sum() for i in range(4))
-        assert abs(loss(x, y, 4) - single) < 1e-8, "with a width of k each task has its own solution: no price, and no transfer"
+        given = loss(x, y, 4)
+        assert abs(given - single) < 1e-8, (
+            f"with a width of k each task has its own solution: a loss of {single:.3f}, yours is {given:.3f}"
+        )
         assert abs(loss(x, y, 0) - y.square().sum()) < 1e-8, "with a width of 0 every prediction is 0"
         prices = [price(x, y, r) for r in range(5)]
         assert all(a >= b - 1e-9 for a, b in zip(prices, prices[1:])), "a wider module cannot have a larger smallest loss"

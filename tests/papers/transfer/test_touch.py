@@ -1,4 +1,5 @@
-"""Laws of the figures to move: Figure 3 shows the recorded rows, equation 6 the score of the ellipses that are drawn."""
+"""Laws of the figures to move: Figure 3 shows the recorded rows, equation 6 the score of the ellipses that are drawn,
+Theorem 2 the recorded errors and bounds."""
 
 from __future__ import annotations
 
@@ -33,3 +34,16 @@ def test_the_score_is_equation_6_of_the_drawn_ellipses(module: dict[str, Any]) -
     expected = np.sqrt(np.trace(s1 @ s2) / (np.trace(s1) * np.trace(s2)))
     shown = module["FIGURES"]["eq6"]().draw(30, 2.0, 2.0)
     assert float(shown.numbers["score"]) == pytest.approx(expected, abs=5e-4)
+
+
+def test_theorem_2_shows_the_recorded_error_and_bound(module: dict[str, Any]) -> None:
+    rows = module["recorded"]("transfer/thm2")
+    figure = module["FIGURES"]["thm2"]()
+    name, factor = figure.controls[0].values[-1], figure.controls[1].values[1]
+    here = rows[(rows.kind == "curve") & (rows.name == name) & (rows.factor == factor)]
+    shown = figure.draw(name, factor)
+    dots = [shape for shape in shown.shapes if shape.tag == "circle"]
+    heights = [1.6 * (250 - float(dot.attributes["cy"])) / (250 - 30) for dot in dots]
+    expected = [min(here[column].median(), 1.6) for column in ("error", "theorem")]
+    assert heights == pytest.approx(expected, abs=1.6 * 0.051 / 220)
+    assert shown.numbers["error above the bound"] == f"{100 * here.theorem_failed.mean():.0f}% of draws"
