@@ -1,16 +1,18 @@
-"""Checks of what a person's own files, model, losses and metrics give. Each returns nothing and changes nothing: it refuses.
+"""Checks of what a person's own files, model, losses and metrics give. Each changes nothing and returns nothing, or, where its
+name begins with ``checked_``, its first argument as it is: it refuses.
 
-So a call that stands as a statement of its own is no part of a finished run's key (`mtlrepro.results.import_graph`): a row that
-exists was computed as without it. Within a step only shapes, types and names are read; values are read between epochs.
+So a call that stands as a statement of its own is no part of a finished run's key (`mtlrepro.results.import_graph`), and a
+``checked_...`` counts as what it is given: a row that exists was computed as without it. Within a step only shapes, types and
+names are read; values are read between epochs.
 """
 
 from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,8 +25,9 @@ from mtlrepro.files import damaged_zip
 
 if TYPE_CHECKING:
     from mtlrepro.training.images import _Run
-    from mtlrepro.training.weighting import Step, Weighting
+    from mtlrepro.training.weighting import Batch, Step, Weighting
 
+T = TypeVar("T")
 # Bytes of a table that are looked at together.
 _PIECE = 1 << 22
 
@@ -36,6 +39,53 @@ def refuse_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in held for p in model.parameters()):
         raise BadValue("the optimizer holds no parameter of this model: build it from model.parameters().")
+
+
+def refuse_loaded(inputs: Any, targets: Sequence[Any]) -> None:
+    """Raise BadValue for what a loader yields where it is no (inputs, targets of task 0, ...); of a dict, its keys are here."""
+    if isinstance(inputs, str) or not targets:
+        raise BadValue(
+            f"the loader yields {'a dict' if isinstance(inputs, str) else 'inputs alone'}: let it yield (inputs, targets of task "
+            "0, targets of task 1, ...), or write the batches as `Batch(inputs, targets)`."
+        )
+
+
+def checked_outputs(outputs: T, functions: Sequence[Any], targets: Any) -> T:
+    """`outputs`, of a model that returns one a task. Raises BadValue for a dict, for one tensor of all, for another number."""
+    kind, wanted = type(outputs).__name__, f"a list of {len(functions)}, one output a task in the order of the losses"
+    if isinstance(outputs, Mapping):
+        keys = ", ".join(map(repr, outputs))
+        raise BadValue(f"the model returned a {kind} of {keys}: return {wanted}, or take them out in a function of losses.")
+    if (isinstance(outputs, Tensor) and not outputs.ndim) or not isinstance(outputs, Tensor | list | tuple):
+        raise BadValue(f"the model returned a {kind}: return {wanted}.")
+    if len(outputs) != len(functions):
+        found = f"one tensor {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {kind} of {len(outputs)}"
+        raise BadValue(f"the model returned {found}: return {wanted}.")
+    if len(targets) != len(functions):
+        raise BadValue(f"the batch has {len(targets)} targets, and there are {len(functions)} losses: one target a task.")
+    return outputs
+
+
+def checked_losses(losses: list[Tensor]) -> list[Tensor]:
+    """`losses`, one a task. Raises BadValue unless they are tensors of one shape."""
+    for task, loss in enumerate(losses):
+        if not isinstance(loss, Tensor) or loss.shape != losses[0].shape:
+            found = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise BadValue(
+                f"the loss of task {task} is {found}: each task's must be a tensor, () or (runs,): the mean over samples."
+            )
+    return losses
+
+
+def refuse_logits(logits: Any, batch: Batch) -> None:
+    """Raise BadValue for what an image model returns where it is no logits (n, classes), or (..., tasks, n) for binary tasks."""
+    labels = batch.targets[0] if isinstance(batch.targets, tuple) else batch.targets
+    binary = labels.ndim == 2
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else ()
+    if not (shape[-2:] == tuple(labels.shape) if binary else len(shape) == 2 and shape[0] == len(labels)):
+        found = f"shape {shape}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        wanted = f"(..., tasks, n), here {tuple(labels.shape)}" if binary else f"(n, classes), here ({len(labels)}, classes)"
+        raise BadValue(f"the model returned {found}: it must return one tensor of logits {wanted}.")
 
 
 def refuse_losses(step: Step, weighting: Weighting) -> None:

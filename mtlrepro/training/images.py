@@ -31,7 +31,7 @@ from mtlrepro import paths
 from mtlrepro.data.tasks import Task
 from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_diverged_images, refuse_image_validation
+from mtlrepro.refusals import refuse_diverged_images, refuse_image_validation, refuse_logits
 from mtlrepro.training.augmentation import Augmentation, ImageData, augmented, draw_moves
 from mtlrepro.training.checkpoints import attributes, load_checkpoint, restore_attributes, save_checkpoint
 from mtlrepro.training.image_batches import BinaryTasks, samples_of
@@ -187,6 +187,7 @@ class _Run:
         def losses(call: Call, batch: Batch) -> Tensor:
             with computing_in(self.precision, data.device):
                 logits = self.samples.logits(call, batch)
+            refuse_logits(logits, batch)
             logits = logits.float()
             if observe is not None and self.model.training:  # a look-ahead is in eval mode
                 observe(logits.detach(), batch)

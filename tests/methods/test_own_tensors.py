@@ -22,7 +22,7 @@ from mtlrepro.methods.grouping_baselines import TagAffinity
 from mtlrepro.methods.hydalearn import hydalearn_weights
 from mtlrepro.methods.registry import METHODS, build
 from mtlrepro.methods.svd_reweighting import svd_weights
-from mtlrepro.training import Batch, fit, task_losses
+from mtlrepro.training import Batch, fit, labelled, task_losses
 from mtlrepro.training.metrics import auroc, mean_squared_error
 
 N, D, WIDTH = 8, 5, 3
@@ -287,3 +287,66 @@ def test_a_compiled_model_gives_what_it_gives_uncompiled_once_buffers_are_not_do
         trained = _trained("hydalearn", _problem(wrap=compiled))
     for p, q in zip(trained, _plain("hydalearn", _problem), strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-5)
+
+
+# --- what the model, the losses and the loader return ---------------------------------------------------------------------
+
+
+class _Changed(_Net):
+    """The net, with something else made of its list of outputs."""
+
+    def __init__(self, change: Callable[[list[torch.Tensor]], Any]) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.change(super().forward(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda outputs: {"main": outputs[0], "other": outputs[1]}, "a dict of 'main', 'other'"),
+        (lambda outputs: tuple(outputs[:1]), "a tuple of 1"),
+        (lambda outputs: [*outputs, outputs[0]], "a list of 3"),
+        (lambda outputs: torch.stack(outputs, -1), r"one tensor \(8, 2\)"),
+        (lambda outputs: iter(outputs), "a list_iterator"),
+        (lambda outputs: None, "a NoneType"),
+        (lambda outputs: outputs[0].sum(), "a Tensor"),
+    ],
+    ids=["dict", "too few", "too many", "one tensor", "iterator", "None", "number"],
+)
+def test_a_model_that_returns_no_list_of_outputs_is_told_what_to_return(change: Callable[..., Any], found: str) -> None:
+    """Law: one line that says what came and what is wanted; without it, a dict's keys would be taken for outputs."""
+    with pytest.raises(BadValue, match=rf"^the model returned {found}: return a list of 2, one output a task .*\.$"):
+        _trained("equal", _problem(net=_Changed(change)))
+
+
+@pytest.mark.parametrize("hand_on", [tuple, torch.stack], ids=["tuple", "one tensor a task"])
+def test_outputs_in_a_tuple_or_stacked_by_task_give_the_parameters_of_a_list(hand_on: Callable[..., Any]) -> None:
+    for p, q in zip(_trained("equal", _problem(net=_Changed(hand_on))), _plain("equal", _problem), strict=True):
+        torch.testing.assert_close(p, q)
+
+
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [(lambda o, t: _squared(o, t).item(), "a float"), (lambda o, t: (o - t).square(), r"of shape \(8,\)")],
+    ids=["number", "of each sample"],
+)
+def test_a_loss_of_one_task_that_is_unlike_the_others_is_refused(second: Callable[..., Any], found: str) -> None:
+    with pytest.raises(BadValue, match=rf"^the loss of task 1 is {found}: each task's must be a tensor"):
+        _trained("equal", _problem(losses=task_losses(_squared, second)))
+
+
+def test_a_batch_without_a_target_of_each_task_is_refused() -> None:
+    with pytest.raises(BadValue, match=r"^the batch has 1 targets, and there are 2 losses: one target a task\.$"):
+        _trained("equal", _problem(y=_problem().y[:1]))
+
+
+@pytest.mark.parametrize(
+    ("batch", "found"), [({"x": torch.ones(2), "y": torch.ones(2)}, "a dict"), ([torch.ones(2, D)], "inputs alone")]
+)
+def test_a_loader_of_dicts_or_of_inputs_alone_is_told_what_to_yield(batch: Any, found: str) -> None:
+    """Law: of a dict the loop would see the keys alone."""
+    with pytest.raises(BadValue, match=rf"^the loader yields {found}: let it yield \(inputs, targets of task"):
+        next(labelled([batch])(0))

@@ -488,6 +488,43 @@ def test_a_validation_that_gives_no_value_for_each_task_is_refused(digits, odd):
         train_images(network(), data, tasks, SMALL, seed=0, validate=lambda _: odd)
 
 
+class Returning(nn.Module):
+    """Logits of 5 classes, with something else made of them."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+        with seeded(0):
+            self.head = nn.Linear(64, 5)
+
+    def forward(self, images, task=None):
+        return self.change(self.head(images.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda logits: {"logits": logits}, "a dict"),
+        (lambda logits: [logits, logits], "a list"),
+        (lambda logits: logits[:, 0], r"shape \(\d+,\)"),
+        (lambda logits: logits.T, r"shape \(5, \d+\)"),
+    ],
+    ids=["dict", "list", "no classes", "transposed"],
+)
+def test_a_model_of_images_that_returns_no_logits_is_told_what_to_return(digits, change, found):
+    data, tasks = digits
+    with pytest.raises(BadValue, match=rf"^the model returned {found}: it must return one tensor of logits \(n, classes\), here"):
+        train_images(Returning(change), data, tasks, SMALL, seed=0)
+
+
+def test_logits_a_sample_of_tasks_on_the_same_images_are_refused(digits):
+    """Law: (n, tasks) is not (tasks, n)."""
+    data, tasks = digits
+    rows = tasks[0].parts["train"].rows[:10]
+    with pytest.raises(BadValue, match=r"^the model returned shape \(10, 5\): .* logits \(\.\.\., tasks, n\), here \(5, 10\)\.$"):
+        train_images(Returning(lambda logits: logits), data, BinaryTasks(rows, np.zeros((10, 5))), SMALL, seed=0)
+
+
 def test_time_to_an_accuracy_is_that_of_the_epochs_until_it(digits):
     """Law: seconds of the epochs up to the first that reaches the target, evaluation left out; inf where none does."""
     data, tasks = digits
