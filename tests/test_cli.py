@@ -212,6 +212,22 @@ def test_classroom_says_how_it_is_called(mtlrepro: Command, words: list[str]) ->
     assert "PAPER OUT" in one_line(mtlrepro("classroom", *words))
 
 
+@pytest.mark.parametrize("words", [["{}/kit"], ["{}", "--student", "Ada"]], ids=["kit", "student"])
+@pytest.mark.parametrize("place", ["/proc/none", "/dev/null", "/dev/null/folder", "{tmp}/" + 300 * "a"])
+def test_a_folder_that_cannot_be_made_is_one_line_before_anything_runs(
+    mtlrepro: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], place: str
+) -> None:
+    monkeypatch.setattr("mtlrepro.book.runner.run_exhibits", None)
+    line = one_line(mtlrepro("classroom", PAPER, *[word.format(place.format(tmp=tmp_path)) for word in words]))
+    assert place.format(tmp=tmp_path) in line
+
+
+@pytest.mark.parametrize("place", ["/proc/none", "/dev/null", "/dev/null/folder"])
+def test_a_place_for_runs_that_cannot_be_made_is_one_line(mtlrepro: Command, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("MTLREPRO_RUNS", place)
+    assert place in one_line(mtlrepro("run", EXHIBIT.id))
+
+
 def test_classroom_writes_a_kit_and_says_where(mtlrepro: Command, tmp_path: Path) -> None:
     done = mtlrepro("classroom", PAPER, str(tmp_path / "kit"))
     assert done.returncode == 0
