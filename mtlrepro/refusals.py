@@ -88,6 +88,22 @@ def refuse_logits(logits: Any, batch: Batch) -> None:
         raise BadValue(f"the model returned {found}: it must return one tensor of logits {wanted}.")
 
 
+def refuse_binary(labels: NDArray[Any] | Tensor, weights: NDArray[Any] | Tensor | None) -> None:
+    """Raise BadValue for labels other than 0 and 1, and for weights of positive ones that are below 0, infinite or NaN."""
+    if not ((labels == 0) | (labels == 1)).all():
+        raise BadValue("labels of binary tasks must be 0 or 1: map -1 to 0, and leave out images whose label is not known.")
+    if weights is not None and not ((weights >= 0) & (weights < float("inf"))).all():
+        raise BadValue("weights of positive labels must be numbers, 0 or above: is a task without a positive image among them?")
+
+
+def refuse_no_images(tasks: Any, images: int) -> None:
+    """Raise BadValue for a row of the tasks, `BinaryTasks` or `Task`, that is none of so many images; -1 would be the last."""
+    for rows in [tasks.rows] if hasattr(tasks, "labels") else [task.parts["train"].rows for task in tasks]:
+        if len(rows) and not (rows.min() >= 0 and rows.max() < images):
+            least, most = int(rows.min()), int(rows.max())
+            raise BadValue(f"rows of the tasks are {least} to {most}, and there are {images} images: number them from 0.")
+
+
 def refuse_losses(step: Step, weighting: Weighting) -> None:
     """Raise BadValue unless losses are (..., tasks), with leading dimensions (runs) that every trained shared parameter has."""
     name, losses = type(weighting).__name__, step.losses
@@ -107,6 +123,14 @@ def refuse_losses(step: Step, weighting: Weighting) -> None:
             f"{name} got losses of shape {tuple(losses.shape)}, which are of {tuple(runs)} runs, but parameter {odd[0]} has "
             f"shape {tuple(step.shared[odd[0]].shape)}: take each loss's mean over the samples."
         )
+
+
+def refuse_weights(weights: Tensor, step: Step) -> None:
+    """Raise BadValue unless weights (..., tasks) are as many as the tasks; one alone would stand for all."""
+    given = weights.shape[-1] if weights.ndim else 1
+    if not (weights.ndim and (given == step.losses.shape[-1] if step.task is None else step.task < given)):
+        wanted = f"{step.losses.shape[-1]} tasks" if step.task is None else f"a batch of task {step.task}, counted from 0"
+        raise BadValue(f"{_asking()} has {given} task weight{'s' * (given != 1)} for {wanted}: give one a task.")
 
 
 def refuse_no_shared(step: Step) -> None:
@@ -129,6 +153,12 @@ def refuse_mixed_types(step: Step) -> None:
                 f"{_asking()} combines the gradients of each task: parameter {name} is {p.dtype}, and losses and shared "
                 f"parameters reach {kind}. Keep every parameter in {kind} and compute in less under torch.autocast."
             )
+
+
+def refuse_nan_labels(method: str, labels: Tensor) -> None:
+    """Raise BadValue for labels that are NaN: none is above 0, and so each would count as negative."""
+    if labels.isnan().any():
+        raise BadValue(f"{method}: NaN among the labels: leave out what has no label.")
 
 
 def refuse_kinds(method: str, *tensors: Tensor) -> None:
@@ -160,6 +190,23 @@ def refuse_diverged(epoch: int, losses: Tensor, weights: Tensor, weighting: Weig
             f"{type(weighting).__name__}: the loss or the weight of task {tasks} is not finite in epoch {epoch + 1}{runs}. Look "
             "for NaN in inputs and labels, a NaN metric (an AUROC of one class), a loss of exactly 0, too large a learning rate."
         )
+    _refuse_vanished(epoch, weights, weighting)
+
+
+def _refuse_vanished(epoch: int, weights: Tensor, weighting: Any) -> None:
+    """Raise BadValue where a learnt log-variance has made a task's weight exactly 0 in an epoch: in every run of a batch of runs.
+
+    It falls by half the rate a step at most, so that the weight stays 0 for about L steps after one loss L.
+    """
+    while hasattr(weighting, "inner"):
+        weighting = weighting.inner
+    gone = (weights == 0).any(-1) if hasattr(weighting, "log_variances") else weights.new_zeros(1).bool()
+    if gone.all():
+        tasks = ", ".join(map(str, (weights == 0).reshape(-1, weights.shape[-1]).any(0).nonzero().flatten().tolist()))
+        raise BadValue(
+            f"{type(weighting).__name__}: the weight of task {tasks} is 0 in epoch {epoch + 1}, and will be for long: a loss of "
+            "many times its usual size has moved its log-variance too far. Scale the losses to about 1, or lower `rate`."
+        )
 
 
 def refuse_diverged_images(run: _Run) -> None:
@@ -177,6 +224,8 @@ def refuse_diverged_images(run: _Run) -> None:
             f"{type(run.weighting).__name__}: the loss or the weight of task {tasks} is not finite in {where}: "
             "is the learning rate too large, or is there NaN in images, labels or weights?"
         )
+    if run.means:
+        _refuse_vanished(run.epoch, run.means["weights"][..., had], run.weighting)
 
 
 def refuse_zero_before(method: str, losses: Tensor | None) -> None:
@@ -204,9 +253,12 @@ def refuse_nan_selection(epoch: int, value: Tensor) -> None:
         )
 
 
-def refuse_broadcast(outputs: Tensor, targets: Tensor) -> None:
-    """Raise BadValue where outputs (n, 1) stand against targets (n,), or the other way round: together they are (n, n)."""
-    a, b = tuple(outputs.shape), tuple(targets.shape)
+def refuse_broadcast(outputs: Tensor, targets: Tensor, classes: bool = False) -> None:
+    """Raise BadValue where outputs (n, 1) stand against targets (n,), or the other way round: together they are (n, n).
+
+    classes: outputs have a last dimension of classes besides.
+    """
+    a, b = tuple(outputs.shape[:-1] if classes else outputs.shape), tuple(targets.shape)
     if a != b and (a == (*b, 1) or b == (*a, 1)):
         raise BadValue(
             f"outputs of shape {a} against targets of shape {b}: end the head with squeeze(-1), or the targets with [..., None]; "

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_weights
 from mtlrepro.training.per_run import RunValue, of_task
 from mtlrepro.training.weighting import Equal, Step, Weighting
 
@@ -17,7 +18,7 @@ __all__ = ["Equal", "MainShare", "Static"]
 class Static(Weighting):
     """Given task weights.
 
-    weights: (tasks,), or (runs, tasks) for a batch of runs that differ in them.
+    weights: (tasks,), or (runs, tasks) for a batch of runs that differ in them. BadValue at the first step for another number.
     """
 
     def __init__(self, weights: Tensor | Sequence[float]) -> None:
@@ -25,6 +26,7 @@ class Static(Weighting):
 
     def __call__(self, step: Step) -> Tensor:
         """(k,) or (runs, k), as the step's losses."""
+        refuse_weights(self.fixed, step)
         if self.fixed.device != step.losses.device or self.fixed.dtype != step.losses.dtype:
             self.fixed = self.fixed.to(step.losses)  # once, at the first step
         return of_task(self.fixed, step).expand_as(step.losses)

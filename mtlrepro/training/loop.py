@@ -25,6 +25,7 @@ from mtlrepro.refusals import (
     refuse_loaded,
     refuse_losses,
     refuse_nan_selection,
+    refuse_negative,
     refuse_optimizer,
     refuse_selection,
     refuse_validation,
@@ -215,6 +216,7 @@ def minibatches(n: int, size: int, generators: torch.Generator | Sequence[torch.
     Yields indices (size,); with a list of generators, one a run, (runs, size): each run its own order, the very one
     that it would have had alone.
     """
+    refuse_negative("a batch", zero=False, size=size)
     if isinstance(generators, torch.Generator):
         order = torch.randperm(n, generator=generators, device=generators.device)
     else:

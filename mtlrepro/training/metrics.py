@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_broadcast
+from mtlrepro.refusals import refuse_broadcast, refuse_nan_labels
 from mtlrepro.training.weighting import Evaluate
 
 
@@ -74,6 +74,7 @@ class Auroc:
     """
 
     def __init__(self, labels: Tensor) -> None:
+        refuse_nan_labels("AUROC", labels)
         self.positive = labels > 0
         count = self.positive.sum(-1, keepdim=True)
         most = int(count.max())
@@ -94,7 +95,11 @@ class Auroc:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Share of samples whose largest logit is their label. logits: (..., n, classes), labels: (..., n). Returns (...)."""
+    """Share of samples whose largest logit is their label. logits: (..., n, classes), labels: (..., n). Returns (...).
+
+    Raises BadValue for logits (n, classes) against labels (n, 1).
+    """
+    refuse_broadcast(logits, labels, classes=True)
     return (logits.argmax(-1) == labels).to(logits.dtype).mean(-1)
 
 

@@ -21,9 +21,12 @@ from mtlrepro.methods.class_weights import ClassWeights, class_sums
 from mtlrepro.methods.grouping_baselines import TagAffinity
 from mtlrepro.methods.hydalearn import hydalearn_weights
 from mtlrepro.methods.registry import METHODS, build
+from mtlrepro.methods.static import Static
 from mtlrepro.methods.svd_reweighting import svd_weights
+from mtlrepro.methods.uncertainty import Uncertainty
 from mtlrepro.training import Batch, fit, labelled, task_losses
-from mtlrepro.training.metrics import auroc, mean_squared_error
+from mtlrepro.training.metrics import Auroc, accuracy, auroc, mean_squared_error
+from mtlrepro.training.weighting import Weighting
 
 N, D, WIDTH = 8, 5, 3
 
@@ -76,6 +79,12 @@ def _trained(name: str, problem: SimpleNamespace) -> list[torch.Tensor]:
         epochs=3, weighting=build(name, offered, **problem.given), validate=problem.validate,
     )  # fmt: skip
     return [p.detach().float() for p in problem.net.parameters()]
+
+
+def _trained_by(weighting: Weighting) -> None:
+    problem = _problem()
+    optimizer = problem.optimizer(problem.net.parameters())
+    fit(problem.net, lambda _: [Batch(problem.x, problem.y)], problem.losses, optimizer=optimizer, epochs=1, weighting=weighting)
 
 
 def _odd(change: Callable[[_Net], object], **changed: Any) -> SimpleNamespace:
@@ -245,6 +254,24 @@ def test_a_batch_without_a_labelled_pixel_is_refused_where_class_weights_start_o
         trained([none, some])
 
 
+def test_one_loss_that_makes_an_uncertainty_weight_0_is_refused_after_the_next_epoch() -> None:
+    """One of 1e5 moves s by 0.025 * 5e4, to a weight exp(-1250) = 0, and s falls by 0.0125 a step: no training comes back."""
+
+    def trained(spike: float) -> torch.Tensor:
+        problem, scales = _problem(), iter([1.0, spike, 1.0, 1.0])
+
+        def losses(call: Any, batch: Batch) -> torch.Tensor:
+            return task_losses(_squared, _squared)(call, batch) * torch.tensor([1.0, next(scales)])
+
+        optimizer = torch.optim.SGD(problem.net.parameters(), lr=1e-6)
+        batches = [Batch(problem.x, problem.y)]
+        return fit(problem.net, lambda _: batches, losses, optimizer=optimizer, epochs=4, weighting=Uncertainty()).weights
+
+    assert bool((trained(100.0) > 0.05).all())
+    with pytest.raises(BadValue, match=r"^Uncertainty: the weight of task 1 is 0 in epoch 3, .* lower `rate`\.$"):
+        trained(1e6)
+
+
 def test_tag_gives_a_loss_that_is_0_already_no_affinity() -> None:
     problem = _problem(losses=_zero_second)
     tag = TagAffinity()
@@ -273,7 +300,21 @@ def test_a_head_of_one_column_against_plain_targets_is_refused() -> None:
     with pytest.raises(BadValue, match=r"outputs of shape \(6, 1\) against targets of shape \(6,\): end the head with squeeze"):
         auroc(torch.linspace(0, 1, 6)[:, None], torch.ones(6))
     with pytest.raises(BadValue, match=r"outputs of shape \(6,\) against targets of shape \(6, 1\)"):
+        accuracy(torch.eye(6), torch.arange(6)[:, None])
+    with pytest.raises(BadValue, match=r"outputs of shape \(6,\) against targets of shape \(6, 1\)"):
         mean_squared_error(torch.linspace(0, 1, 6), torch.ones(6, 1))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 2.0, 3.0], 2.0], ids=str)
+def test_fixed_weights_are_one_a_task(weights: Any) -> None:
+    """Law: one weight does not stand for all, in silence."""
+    with pytest.raises(BadValue, match=r"^Static has \d task weights? for 2 tasks: give one a task\.$"):
+        _trained_by(Static(weights))
+
+
+def test_a_label_that_is_nan_is_no_negative_one() -> None:
+    with pytest.raises(BadValue, match=r"^AUROC: NaN among the labels"):
+        Auroc(torch.tensor([0.0, 1.0, torch.nan]))
 
 
 @pytest.mark.slow

@@ -525,6 +525,27 @@ def test_logits_a_sample_of_tasks_on_the_same_images_are_refused(digits):
         train_images(Returning(lambda logits: logits), data, BinaryTasks(rows, np.zeros((10, 5))), SMALL, seed=0)
 
 
+@pytest.mark.parametrize("label", [2.0, -1.0, float("nan")])
+def test_labels_of_binary_tasks_other_than_0_and_1_are_refused(label):
+    """Law: their cross-entropy would be a number all the same."""
+    with pytest.raises(BadValue, match="labels of binary tasks must be 0 or 1"):
+        BinaryTasks(np.arange(2), np.array([[0, 1], [label, 1]]))
+    with pytest.raises(BadValue, match="weights of positive labels must be numbers, 0 or above"):
+        BinaryTasks(np.arange(1), np.ones((1, 2)), np.array([1, -abs(label)]))
+
+
+@pytest.mark.parametrize("row", [-1, 10_000])
+def test_a_row_that_is_no_image_is_refused(digits, row):
+    """Law: -1 is not the last one."""
+    data, (task, other) = digits
+    with pytest.raises(BadValue, match=rf"^rows of the tasks are .*{row}.* images: number them from 0\.$"):
+        train_images(network(), data, BinaryTasks(np.array([0, row]), np.ones((2, 2))), SMALL, seed=0)
+    rows, labels = task.parts["train"]
+    odd = dataclasses.replace(task, parts={"train": Records(np.append(rows[1:], row), labels)})
+    with pytest.raises(BadValue, match="number them from 0"):
+        train_images(network(), data, [odd, other], SMALL, seed=0)
+
+
 def test_time_to_an_accuracy_is_that_of_the_epochs_until_it(digits):
     """Law: seconds of the epochs up to the first that reaches the target, evaluation left out; inf where none does."""
     data, tasks = digits
