@@ -24,6 +24,7 @@ from mtlrepro.errors import BadValue, DataCorrupt, in_one_line
 from mtlrepro.files import damaged_zip
 
 if TYPE_CHECKING:
+    from mtlrepro.training.augmentation import ImageData
     from mtlrepro.training.images import _Run
     from mtlrepro.training.weighting import Batch, Step, Weighting
 
@@ -96,12 +97,12 @@ def refuse_binary(labels: NDArray[Any] | Tensor, weights: NDArray[Any] | Tensor 
         raise BadValue("weights of positive labels must be numbers, 0 or above: is a task without a positive image among them?")
 
 
-def refuse_no_images(tasks: Any, images: int) -> None:
-    """Raise BadValue for a row of the tasks, `BinaryTasks` or `Task`, that is none of so many images; -1 would be the last."""
+def refuse_no_images(tasks: Any, images: ImageData) -> None:
+    """Raise BadValue for a row of the tasks, `BinaryTasks` or `Task`, that is none of the images; -1 would be the last."""
     for rows in [tasks.rows] if hasattr(tasks, "labels") else [task.parts["train"].rows for task in tasks]:
-        if len(rows) and not (rows.min() >= 0 and rows.max() < images):
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(images)):
             least, most = int(rows.min()), int(rows.max())
-            raise BadValue(f"rows of the tasks are {least} to {most}, and there are {images} images: number them from 0.")
+            raise BadValue(f"rows of the tasks are {least} to {most}, and there are {len(images)} images: number them from 0.")
 
 
 def refuse_losses(step: Step, weighting: Weighting) -> None:
@@ -133,6 +134,13 @@ def refuse_weights(weights: Tensor, step: Step) -> None:
         raise BadValue(f"{_asking()} has {given} task weight{'s' * (given != 1)} for {wanted}: give one a task.")
 
 
+def refuse_main(main: int, step: Step, tasks: int | None = None) -> None:
+    """Raise BadValue for a main task that is none of the tasks, by default of those of the step's losses."""
+    count = step.losses.shape[-1] if tasks is None else tasks
+    if not 0 <= main < count:
+        raise BadValue(f"{_asking()}: main is task {main}, and there are {count} tasks, counted from 0.")
+
+
 def refuse_no_shared(step: Step) -> None:
     """Raise BadValue where gradients of shared parameters are asked for and none is trained."""
     if not step.shared:
@@ -159,6 +167,12 @@ def refuse_nan_labels(method: str, labels: Tensor) -> None:
     """Raise BadValue for labels that are NaN: none is above 0, and so each would count as negative."""
     if labels.isnan().any():
         raise BadValue(f"{method}: NaN among the labels: leave out what has no label.")
+
+
+def refuse_not_finite(method: str, *values: Tensor) -> None:
+    """Raise BadValue where one of these is NaN or infinite."""
+    if not all(bool(each.isfinite().all()) for each in values):
+        raise BadValue(f"{method} needs finite numbers: look for NaN in what it is given.")
 
 
 def refuse_kinds(method: str, *tensors: Tensor) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_weights
+from mtlrepro.refusals import refuse_main, refuse_weights
 from mtlrepro.training.per_run import RunValue, of_task
 from mtlrepro.training.weighting import Equal, Step, Weighting
 
@@ -59,6 +59,7 @@ class MainShare(Weighting):
         tasks = self.tasks if step.task is not None else step.losses.shape[-1]
         if tasks is None:
             raise BadValue("a share of the total needs the number of tasks where a batch holds one: pass tasks.")
+        refuse_main(self.main, step, tasks)
         share = self.share.along(step.losses)
         weights = step.losses.detach().new_zeros((*step.losses.shape[:-1], tasks)) + (1 - share) / max(tasks - 1, 1)
         weights[..., self.main : self.main + 1] = share

@@ -149,7 +149,7 @@ class _Run:
         if settings.channels_last and data.device.type == "cuda":
             # oneDNN takes weights in either order and the fused optimizers of a CPU only theirs; cuDNN would reorder each step.
             self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        refuse_no_images(tasks, len(data))
+        refuse_no_images(tasks, data)
         self.samples, self.holders = samples_of(tasks, settings, data.device), [weighting, *kept]
         self.weighting, self.precision = weighting, precision_on(data.device, settings.precision)
         self.optimizer = _optimizer(model, settings)

@@ -87,6 +87,7 @@ def fit(
         raise BadValue("patience needs a validation function.")
     weighting = weighting or Equal()
     refuse_optimizer(model, optimizer)
+    refuse_negative("fit", epochs=epochs)
     rates = [group["lr"] for group in optimizer.param_groups]
     history: dict[str, list[Tensor]] = {"losses": [], "weights": [], "validation": []}
     keeper = _Keeper(model, patience)

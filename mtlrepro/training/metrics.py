@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_broadcast, refuse_nan_labels
+from mtlrepro.refusals import refuse_broadcast, refuse_nan_labels, refuse_not_finite
 from mtlrepro.training.weighting import Evaluate
 
 
@@ -18,6 +18,7 @@ def spearman(predicted: Tensor, observed: Tensor) -> Tensor:
 
     predicted, observed: (..., n), broadcast against each other; values without ties (continuous). Returns (...).
     """
+    refuse_not_finite("Spearman's correlation", observed)
     finite = predicted.isfinite().all(-1) & (predicted.amax(-1) > predicted.amin(-1))
     a, b = _ranks(predicted), _ranks(observed)
     n = a.shape[-1]

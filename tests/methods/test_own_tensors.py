@@ -18,15 +18,19 @@ from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue, MtlreproError
 from mtlrepro.methods.alignment import covariance_similarity
 from mtlrepro.methods.class_weights import ClassWeights, class_sums
+from mtlrepro.methods.gradient_cosine import GradientCosine
 from mtlrepro.methods.grouping_baselines import TagAffinity
 from mtlrepro.methods.hydalearn import hydalearn_weights
+from mtlrepro.methods.ol_aux import OLAux
 from mtlrepro.methods.registry import METHODS, build
-from mtlrepro.methods.static import Static
+from mtlrepro.methods.scale_matched import ScaleMatched
+from mtlrepro.methods.static import MainShare, Static
 from mtlrepro.methods.svd_reweighting import svd_weights
+from mtlrepro.methods.task_grouping import hard, memberships_of_distances
 from mtlrepro.methods.uncertainty import Uncertainty
 from mtlrepro.training import Batch, fit, labelled, task_losses
-from mtlrepro.training.metrics import Auroc, accuracy, auroc, mean_squared_error
-from mtlrepro.training.weighting import Weighting
+from mtlrepro.training.metrics import Auroc, accuracy, auroc, mean_squared_error, spearman
+from mtlrepro.training.weighting import Equal, Weighting
 
 N, D, WIDTH = 8, 5, 3
 
@@ -310,6 +314,28 @@ def test_fixed_weights_are_one_a_task(weights: Any) -> None:
     """Law: one weight does not stand for all, in silence."""
     with pytest.raises(BadValue, match=r"^Static has \d task weights? for 2 tasks: give one a task\.$"):
         _trained_by(Static(weights))
+
+
+@pytest.mark.parametrize("main", [-1, 2])
+@pytest.mark.parametrize(
+    "of", [functools.partial(MainShare, 0.5), GradientCosine, OLAux, functools.partial(ScaleMatched, Equal())]
+)
+def test_a_main_task_that_is_none_is_refused(of: Callable[..., Weighting], main: int) -> None:
+    """Law: no share is given to nobody."""
+    with pytest.raises(BadValue, match=rf"^\w+: main is task {main}, and there are 2 tasks, counted from 0\.$"):
+        _trained_by(of(main=main))
+
+
+def test_what_is_not_finite_is_named_where_it_would_be_ranked_or_grouped() -> None:
+    odd = torch.tensor([[1.0, torch.nan], [0.0, 1.0], [2.0, 1.0]])
+    with pytest.raises(BadValue, match=r"^task grouping needs finite numbers"):
+        hard(odd, 2, 0)
+    with pytest.raises(BadValue, match=r"^memberships needs finite numbers"):
+        memberships_of_distances(odd)
+    with pytest.raises(BadValue, match=r"^covariance similarity needs finite numbers"):
+        covariance_similarity(odd, odd)
+    with pytest.raises(BadValue, match=r"^Spearman's correlation needs finite numbers"):
+        spearman(odd[:, 0], odd[:, 1])
 
 
 def test_a_label_that_is_nan_is_no_negative_one() -> None:
