@@ -84,6 +84,8 @@ def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
         (["campaign", "--engine", '"--executor'], "a quotation mark without its other"),
         (["list", "--paper", misspelt(PAPER)], f"did you mean '{PAPER}'"),
         (["data", "verify", "cifar11"], "cifar10"),
+        (["data", "list", "--mirror", "/dev/null"], "'/dev/null', which is no folder"),
+        (["data", "verify", "--mirror", "/proc/none"], "'/proc/none', which is no folder"),
         (["publish", EXHIBIT.id, "--profile", "quick"], EXHIBIT.id),
         (["publish", EXHIBIT.id, "--profile", "ful"], "did you mean 'full'"),
     ],
