@@ -29,7 +29,15 @@ app.add_typer(data_app, name="data")
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="data sets")]
 Some = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="exhibits (default: all)")]
-Mirror = Annotated[Path | None, typer.Option(help="a folder that holds data sets; overrides MTLREPRO_MIRROR")]
+
+
+def _folder(given: Path | None) -> Path | None:
+    if given is not None and not given.is_dir():
+        raise BadValue(f"--mirror is {str(given)!r}, which is no folder: correct it or leave it out.")
+    return given
+
+
+Mirror = Annotated[Path | None, typer.Option(callback=_folder, help="a folder that holds data sets; overrides MTLREPRO_MIRROR")]
 
 
 @app.command("list")

@@ -26,8 +26,8 @@ def in_one_line(message: object) -> str:
 
 
 def place_refused(error: OSError) -> str | None:
-    """One line for a full disk or a place that may not be written, or is no folder; None for any other error of the system."""
-    if error.errno not in (*DISK_FULL, errno.EACCES, errno.EROFS, errno.ENOTDIR):
+    """One line for a full disk or a place that cannot be read, made or written; None for any other error of the system."""
+    if error.errno not in DISK_FULL and error.filename is None:
         return None
     return f"{error.strerror}: {error.filename or 'the disk'}: free or change that place and give the same command."
 

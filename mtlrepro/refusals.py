@@ -1,16 +1,18 @@
-"""Checks of what a person's own files, model, losses and metrics give. Each returns nothing and changes nothing: it refuses.
+"""Checks of what a person's own files, model, losses and metrics give. Each changes nothing and returns nothing, or, where its
+name begins with ``checked_``, its first argument as it is: it refuses.
 
-So a call that stands as a statement of its own is no part of a finished run's key (`mtlrepro.results.import_graph`): a row that
-exists was computed as without it. Within a step only shapes, types and names are read; values are read between epochs.
+So a call that stands as a statement of its own is no part of a finished run's key (`mtlrepro.results.import_graph`), and a
+``checked_...`` counts as what it is given: a row that exists was computed as without it. Within a step only shapes, types and
+names are read; values are read between epochs.
 """
 
 from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,9 +24,11 @@ from mtlrepro.errors import BadValue, DataCorrupt, in_one_line
 from mtlrepro.files import damaged_zip
 
 if TYPE_CHECKING:
+    from mtlrepro.training.augmentation import ImageData
     from mtlrepro.training.images import _Run
-    from mtlrepro.training.weighting import Step, Weighting
+    from mtlrepro.training.weighting import Batch, Step, Weighting
 
+T = TypeVar("T")
 # Bytes of a table that are looked at together.
 _PIECE = 1 << 22
 
@@ -36,6 +40,69 @@ def refuse_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in held for p in model.parameters()):
         raise BadValue("the optimizer holds no parameter of this model: build it from model.parameters().")
+
+
+def refuse_loaded(inputs: Any, targets: Sequence[Any]) -> None:
+    """Raise BadValue for what a loader yields where it is no (inputs, targets of task 0, ...); of a dict, its keys are here."""
+    if isinstance(inputs, str) or not targets:
+        raise BadValue(
+            f"the loader yields {'a dict' if isinstance(inputs, str) else 'inputs alone'}: let it yield (inputs, targets of task "
+            "0, targets of task 1, ...), or write the batches as `Batch(inputs, targets)`."
+        )
+
+
+def checked_outputs(outputs: T, functions: Sequence[Any], targets: Any) -> T:
+    """`outputs`, of a model that returns one a task. Raises BadValue for a dict, for one tensor of all, for another number."""
+    kind, wanted = type(outputs).__name__, f"a list of {len(functions)}, one output a task in the order of the losses"
+    if isinstance(outputs, Mapping):
+        keys = ", ".join(map(repr, outputs))
+        raise BadValue(f"the model returned a {kind} of {keys}: return {wanted}, or take them out in a function of losses.")
+    if (isinstance(outputs, Tensor) and not outputs.ndim) or not isinstance(outputs, Tensor | list | tuple):
+        raise BadValue(f"the model returned a {kind}: return {wanted}.")
+    if len(outputs) != len(functions):
+        found = f"one tensor {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {kind} of {len(outputs)}"
+        raise BadValue(f"the model returned {found}: return {wanted}.")
+    if len(targets) != len(functions):
+        raise BadValue(f"the batch has {len(targets)} targets, and there are {len(functions)} losses: one target a task.")
+    return outputs
+
+
+def checked_losses(losses: list[Tensor]) -> list[Tensor]:
+    """`losses`, one a task. Raises BadValue unless they are tensors of one shape."""
+    for task, loss in enumerate(losses):
+        if not isinstance(loss, Tensor) or loss.shape != losses[0].shape:
+            found = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise BadValue(
+                f"the loss of task {task} is {found}: each task's must be a tensor, () or (runs,): the mean over samples."
+            )
+    return losses
+
+
+def refuse_logits(logits: Any, batch: Batch) -> None:
+    """Raise BadValue for what an image model returns where it is no logits (n, classes), or (..., tasks, n) for binary tasks."""
+    labels = batch.targets[0] if isinstance(batch.targets, tuple) else batch.targets
+    binary = labels.ndim == 2
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else ()
+    if not (shape[-2:] == tuple(labels.shape) if binary else len(shape) == 2 and shape[0] == len(labels)):
+        found = f"shape {shape}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        wanted = f"(..., tasks, n), here {tuple(labels.shape)}" if binary else f"(n, classes), here ({len(labels)}, classes)"
+        raise BadValue(f"the model returned {found}: it must return one tensor of logits {wanted}.")
+
+
+def refuse_binary(labels: NDArray[Any] | Tensor, weights: NDArray[Any] | Tensor | None) -> None:
+    """Raise BadValue for labels other than 0 and 1, and for weights of positive ones that are below 0, infinite or NaN."""
+    if not ((labels == 0) | (labels == 1)).all():
+        raise BadValue("labels of binary tasks must be 0 or 1: map -1 to 0, and leave out images whose label is not known.")
+    if weights is not None and not ((weights >= 0) & (weights < float("inf"))).all():
+        raise BadValue("weights of positive labels must be numbers, 0 or above: is a task without a positive image among them?")
+
+
+def refuse_no_images(tasks: Any, images: ImageData) -> None:
+    """Raise BadValue for a row of the tasks, `BinaryTasks` or `Task`, that is none of the images; -1 would be the last."""
+    for rows in [tasks.rows] if hasattr(tasks, "labels") else [task.parts["train"].rows for task in tasks]:
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(images)):
+            least, most = int(rows.min()), int(rows.max())
+            raise BadValue(f"rows of the tasks are {least} to {most}, and there are {len(images)} images: number them from 0.")
 
 
 def refuse_losses(step: Step, weighting: Weighting) -> None:
@@ -59,6 +126,21 @@ def refuse_losses(step: Step, weighting: Weighting) -> None:
         )
 
 
+def refuse_weights(weights: Tensor, step: Step) -> None:
+    """Raise BadValue unless weights (..., tasks) are as many as the tasks; one alone would stand for all."""
+    given = weights.shape[-1] if weights.ndim else 1
+    if not (weights.ndim and (given == step.losses.shape[-1] if step.task is None else step.task < given)):
+        wanted = f"{step.losses.shape[-1]} tasks" if step.task is None else f"a batch of task {step.task}, counted from 0"
+        raise BadValue(f"{_asking()} has {given} task weight{'s' * (given != 1)} for {wanted}: give one a task.")
+
+
+def refuse_main(main: int, step: Step, tasks: int | None = None) -> None:
+    """Raise BadValue for a main task that is none of the tasks, by default of those of the step's losses."""
+    count = step.losses.shape[-1] if tasks is None else tasks
+    if not 0 <= main < count:
+        raise BadValue(f"{_asking()}: main is task {main}, and there are {count} tasks, counted from 0.")
+
+
 def refuse_no_shared(step: Step) -> None:
     """Raise BadValue where gradients of shared parameters are asked for and none is trained."""
     if not step.shared:
@@ -79,6 +161,18 @@ def refuse_mixed_types(step: Step) -> None:
                 f"{_asking()} combines the gradients of each task: parameter {name} is {p.dtype}, and losses and shared "
                 f"parameters reach {kind}. Keep every parameter in {kind} and compute in less under torch.autocast."
             )
+
+
+def refuse_nan_labels(method: str, labels: Tensor) -> None:
+    """Raise BadValue for labels that are NaN: none is above 0, and so each would count as negative."""
+    if labels.isnan().any():
+        raise BadValue(f"{method}: NaN among the labels: leave out what has no label.")
+
+
+def refuse_not_finite(method: str, *values: Tensor) -> None:
+    """Raise BadValue where one of these is NaN or infinite."""
+    if not all(bool(each.isfinite().all()) for each in values):
+        raise BadValue(f"{method} needs finite numbers: look for NaN in what it is given.")
 
 
 def refuse_kinds(method: str, *tensors: Tensor) -> None:
@@ -110,6 +204,23 @@ def refuse_diverged(epoch: int, losses: Tensor, weights: Tensor, weighting: Weig
             f"{type(weighting).__name__}: the loss or the weight of task {tasks} is not finite in epoch {epoch + 1}{runs}. Look "
             "for NaN in inputs and labels, a NaN metric (an AUROC of one class), a loss of exactly 0, too large a learning rate."
         )
+    _refuse_vanished(epoch, weights, weighting)
+
+
+def _refuse_vanished(epoch: int, weights: Tensor, weighting: Any) -> None:
+    """Raise BadValue where a learnt log-variance has made a task's weight exactly 0 in an epoch: in every run of a batch of runs.
+
+    It falls by half the rate a step at most, so that the weight stays 0 for about L steps after one loss L.
+    """
+    while hasattr(weighting, "inner"):
+        weighting = weighting.inner
+    gone = (weights == 0).any(-1) if hasattr(weighting, "log_variances") else weights.new_zeros(1).bool()
+    if gone.all():
+        tasks = ", ".join(map(str, (weights == 0).reshape(-1, weights.shape[-1]).any(0).nonzero().flatten().tolist()))
+        raise BadValue(
+            f"{type(weighting).__name__}: the weight of task {tasks} is 0 in epoch {epoch + 1}, and will be for long: a loss of "
+            "many times its usual size has moved its log-variance too far. Scale the losses to about 1, or lower `rate`."
+        )
 
 
 def refuse_diverged_images(run: _Run) -> None:
@@ -127,6 +238,8 @@ def refuse_diverged_images(run: _Run) -> None:
             f"{type(run.weighting).__name__}: the loss or the weight of task {tasks} is not finite in {where}: "
             "is the learning rate too large, or is there NaN in images, labels or weights?"
         )
+    if run.means:
+        _refuse_vanished(run.epoch, run.means["weights"][..., had], run.weighting)
 
 
 def refuse_zero_before(method: str, losses: Tensor | None) -> None:
@@ -154,9 +267,12 @@ def refuse_nan_selection(epoch: int, value: Tensor) -> None:
         )
 
 
-def refuse_broadcast(outputs: Tensor, targets: Tensor) -> None:
-    """Raise BadValue where outputs (n, 1) stand against targets (n,), or the other way round: together they are (n, n)."""
-    a, b = tuple(outputs.shape), tuple(targets.shape)
+def refuse_broadcast(outputs: Tensor, targets: Tensor, classes: bool = False) -> None:
+    """Raise BadValue where outputs (n, 1) stand against targets (n,), or the other way round: together they are (n, n).
+
+    classes: outputs have a last dimension of classes besides.
+    """
+    a, b = tuple(outputs.shape[:-1] if classes else outputs.shape), tuple(targets.shape)
     if a != b and (a == (*b, 1) or b == (*a, 1)):
         raise BadValue(
             f"outputs of shape {a} against targets of shape {b}: end the head with squeeze(-1), or the targets with [..., None]; "

@@ -84,6 +84,8 @@ def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
         (["campaign", "--engine", '"--executor'], "a quotation mark without its other"),
         (["list", "--paper", misspelt(PAPER)], f"did you mean '{PAPER}'"),
         (["data", "verify", "cifar11"], "cifar10"),
+        (["data", "list", "--mirror", "/dev/null"], "'/dev/null', which is no folder"),
+        (["data", "verify", "--mirror", "/proc/none"], "'/proc/none', which is no folder"),
         (["publish", EXHIBIT.id, "--profile", "quick"], EXHIBIT.id),
         (["publish", EXHIBIT.id, "--profile", "ful"], "did you mean 'full'"),
     ],
@@ -212,6 +214,22 @@ def test_doctor_reports_every_look_and_ends_as_it_says(mtlrepro: Command) -> Non
 @pytest.mark.parametrize("words", [[], ["x"], ["--student", "Ada"], ["x", "out", "--collect", "folder"]])
 def test_classroom_says_how_it_is_called(mtlrepro: Command, words: list[str]) -> None:
     assert "PAPER OUT" in one_line(mtlrepro("classroom", *words))
+
+
+@pytest.mark.parametrize("words", [["{}/kit"], ["{}", "--student", "Ada"]], ids=["kit", "student"])
+@pytest.mark.parametrize("place", ["/proc/none", "/dev/null", "/dev/null/folder", "{tmp}/" + 300 * "a"])
+def test_a_folder_that_cannot_be_made_is_one_line_before_anything_runs(
+    mtlrepro: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], place: str
+) -> None:
+    monkeypatch.setattr("mtlrepro.book.runner.run_exhibits", None)
+    line = one_line(mtlrepro("classroom", PAPER, *[word.format(place.format(tmp=tmp_path)) for word in words]))
+    assert place.format(tmp=tmp_path) in line
+
+
+@pytest.mark.parametrize("place", ["/proc/none", "/dev/null", "/dev/null/folder"])
+def test_a_place_for_runs_that_cannot_be_made_is_one_line(mtlrepro: Command, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("MTLREPRO_RUNS", place)
+    assert place in one_line(mtlrepro("run", EXHIBIT.id))
 
 
 def test_classroom_writes_a_kit_and_says_where(mtlrepro: Command, tmp_path: Path) -> None:

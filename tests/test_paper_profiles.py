@@ -83,8 +83,8 @@ def test_costs_follow_their_factors(monkeypatch):
 
 
 def test_what_a_job_asks_for_follows_from_its_profile(monkeypatch):
-    """Laws: memory is 4 GB and what the data hold; time is three times a core's hours, shared out, at least one hour, and open
-    where they are not known or a GPU computes."""
+    """Laws: memory is 4 GB and what the data hold; time is three times a core's hours, shared out, at least one hour, a day
+    where they are not known; a GPU counts as ten cores."""
     values = {"paper": {"records": 2000, "epochs": 3}, "full": {"records": 100, "epochs": 3}}
     name = EXHIBIT.id.partition("/")[2]
     entry = {"a_second": 0.5, "times": ["records", "epochs"], "holds": ["records", 1e6, 12]}
@@ -97,7 +97,9 @@ def test_what_a_job_asks_for_follows_from_its_profile(monkeypatch):
     for device in ("cuda", "auto"):
         values["paper"]["device"] = device
         gpu = {"gpu": 1, "gpu_manufacturer": "nvidia", "scale": 0}
-        assert resources(EXHIBIT.notebook, "paper") == {"mem_mb": 28_000} | gpu
+        assert resources(EXHIBIT.notebook, "paper") == {"mem_mb": 28_000, "runtime": 60} | gpu
+    values["paper"]["records"] = 2_000_000
+    assert resources(EXHIBIT.notebook, "paper", shares=4)["runtime"] == 3 * 1000 * hours * 60 / 4 / 10
     values["full"]["device"] = "auto"
     monkeypatch.setattr("mtlrepro.results.cost.store.load", lambda *_: SimpleNamespace(provenance={"seconds": 7200.0}))
     assert resources(EXHIBIT.notebook, "full", shares=2) == {"mem_mb": 4000, "runtime": 180}
@@ -106,7 +108,7 @@ def test_what_a_job_asks_for_follows_from_its_profile(monkeypatch):
         raise DataMissing("no run")
 
     monkeypatch.setattr("mtlrepro.results.cost.store.load", nothing)
-    assert resources(EXHIBIT.notebook, "full") == {"mem_mb": 4000}
+    assert resources(EXHIBIT.notebook, "full") == {"mem_mb": 4000, "runtime": 24 * 60}
 
 
 @pytest.mark.parametrize("exhibit", [exhibit.id for exhibit in PROFILES])

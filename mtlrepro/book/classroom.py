@@ -126,15 +126,16 @@ writes a picture of all intervals beside the recorded one, and a table of how ma
 
 def hand_in(paper: str, student: str, out: Path) -> tuple[list[str], Path]:
     """Run the exhibit of the lesson with a student's seeds: its verdict line, and the CSV to return. Raises as `first_seed` and
-    `runner.run_exhibits` do."""
+    `runner.run_exhibits` do; and OSError, before anything runs, where `out` cannot be made."""
     exhibit, seed = exhibit_of(paper), first_seed(student)
+    out.mkdir(parents=True, exist_ok=True)
     given = {"first_seed": seed}
     lines = runner.run_exhibits([exhibit.id], "quick", given)
     run = store.latest(exhibit.id, runner.parameters_of(exhibit, "quick", given))
     name = re.sub(r"[^a-z0-9]+", "-", unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode().lower()).strip(
         "-"
     )
-    file = out / f"{name or 'student'}-{seed}.csv"
+    file = out / f"{name[:60] or 'student'}-{seed}.csv"
     with replacing(file) as part:
         returned(student, run.judgement).to_csv(part, index=False)
     return lines, file
@@ -208,6 +209,8 @@ def _returned_file(file: Path) -> pd.DataFrame:
         raise BadValue(f"lacks the columns {', '.join(missing)}")
     if table.empty:
         raise BadValue("holds no row")
+    if table[["exhibit", "claim"]].isna().any(axis=None):
+        raise BadValue("holds a row without its exhibit or claim")
     numbers = table[list(_NUMBERS)].apply(pd.to_numeric, errors="coerce")
     if not np.isfinite(numbers).all(axis=None) or not (numbers.low.le(numbers.effect) & numbers.effect.le(numbers.high)).all():
         raise BadValue("holds an effect that is no number, or not inside its interval")

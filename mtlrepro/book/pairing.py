@@ -16,6 +16,7 @@ import nbformat
 
 from mtlrepro import paths
 from mtlrepro.book import exercises
+from mtlrepro.errors import exit_code
 from mtlrepro.files import write_text
 
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -84,4 +85,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(exit_code(lambda: main(sys.argv[1:])))

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from mtlrepro import paths
+from mtlrepro.errors import exit_code
 from mtlrepro.files import write_text
 
 
@@ -44,5 +45,10 @@ def record(benchmarks: dict[str, Any]) -> pd.DataFrame:
     return new
 
 
+def main(file: str) -> int:
+    print(record(json.loads(Path(file).read_text(encoding="utf-8"))).to_string(index=False))
+    return 0
+
+
 if __name__ == "__main__":
-    print(record(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))).to_string(index=False))
+    raise SystemExit(exit_code(lambda: main(sys.argv[1])))

@@ -6,6 +6,7 @@ The first writes the list of runs, with their keys, and the images that they rea
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
@@ -27,9 +28,9 @@ def main() -> int:
     if not given.prepare:
         os.environ.setdefault("MTLREPRO_CACHE", str(given.folder))
         stand_ins.install()
-    from mtlrepro.errors import MtlreproError  # with the stand-ins in place, where they are needed
+    from mtlrepro.errors import BadValue, exit_code  # with the stand-ins in place, where they are needed
 
-    try:
+    def work() -> int:
         if given.prepare:
             from mtlrepro.gpu import preparing
 
@@ -37,13 +38,14 @@ def main() -> int:
             return 0
         from mtlrepro.gpu import computing
 
+        if not 0 < given.minutes < math.inf:
+            raise BadValue(f"--minutes must be above 0 and an end, not {given.minutes:g}.")
         print("device:", torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: the processor computes")
         left = computing.compute(given.folder, computing.Limit(given.minutes))
         print(f"{left} runs of the list are left: the same command goes on." if left else "all runs of the list are finished.")
         return 0
-    except MtlreproError as error:
-        print(error, file=sys.stderr)
-        return 1
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":

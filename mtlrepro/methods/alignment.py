@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_kinds
+from mtlrepro.refusals import refuse_kinds, refuse_not_finite
 
 # Singular values this close to the last one kept count as tied with it.
 _TIE = 1e-9
@@ -28,6 +28,7 @@ def covariance_similarity(x1: Tensor, x2: Tensor, energy: float = 0.99) -> Tenso
     out of range, or inputs are all zero, not finite or not of one real number format.
     """
     refuse_kinds("covariance similarity", x1, x2)
+    refuse_not_finite("covariance similarity", x1, x2)
     if not 0 < energy <= 1:
         raise BadValue(f"energy must be in (0, 1], not {energy}.")
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:

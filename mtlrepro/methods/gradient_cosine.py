@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtlrepro.refusals import refuse_main
 from mtlrepro.training.per_run import RunValue, all_losses
 from mtlrepro.training.weighting import Step, Weighting
 
@@ -35,6 +36,7 @@ class GradientCosine(Weighting):
     def __call__(self, step: Step) -> Tensor:
         """(k,) or (runs, k); 1 for the main task."""
         losses = all_losses(step, "gradient_cosine")
+        refuse_main(self.main, step)
         gradients = step.jacobian
         size = torch.linalg.vector_norm(gradients, dim=-1, keepdim=True)
         units = torch.where(size > 0, gradients / size, 0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtlrepro.refusals import refuse_main
 from mtlrepro.training.per_run import RunValue, all_losses
 from mtlrepro.training.weighting import Step, Weighting
 
@@ -42,6 +43,7 @@ class OLAux(Weighting):
     def __call__(self, step: Step) -> Tensor:
         """(k,) or (runs, k); 1 for the main task."""
         losses = all_losses(step, "ol_aux")
+        refuse_main(self.main, step)
         every = self.every.along(losses)
         if self.weights is None:
             self.weights = torch.zeros_like(losses) + self.start.along(losses)

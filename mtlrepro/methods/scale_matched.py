@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_main
 from mtlrepro.training.weighting import Step, Weighting, WeightingWrapper
 
 
@@ -34,6 +35,7 @@ class ScaleMatched(WeightingWrapper):
         """As the step's losses."""
         if step.task is not None:
             raise BadValue("scale matching compares the tasks of one batch: give batches that hold every task.")
+        refuse_main(self.main, step)
         norms = step.jacobian.norm(dim=-1)
         # Squares of smaller entries underflow: such a norm is zero but for rounding.
         nonzero = norms > torch.finfo(norms.dtype).tiny ** 0.5

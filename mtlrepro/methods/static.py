@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_main, refuse_weights
 from mtlrepro.training.per_run import RunValue, of_task
 from mtlrepro.training.weighting import Equal, Step, Weighting
 
@@ -17,7 +18,7 @@ __all__ = ["Equal", "MainShare", "Static"]
 class Static(Weighting):
     """Given task weights.
 
-    weights: (tasks,), or (runs, tasks) for a batch of runs that differ in them.
+    weights: (tasks,), or (runs, tasks) for a batch of runs that differ in them. BadValue at the first step for another number.
     """
 
     def __init__(self, weights: Tensor | Sequence[float]) -> None:
@@ -25,6 +26,7 @@ class Static(Weighting):
 
     def __call__(self, step: Step) -> Tensor:
         """(k,) or (runs, k), as the step's losses."""
+        refuse_weights(self.fixed, step)
         if self.fixed.device != step.losses.device or self.fixed.dtype != step.losses.dtype:
             self.fixed = self.fixed.to(step.losses)  # once, at the first step
         return of_task(self.fixed, step).expand_as(step.losses)
@@ -57,6 +59,7 @@ class MainShare(Weighting):
         tasks = self.tasks if step.task is not None else step.losses.shape[-1]
         if tasks is None:
             raise BadValue("a share of the total needs the number of tasks where a batch holds one: pass tasks.")
+        refuse_main(self.main, step, tasks)
         share = self.share.along(step.losses)
         weights = step.losses.detach().new_zeros((*step.losses.shape[:-1], tasks)) + (1 - share) / max(tasks - 1, 1)
         weights[..., self.main : self.main + 1] = share

@@ -24,6 +24,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_not_finite
 
 # k-means is restarted this often from fresh k-means++ centres; the best of them counts.
 RESTARTS = 10
@@ -89,9 +90,10 @@ def coordinates_of_distances(distances: Tensor) -> Tensor:
 def hard(points: Tensor, clusters: int, seed: int, restarts: int = RESTARTS) -> Grouping:
     """scikit-learn's k-means (k-means++, best of `restarts` starts) of n task vectors (n, d); memberships are 0 and 1.
 
-    Raises BadValue for fewer tasks than clusters.
+    Raises BadValue for fewer tasks than clusters and for vectors that are not finite.
     """
     _enough(points, clusters)
+    refuse_not_finite("task grouping", points)
     x = points.double()
     labels = KMeans(clusters, n_init=restarts, random_state=seed).fit(x.numpy(force=True)).labels_
     memberships = torch.nn.functional.one_hot(torch.from_numpy(labels).long().to(x.device), clusters).double()
@@ -152,6 +154,7 @@ def memberships_of_distances(distances: Tensor, fuzziness: float = 2.0) -> Tenso
     """
     if not fuzziness > 1:
         raise BadValue(f"fuzziness must be above 1, not {fuzziness}.")
+    refuse_not_finite("memberships", distances)
     d = distances.double()
     # d^-p / sum of d^-p by logarithms: with F near 1 the powers themselves overflow.
     soft_shares = torch.softmax(-2 / (fuzziness - 1) * d.log(), -1)

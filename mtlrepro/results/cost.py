@@ -30,6 +30,10 @@ _BASE_MB = 4000
 # A cluster's cores may be slower than those measured, and a job out of time has to be started again.
 _MARGIN = 3
 _LEAST_MINUTES = 60
+# Where its hours are not known. A job that is ended by the clock keeps its finished runs and its checkpoints.
+_UNKNOWN_MINUTES = 24 * 60
+# A GPU counts as so many cores: an assumption, as low as networks of this size would hardly be trained on one.
+_GPU_CORES = 10
 
 
 @dataclass(frozen=True)
@@ -69,22 +73,23 @@ def paper_cost(exhibit: str) -> Cost | None:
 def resources(notebook: str, profile: str, shares: int = 1) -> dict[str, int | str]:
     """What a job of `notebook` asks of a scheduler, by the names of Snakemake. shares: jobs that compute its runs together.
 
-    mem_mb: memory. runtime: minutes, where the hours of a core are known and no GPU makes them fewer. Of a `paper` profile that
-    trains on a GPU: gpu, gpu_manufacturer, and scale, 0 for limits equal to the requests, as Kubernetes wants them of GPUs.
+    mem_mb: memory. runtime: minutes, from the hours of a core; a day where these are not known. Of a `paper` profile that trains
+    on a GPU, which counts as ten cores: gpu, gpu_manufacturer, and scale, 0 for limits equal to the requests, as Kubernetes wants
+    them of GPUs.
     """
     served = [exhibit.id for exhibit in exhibits.everything() if exhibit.notebook == notebook]
     if profile != "paper":
         return {"mem_mb": _BASE_MB} | _minutes([_recorded_hours(exhibit, profile) for exhibit in served], shares)
     memory: dict[str, int | str] = {"mem_mb": _BASE_MB + math.ceil(max(map(_held, served)) / 1e6)}
+    hours = [cost.hours for exhibit in served if (cost := paper_cost(exhibit))]
     if any(profile_values(exhibit, profile).get("device", "cpu") != "cpu" for exhibit in served):
-        return memory | {"gpu": 1, "gpu_manufacturer": "nvidia", "scale": 0}
-    return memory | _minutes([cost.hours for exhibit in served if (cost := paper_cost(exhibit))], shares)
+        return memory | {"gpu": 1, "gpu_manufacturer": "nvidia", "scale": 0} | _minutes(hours, shares * _GPU_CORES)
+    return memory | _minutes(hours, shares)
 
 
 def _minutes(hours: Sequence[float], shares: int) -> dict[str, int | str]:
-    """Nothing where an exhibit's hours are not known."""
     if any(map(math.isnan, hours)):
-        return {}
+        return {"runtime": _UNKNOWN_MINUTES}
     return {"runtime": max(_LEAST_MINUTES, math.ceil(60 * max(hours, default=0) * _MARGIN / shares))}
 
 

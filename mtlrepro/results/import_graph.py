@@ -7,7 +7,8 @@ cannot change a number. The closure of a module is every part that it reaches by
 - A module's digest is that of its syntax tree without comments, layout, docstrings, ``__all__``, ``__version__`` and what
   stands under ``if TYPE_CHECKING``. It is the same in every Python that the package supports.
 - A statement that only calls a function of `REFUSALS`, with plain names as arguments, does not count: it returns nothing and
-  changes nothing, so every row that exists was computed as without it.
+  changes nothing, so every row that exists was computed as without it. A call of one of its ``checked_...``, which return their
+  first argument as it is, counts as that argument.
 - `NEUTRAL` modules say where a run lies, how it is kept, shown and reported. They are neither counted nor followed; of a name
   re-exported by one (``from mtlrepro.results import interval``) the module that defines it is counted.
 - A module that imports by a name computed at run time (``import_module(f"mtlrepro.methods.{name}")``) counts with all that it
@@ -45,7 +46,7 @@ NEUTRAL = (
     "results.outcomes", "results.page", "results.progress", "results.runs", "results.status", "results.store",
     "results.tables", "results.verdict_box", "book", "book.*", "cli", "doctor",
 )  # fmt: skip
-# The one of them whose functions return nothing and change nothing: they raise, or nothing happens.
+# The one of them whose functions change nothing, and return nothing or what they are given: they raise, or nothing happens.
 REFUSALS = "refusals"
 # Those of them that hand out the paper's numbers.
 _READ_VALUES = ("exhibits", "results.compare")
@@ -136,10 +137,15 @@ class _Meaning(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) or self._refuses(node.value) else self.generic_visit(node)
 
-    def _refuses(self, call: ast.expr) -> bool:
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        checked = self._refuses(node, first=1) and str(getattr(node.func, "id", "")).startswith("checked_")
+        return self.visit(node.args[0]) if checked else self.generic_visit(node)
+
+    def _refuses(self, call: ast.expr, first: int = 0) -> bool:
+        """Whether it calls a refusal, its arguments from the `first` on plain names."""
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in self.refuse):
             return False
-        given: list[ast.expr] = [*call.args, *(keyword.value for keyword in call.keywords)]
+        given: list[ast.expr] = [*call.args[first:], *(keyword.value for keyword in call.keywords)]
         return all(
             isinstance(part, ast.Constant | ast.Name | ast.Attribute | ast.Load) for one in given for part in ast.walk(one)
         )

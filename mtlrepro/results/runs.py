@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -9,6 +10,7 @@ import math
 import os
 import reprlib
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,7 +131,7 @@ class Runs:
                 if time.time() < until and (claim := self.claim(key)) is not None:
                     claims[key] = claim
                     setting, code = todo[key]
-                    yield joblib.delayed(_attempted)(function, key, setting, digest.rows_in(code), self.folder / key)
+                    yield joblib.delayed(_attempted)(os.getpid(), function, key, setting, digest.rows_in(code), self.folder / key)
 
         try:
             while left:
@@ -285,12 +287,29 @@ def timed(function: Callable[..., Any], key: str, setting: Row, readable: frozen
     return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}
 
 
-def _attempted(function: Callable[..., Any], key: str, *more: Any) -> Row:
-    """As `timed`, or the BadValue that the run raised, of a training that diverged, say: the other runs go on."""
+def _attempted(parent: int, function: Callable[..., Any], key: str, *more: Any) -> Row:
+    """As `timed`, or the BadValue that the run raised, of a training that diverged, say: the other runs go on.
+
+    parent: the process that keeps the run; another one that computes it ends as soon as that one has.
+    """
+    if parent != os.getpid():
+        _end_with(parent)
     try:
         return timed(function, key, *more)
     except BadValue as error:
         return {"key": key, "refused": error}
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Let this process end within a second of its parent, whose kill, -9 say, reaches it in no other way (on Windows in none)."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _drop_damaged(checkpoints: Path) -> None:

@@ -19,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from mtlrepro.data.tasks import Task
 from mtlrepro.device import NETWORK, generator
 from mtlrepro.errors import BadValue
+from mtlrepro.refusals import refuse_binary
 from mtlrepro.training.image_settings import ImageTraining
 from mtlrepro.training.loop import minibatches, mixed
 from mtlrepro.training.weighting import Batch, Call
@@ -27,7 +28,7 @@ from mtlrepro.training.weighting import Batch, Call
 @dataclass(frozen=True, eq=False)
 class BinaryTasks:
     """Binary tasks on the same images. rows: (n,) image numbers. labels: (n, tasks) 0 or 1. positive_weights: (tasks,) of the
-    loss of a positive label, None: 1. Raises BadValue for sizes that do not fit.
+    loss of a positive label, None: 1. Raises BadValue for sizes that do not fit and for other labels.
     """
 
     rows: NDArray[Any] | Tensor
@@ -38,6 +39,7 @@ class BinaryTasks:
         weights = None if self.positive_weights is None else len(self.positive_weights)
         if self.labels.ndim != 2 or len(self.rows) != len(self.labels) or weights not in (None, self.labels.shape[1]):
             raise BadValue("binary tasks take rows (n,), labels (n, tasks) and positive weights (tasks,).")
+        refuse_binary(self.labels, self.positive_weights)
 
     def __len__(self) -> int:
         return int(self.labels.shape[1])

@@ -31,7 +31,7 @@ from mtlrepro import paths
 from mtlrepro.data.tasks import Task
 from mtlrepro.device import seeded
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_diverged_images, refuse_image_validation
+from mtlrepro.refusals import refuse_diverged_images, refuse_image_validation, refuse_logits, refuse_no_images
 from mtlrepro.training.augmentation import Augmentation, ImageData, augmented, draw_moves
 from mtlrepro.training.checkpoints import attributes, load_checkpoint, restore_attributes, save_checkpoint
 from mtlrepro.training.image_batches import BinaryTasks, samples_of
@@ -149,6 +149,7 @@ class _Run:
         if settings.channels_last and data.device.type == "cuda":
             # oneDNN takes weights in either order and the fused optimizers of a CPU only theirs; cuDNN would reorder each step.
             self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        refuse_no_images(tasks, data)
         self.samples, self.holders = samples_of(tasks, settings, data.device), [weighting, *kept]
         self.weighting, self.precision = weighting, precision_on(data.device, settings.precision)
         self.optimizer = _optimizer(model, settings)
@@ -187,6 +188,7 @@ class _Run:
         def losses(call: Call, batch: Batch) -> Tensor:
             with computing_in(self.precision, data.device):
                 logits = self.samples.logits(call, batch)
+            refuse_logits(logits, batch)
             logits = logits.float()
             if observe is not None and self.model.training:  # a look-ahead is in eval mode
                 observe(logits.detach(), batch)

@@ -19,9 +19,13 @@ from torch.func import functional_call
 
 from mtlrepro.errors import BadValue
 from mtlrepro.refusals import (
+    checked_losses,
+    checked_outputs,
     refuse_diverged,
+    refuse_loaded,
     refuse_losses,
     refuse_nan_selection,
+    refuse_negative,
     refuse_optimizer,
     refuse_selection,
     refuse_validation,
@@ -83,6 +87,7 @@ def fit(
         raise BadValue("patience needs a validation function.")
     weighting = weighting or Equal()
     refuse_optimizer(model, optimizer)
+    refuse_negative("fit", epochs=epochs)
     rates = [group["lr"] for group in optimizer.param_groups]
     history: dict[str, list[Tensor]] = {"losses": [], "weights": [], "validation": []}
     keeper = _Keeper(model, patience)
@@ -187,17 +192,21 @@ def labelled(loader: Iterable[Any]) -> Callable[[int], Iterator[Batch]]:
 
     def batches(_: int) -> Iterator[Batch]:
         for inputs, *targets in loader:
+            refuse_loaded(inputs, targets)
             yield Batch(inputs, targets)
 
     return batches
 
 
 def task_losses(*functions: Callable[[Any, Any], Tensor]) -> LossFunction:
-    """The `losses` of `fit` for a model whose output is a list, one entry a task: function i of (output i, target i)."""
+    """The `losses` of `fit` for a model whose output is a list, one entry a task: function i of (output i, target i).
+
+    They raise BadValue, saying what to return, for outputs or losses of another kind.
+    """
 
     def losses(call: Call, batch: Batch) -> Tensor:
-        triples = zip(functions, call(batch.inputs), batch.targets, strict=True)
-        return torch.stack([function(output, target) for function, output, target in triples], -1)
+        triples = zip(functions, checked_outputs(call(batch.inputs), functions, batch.targets), batch.targets, strict=True)
+        return torch.stack(checked_losses([function(output, target) for function, output, target in triples]), -1)
 
     return losses
 
@@ -208,6 +217,7 @@ def minibatches(n: int, size: int, generators: torch.Generator | Sequence[torch.
     Yields indices (size,); with a list of generators, one a run, (runs, size): each run its own order, the very one
     that it would have had alone.
     """
+    refuse_negative("a batch", zero=False, size=size)
     if isinstance(generators, torch.Generator):
         order = torch.randperm(n, generator=generators, device=generators.device)
     else:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_broadcast
+from mtlrepro.refusals import refuse_broadcast, refuse_nan_labels, refuse_not_finite
 from mtlrepro.training.weighting import Evaluate
 
 
@@ -18,6 +18,7 @@ def spearman(predicted: Tensor, observed: Tensor) -> Tensor:
 
     predicted, observed: (..., n), broadcast against each other; values without ties (continuous). Returns (...).
     """
+    refuse_not_finite("Spearman's correlation", observed)
     finite = predicted.isfinite().all(-1) & (predicted.amax(-1) > predicted.amin(-1))
     a, b = _ranks(predicted), _ranks(observed)
     n = a.shape[-1]
@@ -74,6 +75,7 @@ class Auroc:
     """
 
     def __init__(self, labels: Tensor) -> None:
+        refuse_nan_labels("AUROC", labels)
         self.positive = labels > 0
         count = self.positive.sum(-1, keepdim=True)
         most = int(count.max())
@@ -94,7 +96,11 @@ class Auroc:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Share of samples whose largest logit is their label. logits: (..., n, classes), labels: (..., n). Returns (...)."""
+    """Share of samples whose largest logit is their label. logits: (..., n, classes), labels: (..., n). Returns (...).
+
+    Raises BadValue for logits (n, classes) against labels (n, 1).
+    """
+    refuse_broadcast(logits, labels, classes=True)
     return (logits.argmax(-1) == labels).to(logits.dtype).mean(-1)
 
 

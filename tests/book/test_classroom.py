@@ -137,6 +137,7 @@ def test_every_file_that_cannot_be_used_is_named_with_its_reason(tmp_path: Path)
         "columns.csv": (b"student,effect\nBo,1\n", "lacks the columns first_seed"),
         "header.csv": (text.splitlines()[0].encode(), "holds no row"),
         "words.csv": (text.replace(text.splitlines()[1].split(",")[8], "much").encode(), "no number"),
+        "nameless.csv": (re.sub(r"(?m)^(Ada,\d+,[^,]+,)[^,]+", r"\1", text).encode(), "without its exhibit or claim"),
         "stolen.csv": (text.replace("Ada", "Mallory").encode(), "first_seed is not that of 'Mallory'"),
         "two.csv": ((text + text.splitlines()[1] + "\n").encode(), "one row per claim"),
     }
@@ -187,6 +188,7 @@ def test_handing_in_runs_the_exhibit_with_the_students_seeds(tmp_path: Path, mon
 
     monkeypatch.setattr(classroom.runner, "run_exhibits", run)
     monkeypatch.setattr(classroom.store, "latest", lambda exhibit, profile: results.load(exhibit, "quick", committed=True))
+    assert len(classroom.hand_in(PAPER, "a" * 5000, tmp_path / "long")[1].name) < 100
     lines, file = classroom.hand_in(PAPER, "Zoë Ångström", tmp_path)
     assert asked == {"ids": [EXHIBIT.id], "profile": "quick", "given": {"first_seed": classroom.first_seed("Zoë Ångström")}}
     assert lines == ["a verdict"]

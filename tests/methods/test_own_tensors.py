@@ -18,12 +18,19 @@ from mtlrepro.device import generator, seeded
 from mtlrepro.errors import BadValue, MtlreproError
 from mtlrepro.methods.alignment import covariance_similarity
 from mtlrepro.methods.class_weights import ClassWeights, class_sums
+from mtlrepro.methods.gradient_cosine import GradientCosine
 from mtlrepro.methods.grouping_baselines import TagAffinity
 from mtlrepro.methods.hydalearn import hydalearn_weights
+from mtlrepro.methods.ol_aux import OLAux
 from mtlrepro.methods.registry import METHODS, build
+from mtlrepro.methods.scale_matched import ScaleMatched
+from mtlrepro.methods.static import MainShare, Static
 from mtlrepro.methods.svd_reweighting import svd_weights
-from mtlrepro.training import Batch, fit, task_losses
-from mtlrepro.training.metrics import auroc, mean_squared_error
+from mtlrepro.methods.task_grouping import hard, memberships_of_distances
+from mtlrepro.methods.uncertainty import Uncertainty
+from mtlrepro.training import Batch, fit, labelled, task_losses
+from mtlrepro.training.metrics import Auroc, accuracy, auroc, mean_squared_error, spearman
+from mtlrepro.training.weighting import Equal, Weighting
 
 N, D, WIDTH = 8, 5, 3
 
@@ -76,6 +83,12 @@ def _trained(name: str, problem: SimpleNamespace) -> list[torch.Tensor]:
         epochs=3, weighting=build(name, offered, **problem.given), validate=problem.validate,
     )  # fmt: skip
     return [p.detach().float() for p in problem.net.parameters()]
+
+
+def _trained_by(weighting: Weighting) -> None:
+    problem = _problem()
+    optimizer = problem.optimizer(problem.net.parameters())
+    fit(problem.net, lambda _: [Batch(problem.x, problem.y)], problem.losses, optimizer=optimizer, epochs=1, weighting=weighting)
 
 
 def _odd(change: Callable[[_Net], object], **changed: Any) -> SimpleNamespace:
@@ -245,6 +258,24 @@ def test_a_batch_without_a_labelled_pixel_is_refused_where_class_weights_start_o
         trained([none, some])
 
 
+def test_one_loss_that_makes_an_uncertainty_weight_0_is_refused_after_the_next_epoch() -> None:
+    """One of 1e5 moves s by 0.025 * 5e4, to a weight exp(-1250) = 0, and s falls by 0.0125 a step: no training comes back."""
+
+    def trained(spike: float) -> torch.Tensor:
+        problem, scales = _problem(), iter([1.0, spike, 1.0, 1.0])
+
+        def losses(call: Any, batch: Batch) -> torch.Tensor:
+            return task_losses(_squared, _squared)(call, batch) * torch.tensor([1.0, next(scales)])
+
+        optimizer = torch.optim.SGD(problem.net.parameters(), lr=1e-6)
+        batches = [Batch(problem.x, problem.y)]
+        return fit(problem.net, lambda _: batches, losses, optimizer=optimizer, epochs=4, weighting=Uncertainty()).weights
+
+    assert bool((trained(100.0) > 0.05).all())
+    with pytest.raises(BadValue, match=r"^Uncertainty: the weight of task 1 is 0 in epoch 3, .* lower `rate`\.$"):
+        trained(1e6)
+
+
 def test_tag_gives_a_loss_that_is_0_already_no_affinity() -> None:
     problem = _problem(losses=_zero_second)
     tag = TagAffinity()
@@ -273,7 +304,43 @@ def test_a_head_of_one_column_against_plain_targets_is_refused() -> None:
     with pytest.raises(BadValue, match=r"outputs of shape \(6, 1\) against targets of shape \(6,\): end the head with squeeze"):
         auroc(torch.linspace(0, 1, 6)[:, None], torch.ones(6))
     with pytest.raises(BadValue, match=r"outputs of shape \(6,\) against targets of shape \(6, 1\)"):
+        accuracy(torch.eye(6), torch.arange(6)[:, None])
+    with pytest.raises(BadValue, match=r"outputs of shape \(6,\) against targets of shape \(6, 1\)"):
         mean_squared_error(torch.linspace(0, 1, 6), torch.ones(6, 1))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 2.0, 3.0], 2.0], ids=str)
+def test_fixed_weights_are_one_a_task(weights: Any) -> None:
+    """Law: one weight does not stand for all, in silence."""
+    with pytest.raises(BadValue, match=r"^Static has \d task weights? for 2 tasks: give one a task\.$"):
+        _trained_by(Static(weights))
+
+
+@pytest.mark.parametrize("main", [-1, 2])
+@pytest.mark.parametrize(
+    "of", [functools.partial(MainShare, 0.5), GradientCosine, OLAux, functools.partial(ScaleMatched, Equal())]
+)
+def test_a_main_task_that_is_none_is_refused(of: Callable[..., Weighting], main: int) -> None:
+    """Law: no share is given to nobody."""
+    with pytest.raises(BadValue, match=rf"^\w+: main is task {main}, and there are 2 tasks, counted from 0\.$"):
+        _trained_by(of(main=main))
+
+
+def test_what_is_not_finite_is_named_where_it_would_be_ranked_or_grouped() -> None:
+    odd = torch.tensor([[1.0, torch.nan], [0.0, 1.0], [2.0, 1.0]])
+    with pytest.raises(BadValue, match=r"^task grouping needs finite numbers"):
+        hard(odd, 2, 0)
+    with pytest.raises(BadValue, match=r"^memberships needs finite numbers"):
+        memberships_of_distances(odd)
+    with pytest.raises(BadValue, match=r"^covariance similarity needs finite numbers"):
+        covariance_similarity(odd, odd)
+    with pytest.raises(BadValue, match=r"^Spearman's correlation needs finite numbers"):
+        spearman(odd[:, 0], odd[:, 1])
+
+
+def test_a_label_that_is_nan_is_no_negative_one() -> None:
+    with pytest.raises(BadValue, match=r"^AUROC: NaN among the labels"):
+        Auroc(torch.tensor([0.0, 1.0, torch.nan]))
 
 
 @pytest.mark.slow
@@ -287,3 +354,66 @@ def test_a_compiled_model_gives_what_it_gives_uncompiled_once_buffers_are_not_do
         trained = _trained("hydalearn", _problem(wrap=compiled))
     for p, q in zip(trained, _plain("hydalearn", _problem), strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-5)
+
+
+# --- what the model, the losses and the loader return ---------------------------------------------------------------------
+
+
+class _Changed(_Net):
+    """The net, with something else made of its list of outputs."""
+
+    def __init__(self, change: Callable[[list[torch.Tensor]], Any]) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.change(super().forward(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda outputs: {"main": outputs[0], "other": outputs[1]}, "a dict of 'main', 'other'"),
+        (lambda outputs: tuple(outputs[:1]), "a tuple of 1"),
+        (lambda outputs: [*outputs, outputs[0]], "a list of 3"),
+        (lambda outputs: torch.stack(outputs, -1), r"one tensor \(8, 2\)"),
+        (lambda outputs: iter(outputs), "a list_iterator"),
+        (lambda outputs: None, "a NoneType"),
+        (lambda outputs: outputs[0].sum(), "a Tensor"),
+    ],
+    ids=["dict", "too few", "too many", "one tensor", "iterator", "None", "number"],
+)
+def test_a_model_that_returns_no_list_of_outputs_is_told_what_to_return(change: Callable[..., Any], found: str) -> None:
+    """Law: one line that says what came and what is wanted; without it, a dict's keys would be taken for outputs."""
+    with pytest.raises(BadValue, match=rf"^the model returned {found}: return a list of 2, one output a task .*\.$"):
+        _trained("equal", _problem(net=_Changed(change)))
+
+
+@pytest.mark.parametrize("hand_on", [tuple, torch.stack], ids=["tuple", "one tensor a task"])
+def test_outputs_in_a_tuple_or_stacked_by_task_give_the_parameters_of_a_list(hand_on: Callable[..., Any]) -> None:
+    for p, q in zip(_trained("equal", _problem(net=_Changed(hand_on))), _plain("equal", _problem), strict=True):
+        torch.testing.assert_close(p, q)
+
+
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [(lambda o, t: _squared(o, t).item(), "a float"), (lambda o, t: (o - t).square(), r"of shape \(8,\)")],
+    ids=["number", "of each sample"],
+)
+def test_a_loss_of_one_task_that_is_unlike_the_others_is_refused(second: Callable[..., Any], found: str) -> None:
+    with pytest.raises(BadValue, match=rf"^the loss of task 1 is {found}: each task's must be a tensor"):
+        _trained("equal", _problem(losses=task_losses(_squared, second)))
+
+
+def test_a_batch_without_a_target_of_each_task_is_refused() -> None:
+    with pytest.raises(BadValue, match=r"^the batch has 1 targets, and there are 2 losses: one target a task\.$"):
+        _trained("equal", _problem(y=_problem().y[:1]))
+
+
+@pytest.mark.parametrize(
+    ("batch", "found"), [({"x": torch.ones(2), "y": torch.ones(2)}, "a dict"), ([torch.ones(2, D)], "inputs alone")]
+)
+def test_a_loader_of_dicts_or_of_inputs_alone_is_told_what_to_yield(batch: Any, found: str) -> None:
+    """Law: of a dict the loop would see the keys alone."""
+    with pytest.raises(BadValue, match=rf"^the loader yields {found}: let it yield \(inputs, targets of task"):
+        next(labelled([batch])(0))

@@ -139,6 +139,10 @@ MEANING_KEPT = {
         "def point(seed):",
         "from lab.refusals import refuse_odd\ndef point(seed):\n    refuse_odd(seed, least=BETA, shape=np.shape)",
     ),
+    "what a check hands on": (
+        'def point(seed):\n    return {"value": BETA * seed}',
+        'from lab.refusals import checked_odd\ndef point(seed):\n    return {"value": checked_odd(BETA * seed, np)}',
+    ),
     "an import for type checkers": (
         "BETA",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from lab.methods.dtp import Dtp\nBETA",
@@ -158,6 +162,11 @@ MEANING_CHANGED = {
         "def point(seed):",
         "from lab.refusals import refuse_odd\ndef point(seed):\n    refuse_odd(np.seed(seed))",
     ),
+    "a check that computes": (
+        'def point(seed):\n    return {"value": BETA * seed}',
+        'from lab.refusals import checked_odd\ndef point(seed):\n    return {"value": checked_odd(BETA * seed, np.seed(seed))}',
+    ),
+    "a function that is called as a check is": ("BETA * seed", "checked_odd(BETA * seed)"),
     "what a refusal would give": ("BETA * seed", "BETA * refuse_odd(seed)"),
     "a function that is called as a refusal is": ("def point(seed):", "def point(seed):\n    refuse_odd(seed)"),
 }
@@ -472,16 +481,23 @@ def test_what_does_not_count_computes_nothing():
             assert graph.is_neutral(module) or digest == empty or part.endswith(".yaml"), f"{name} imports {module}"
 
 
-def test_refusals_give_nothing():
-    """Law: a function whose calls do not count returns nothing, assigns to no argument and keeps nothing."""
+def test_refusals_give_nothing_but_what_they_are_given():
+    """Law: a function whose calls do not count returns nothing, or its first argument; assigns to no argument, keeps nothing."""
     tree = ast.parse((paths.PACKAGE / "refusals.py").read_text())
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("refuse_")]
-    assert functions
+    named = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in named if node.name.startswith(("refuse_", "checked_"))]
+    assert len({node.name.partition("_")[0] for node in functions}) == 2
     for function in functions:
-        assert ast.unparse(function.returns) == "None", function.name
+        returned = function.args.args[0].arg if function.name.startswith("checked_") else None
+        if returned is None:
+            assert ast.unparse(function.returns) == "None", function.name
+        else:
+            assert isinstance(function.body[-1], ast.Return), function.name
         for node in ast.walk(function):
-            assert not (isinstance(node, ast.Return) and node.value), function.name
+            assert not (isinstance(node, ast.Return) and ast.unparse(node.value or ast.Constant(None)) != str(returned)), (
+                function.name
+            )
+            assert not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == returned), function.name
             assert not isinstance(node, ast.Global | ast.Nonlocal | ast.Delete), function.name
             assert not (isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)), function.name
-    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assert {name for name in names if not name.startswith("_")} == {function.name for function in functions}
+    assert [node.name for node in named if not node.name.startswith("_")] == [function.name for function in functions]

@@ -92,6 +92,13 @@ def slow(seed):
         log.write(f"{seed}\\n")
     time.sleep(0.15)
     return {"value": float(np.random.default_rng(seed).normal())}
+
+
+def lasting(seed):
+    with open(os.environ["LOG"], "a") as log:
+        log.write(f"{seed}\\n")
+    time.sleep(float(os.environ["SECONDS"]))
+    return {"value": seed}
 """
 
 
@@ -245,6 +252,26 @@ def test_kill_9_in_the_middle_then_the_same_command(laboratory, own_folders, mon
     assert len(repeated) <= 1, "only the run that was under way may be done twice"
     expected = pd.DataFrame({"seed": range(12), "value": [float(np.random.default_rng(s).normal()) for s in range(12)]})
     assert out.read_text() == expected.to_csv(index=False)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_processes_that_compute_end_with_the_one_that_keeps_their_runs(laboratory, own_folders, monkeypatch, end):
+    """Laws: a kill of the parent alone leaves no process of it; the same command, given at once, keeps every setting once."""
+    script, log, out = own_folders / "script.py", own_folders / "log", own_folders / "out.csv"
+    script.write_text(textwrap.dedent(SCRIPT).replace("study.slow", "study.lasting").replace("range(12)", "range(3)"))
+    monkeypatch.setenv("LOG", str(log))
+    monkeypatch.setenv("MTLREPRO_JOBS", "2")
+    command = [sys.executable, str(script), str(out), EXHIBIT.id, str(paths.PACKAGE.parent)]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"SECONDS": "100"})
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and (not log.exists() or len(log.read_text().split()) < 2):
+        time.sleep(0.05)
+    first.send_signal(end)
+    subprocess.run(command, check=True, env=os.environ | {"SECONDS": "0"})
+    first.communicate(timeout=40)  # until no process holds its end of the pipe
+    assert first.returncode == -end
+    entries = [json.loads(line) for line in (paths.runs() / f"{EXHIBIT.id}.jsonl").read_text().splitlines()]
+    assert sorted(entry["rows"][0]["value"] for entry in entries) == [0, 1, 2]
 
 
 def test_processes_share_the_settings_and_one_that_is_killed_leaves_its_own_to_the_other(laboratory, own_folders, monkeypatch):

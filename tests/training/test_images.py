@@ -488,6 +488,64 @@ def test_a_validation_that_gives_no_value_for_each_task_is_refused(digits, odd):
         train_images(network(), data, tasks, SMALL, seed=0, validate=lambda _: odd)
 
 
+class Returning(nn.Module):
+    """Logits of 5 classes, with something else made of them."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+        with seeded(0):
+            self.head = nn.Linear(64, 5)
+
+    def forward(self, images, task=None):
+        return self.change(self.head(images.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda logits: {"logits": logits}, "a dict"),
+        (lambda logits: [logits, logits], "a list"),
+        (lambda logits: logits[:, 0], r"shape \(\d+,\)"),
+        (lambda logits: logits.T, r"shape \(5, \d+\)"),
+    ],
+    ids=["dict", "list", "no classes", "transposed"],
+)
+def test_a_model_of_images_that_returns_no_logits_is_told_what_to_return(digits, change, found):
+    data, tasks = digits
+    with pytest.raises(BadValue, match=rf"^the model returned {found}: it must return one tensor of logits \(n, classes\), here"):
+        train_images(Returning(change), data, tasks, SMALL, seed=0)
+
+
+def test_logits_a_sample_of_tasks_on_the_same_images_are_refused(digits):
+    """Law: (n, tasks) is not (tasks, n)."""
+    data, tasks = digits
+    rows = tasks[0].parts["train"].rows[:10]
+    with pytest.raises(BadValue, match=r"^the model returned shape \(10, 5\): .* logits \(\.\.\., tasks, n\), here \(5, 10\)\.$"):
+        train_images(Returning(lambda logits: logits), data, BinaryTasks(rows, np.zeros((10, 5))), SMALL, seed=0)
+
+
+@pytest.mark.parametrize("label", [2.0, -1.0, float("nan")])
+def test_labels_of_binary_tasks_other_than_0_and_1_are_refused(label):
+    """Law: their cross-entropy would be a number all the same."""
+    with pytest.raises(BadValue, match="labels of binary tasks must be 0 or 1"):
+        BinaryTasks(np.arange(2), np.array([[0, 1], [label, 1]]))
+    with pytest.raises(BadValue, match="weights of positive labels must be numbers, 0 or above"):
+        BinaryTasks(np.arange(1), np.ones((1, 2)), np.array([1, -abs(label)]))
+
+
+@pytest.mark.parametrize("row", [-1, 10_000])
+def test_a_row_that_is_no_image_is_refused(digits, row):
+    """Law: -1 is not the last one."""
+    data, (task, other) = digits
+    with pytest.raises(BadValue, match=rf"^rows of the tasks are .*{row}.* images: number them from 0\.$"):
+        train_images(network(), data, BinaryTasks(np.array([0, row]), np.ones((2, 2))), SMALL, seed=0)
+    rows, labels = task.parts["train"]
+    odd = dataclasses.replace(task, parts={"train": Records(np.append(rows[1:], row), labels)})
+    with pytest.raises(BadValue, match="number them from 0"):
+        train_images(network(), data, [odd, other], SMALL, seed=0)
+
+
 def test_time_to_an_accuracy_is_that_of_the_epochs_until_it(digits):
     """Law: seconds of the epochs up to the first that reaches the target, evaluation left out; inf where none does."""
     data, tasks = digits

@@ -367,6 +367,12 @@ def test_learning_rates_are_back_after_a_schedule():
     assert math.isclose(optimizer.param_groups[0]["lr"], 0.1)
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_no_sample_is_refused(size):
+    with pytest.raises(BadValue, match=f"a batch: size must be above 0, not {size}"):
+        next(minibatches(4, size, generator(0)))
+
+
 def test_patience_without_validation_and_empty_epochs_are_refused():
     model = _stack([0])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
