@@ -40,6 +40,9 @@ def rows(
         of = problems.at(place)
         read = dict(of.data()) | ({f"{name}, its file": sha256_of(Path(place))} if place.endswith(".py") else {})
         settings = settings_of(name, place, seeds, trials, share, wanted)
+        for setting in settings:
+            if setting["method"] not in label_methods.METHODS:
+                protocol.grid(setting["method"], of.rates, trials)  # refuses trials that do not fit before anything is trained
         missing = [method for method in wanted if method not in [setting["method"] for setting in settings]]
         if missing:
             raise BadValue(f"{name} lacks what {missing[0]} needs: {needs()[missing[0]]}.")

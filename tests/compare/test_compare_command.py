@@ -48,6 +48,12 @@ def test_a_changed_problem_file_is_another_run(problem):
     assert digest.run_key(running.rows, {}, {places["mine"]: running.sha256_of(problem.parents[1] / "my_problem.py")}) != before
 
 
+def test_trials_that_do_not_fit_are_refused_before_anything_is_trained(problem):
+    with pytest.raises(BadValue, match=r"2 trials do not hold the 2 values of static .* take another\.$"):
+        compare("--problem", "my_problem.py", "--methods", "uncertainty", "--trials", "2")
+    assert not problem.exists()
+
+
 def test_what_a_problem_lacks_is_said_in_one_line(problem):
     with pytest.raises(BadValue, match="lacks what dtp needs: validation"):
         compare("--problem", "my_problem.py", "--methods", "dtp")

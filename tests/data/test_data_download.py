@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import os
 import random
@@ -17,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_sets import sha
 
 from mtlrepro.data import download, manifest, places, schema
 from mtlrepro.data.schema import Manifest, Member
 from mtlrepro.errors import DataCorrupt, DataMissing, MtlreproError, place_refused
 
 CONTENT = bytes(range(256)) * 2000  # 512,000 bytes
-
-
-def _sha(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _from(server: Any, entry: Manifest) -> Manifest:
@@ -38,7 +34,7 @@ def _from(server: Any, entry: Manifest) -> Manifest:
 @pytest.fixture
 def one(write_manifest: Callable[..., Path]) -> Manifest:
     """A set of one file, big.bin."""
-    source = {"url": "https://example.org/big.bin", "file": "big.bin", "sha256": _sha(CONTENT), "size": len(CONTENT)}
+    source = {"url": "https://example.org/big.bin", "file": "big.bin", "sha256": sha(CONTENT), "size": len(CONTENT)}
     write_manifest("one", sources=[source], layouts={"official": {"folders": ["one"]}})
     return schema.get("one")
 
@@ -104,8 +100,8 @@ def test_wrong_bytes_from_the_server_are_refused_and_nothing_is_written(server: 
         download.fetch_into(_from(server, one), places.cached("one"))
     assert "big.bin" in str(error.value)
     if damage != "longer":
-        assert _sha(CONTENT) in str(error.value)
-        assert _sha(wrong) in str(error.value)
+        assert sha(CONTENT) in str(error.value)
+        assert sha(wrong) in str(error.value)
     assert not _files(Path(os.environ["MTLREPRO_CACHE"]))
 
 
@@ -115,7 +111,7 @@ def test_a_corrupt_file_in_the_cache_is_refused_not_replaced(server: Any, one: M
     (folder / "big.bin").write_bytes(CONTENT[:-1] + b"\0")
     server.files["big.bin"] = CONTENT
     for action in (lambda: manifest.fetch("one"), lambda: download.fetch_into(_from(server, one), folder)):
-        with pytest.raises(DataCorrupt, match=_sha(CONTENT)):
+        with pytest.raises(DataCorrupt, match=sha(CONTENT)):
             action()
     assert server.asked == []
     assert (folder / "big.bin").read_bytes()[-1] == 0
@@ -181,7 +177,7 @@ def test_two_processes_may_fetch_at_once(server: Any, one: Manifest, manifest_fo
 _METHODS = {
     "stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA
 }  # fmt: skip
-GOOD = Member(path="set/data.txt", max_size=100, sha256=_sha(b"good"))
+GOOD = Member(path="set/data.txt", max_size=100, sha256=sha(b"good"))
 
 
 def _tar(path: Path, *infos: tuple[tarfile.TarInfo, bytes]) -> Path:
@@ -283,7 +279,7 @@ def test_a_full_disk_leaves_no_member_behind(tmp_path: Path, small_disk: Any) ->
 def test_wrong_missing_truncated_and_broken_archives_are_refused(tmp_path: Path) -> None:
     tar, zipped = _tar(tmp_path / "a.tar.gz"), _zip(tmp_path / "a.zip")
     for file in (tar, zipped):
-        with pytest.raises(DataCorrupt, match=_sha(b"good")):
+        with pytest.raises(DataCorrupt, match=sha(b"good")):
             _unpack(file, GOOD.model_copy(update={"sha256": "0" * 64}))
         with pytest.raises(DataCorrupt, match="no member 'set/absent'"):
             _unpack(file, GOOD, GOOD.model_copy(update={"path": "set/absent"}))
@@ -309,7 +305,7 @@ def test_damage_anywhere_in_an_archive_is_refused_in_one_line(tmp_path: Path, ki
     else:
         with zipfile.ZipFile(packed, "w", _METHODS[kind]) as archive:
             archive.writestr(GOOD.path, body)
-    wanted = Member(path=GOOD.path, max_size=len(body), sha256=_sha(body))
+    wanted = Member(path=GOOD.path, max_size=len(body), sha256=sha(body))
     file, folder = tmp_path / f"a.{kind if kind.startswith('tar') else 'zip'}", tmp_path / "target"
     refused = 0
     for number in range(120):
@@ -354,7 +350,7 @@ def test_an_archive_is_fetched_by_its_members_where_its_own_hash_is_unknown(
 def test_gzip_bytes_are_not_unpacked_on_the_way(server: Any, write_manifest: Callable[..., Path]) -> None:
     """A .gz file is kept as it is: its own sha256 is the one compared."""
     packed = gzip.compress(CONTENT, mtime=0)
-    source = {"url": "https://example.org/a.gz", "file": "a.gz", "sha256": _sha(packed)}
+    source = {"url": "https://example.org/a.gz", "file": "a.gz", "sha256": sha(packed)}
     write_manifest("packed", sources=[source], layouts={"official": {"folders": ["packed"]}})
     server.files["a.gz"] = packed
     download.fetch_into(_from(server, schema.get("packed")), places.cached("packed"))
