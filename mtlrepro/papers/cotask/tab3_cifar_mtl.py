@@ -67,7 +67,7 @@ def grid_settings(p: Params, rates: Mapping[str, float] | None = None) -> list[d
         return []
     listed = []
     for arm in (arms(p)[method][0] for method in ("single", "multi", "cotask")):
-        each = _setting(p, p.first_seed, (*arm[:-1], "grid"))
+        each = _setting(p, p.first_seed, arm)
         epochs = max(round(each["training"]["epochs"] * p.grid_share), 1)
         points = (
             [{"rate": rate} for rate in p.rates] if rates is None else [{"rate": rates[arm[0]], "decay": x} for x in p.decays]
@@ -110,14 +110,14 @@ def _setting(p: Params, seed: int, arm: Arm) -> dict[str, Any]:
 def validated(
     method: str, baseline: str, auxiliary: int, rule: Rule, noise: float, variant: Variant, seed: int, training: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """One row of a training of the grid: its rate and decay, and the mean `validation` accuracy of the major tasks."""
+    """One row of a training of the grid, variant "grid": its rate, decay and mean `validation` accuracy of the major tasks."""
     data, networks = trained_arm(**locals())
     valid = []
     for number, each in enumerate(networks):
         own = data.tasks[number : number + 1] if method == "single" else data.tasks
         valid += image_accuracies(each.model, data.images, own, "valid").tolist()
     how = CifarTraining(**training)
-    return [{"rate": how.rate, "decay": how.decay, "validation": round(float(np.mean(valid)), 4)}]
+    return [{"variant": "grid", "rate": how.rate, "decay": how.decay, "validation": round(float(np.mean(valid)), 4)}]
 
 
 def accuracies(

@@ -47,8 +47,8 @@ from mtlrepro.training.weighting import Weighting, WeightingWrapper
 
 Rule = Literal["paper", "equal", "as long"]
 # "half": on half of the training images; "double": with twice the epochs; "mixed batches": of all tasks; "group norm": without
-# statistics of a batch; "grid": a point of the grid.
-Variant = Literal["standard", "half", "double", "mixed batches", "group norm", "grid"]
+# statistics of a batch.
+Variant = Literal["standard", "half", "double", "mixed batches", "group norm"]
 # Training images of each of the 100 classes.
 IMAGES_OF_A_CLASS = 400
 # Baselines of Table 5: name -> task weighting of the registry, and what it takes; "trl" is another model.
