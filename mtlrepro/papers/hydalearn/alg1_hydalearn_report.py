@@ -17,6 +17,10 @@ _ROWS = "a few core minutes with more validation and test rows than the paper's 
 _ALIKE = "another rule: with labels copied but a head of its own, the auxiliary task is still weighed by what the main head gains"
 CONVERGED = "about 5 core hours: Exp1 and Exp2 for 20,000 updates at seven rates, gains on all validation rows, 20 seeds"
 
+# Columns of the visited states that are recorded: what `by_epoch` reads.
+VISITED = ["kind", "problem", "seed", "epoch", "share", "main", "auxiliary", "seen main", "seen auxiliary"]
+VISITED += ["HydaLearn, raw", "equal, raw"]
+
 
 def algorithm_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One line per set of switches: steps by the signs of their gains, and the largest difference."""
