@@ -88,7 +88,11 @@ def run(
     """
     if profile not in PROFILES:
         raise UnknownName("profile", profile, PROFILES)
-    given = dict(_parameter(text) for text in p or [])
+    given: dict[str, Any] = {}
+    for name, value in map(_parameter, p or []):
+        if name in given:
+            raise BadValue(f"-p {name} is given twice: leave one out.")
+        given[name] = value
     for line in [*runner.run_exhibits(ids, profile, given, fresh, jobs), *runner.written(ids, profile, given)]:
         print(line)
 

@@ -64,15 +64,39 @@ def write_text(target: Path, text: str) -> None:
 
 
 def read_yaml(file: Path) -> Any:
-    """The content of a YAML file, plain data only. Raises BadValue, naming file and line, where it is none."""
+    """The content of a YAML file, plain data only. Raises BadValue, naming file and line, where it is none or repeats a field."""
+    shown = f"{file.parent.name}/{file.name}"
     try:
         loader = SAFE_YAML(file.read_text(encoding="utf-8"))
         try:
-            return loader.get_single_data()
+            node = loader.get_single_node()
+            refuse_repeated_keys(node, shown, set())
+            return None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise no_yaml(f"{file.parent.name}/{file.name}", error) from None
+        raise no_yaml(shown, error) from None
+
+
+def refuse_repeated_keys(node: yaml.Node | None, shown: str, looked_at: set[int]) -> None:
+    """Raise BadValue for a field that stands twice in a mapping, of which YAML takes the last in silence. shown: the file's name.
+
+    Each node once, however many aliases name it: a few lines of aliases of aliases stand for more than a machine can hold.
+    """
+    if id(node) in looked_at:
+        return
+    looked_at.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise BadValue(f"{shown}:{key.start_mark.line + 1}: {name}: this field appears twice")
+            seen.add(name)
+            refuse_repeated_keys(value, shown, looked_at)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            refuse_repeated_keys(value, shown, looked_at)
 
 
 def no_yaml(shown: str, error: Exception) -> BadValue:

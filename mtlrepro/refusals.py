@@ -169,6 +169,21 @@ def refuse_nan_labels(method: str, labels: Tensor) -> None:
         raise BadValue(f"{method}: NaN among the labels: leave out what has no label.")
 
 
+def refuse_nan_ranges(depth: Tensor, thresholds: Sequence[float], valid: Tensor | None) -> None:
+    """Raise BadValue for NaN among thresholds, and among values where `valid` is not False: it would get the last class."""
+    odd = depth.isnan() if valid is None else depth.isnan() & valid
+    if odd.any():
+        raise BadValue(f"quantise: {int(odd.sum())} of the values are NaN: give `valid`, False there.")
+    if any(each != each for each in thresholds):
+        raise BadValue("quantise: NaN among the thresholds, which must rise.")
+
+
+def refuse_empty_groups(sizes: Sequence[int]) -> None:
+    """Raise BadValue for groups of no task."""
+    if min(sizes, default=0) < 1:
+        raise BadValue(f"random grouping: each group has at least one task, not {list(sizes)}.")
+
+
 def refuse_not_finite(method: str, *values: Tensor) -> None:
     """Raise BadValue where one of these is NaN or infinite."""
     if not all(bool(each.isfinite().all()) for each in values):

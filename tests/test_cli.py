@@ -81,6 +81,7 @@ def test_list_of_a_paper_names_its_exhibits_alone(mtlrepro: Command) -> None:
         (["run", SEEDED.id, "-p", f"seeds={10**25}"], "'seeds' must be below 2^63"),
         (["run", SEEDED.id, "-p", "seeds=[1"], "YAML"),
         (["run", SEEDED.id, "-p", "profile=full"], "--profile full"),
+        (["run", SEEDED.id, "-p", "seeds=2", "-p", " seeds=2"], "-p seeds is given twice"),
         (["campaign", "--engine", '"--executor'], "a quotation mark without its other"),
         (["list", "--paper", misspelt(PAPER)], f"did you mean '{PAPER}'"),
         (["data", "verify", "cifar11"], "cifar10"),

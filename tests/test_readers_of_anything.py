@@ -17,7 +17,8 @@ from registered import EXHIBIT
 from mtlrepro import exhibits, parameters, paths, results
 from mtlrepro.cli import _parameter
 from mtlrepro.data import schema
-from mtlrepro.errors import MtlreproError
+from mtlrepro.errors import BadValue, MtlreproError
+from mtlrepro.files import read_yaml
 from mtlrepro.parameters import Params
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.dates() | st.binary(max_size=4)
@@ -89,6 +90,16 @@ def test_what_broke_a_reader_once(tmp_path, content):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(MtlreproError):
             read(tmp_path / name)
+
+
+def test_a_field_that_stands_twice_is_refused_and_named(tmp_path):
+    """Law: of two values none is taken in silence; aliases are looked at once."""
+    file = tmp_path / "profiles.yaml"
+    file.write_text("tab1:\n  quick: {seeds: 2}\n  full:\n    seeds: 3\n    seeds: 4\n")
+    with pytest.raises(BadValue, match=rf"^{tmp_path.name}/profiles\.yaml:5: seeds: this field appears twice$"):
+        read_yaml(file)
+    file.write_text("tab1: &same {seeds: 2}\ntab2: *same\n")
+    assert read_yaml(file) == {"tab1": {"seeds": 2}, "tab2": {"seeds": 2}}
 
 
 @pytest.mark.parametrize("value", ["[" * 3000, "{a: " * 3000, "[" + "1, " * 30_000 + "x]"], ids=lambda value: value[:4])

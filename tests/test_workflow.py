@@ -81,10 +81,15 @@ def write(project, name, body):
     nbformat.write(notebook, file)
 
 
-def planned(project):
-    """The notebooks that the next build would run, wherever it is started."""
-    plan = snakemake(project, "--dry-run", folder=project.parent).stdout
+def planned(project, folder=None):
+    """The notebooks that the next build would run, started in that folder (default: the one above)."""
+    plan = snakemake(project, "--dry-run", folder=folder or project.parent).stdout
     return {name for name in (GOOD, BAD) if f"output: runs/book/{name}.ipynb" in plan}
+
+
+@pytest.mark.slow
+def test_the_whole_book_is_planned_wherever_it_is_started(project, tmp_path):
+    assert planned(project, tmp_path) == {GOOD, BAD}
 
 
 @pytest.mark.slow
@@ -114,12 +119,19 @@ def test_a_failing_notebook_is_kept_shown_and_reported_and_stops_no_other(projec
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [("profile=ful", "unknown profile 'ful'"), ("profil=full", "unknown --config 'profil'")]
+    ("given", "said"),
+    [
+        (("--config", "profile=ful"), "unknown profile 'ful'"),
+        (("--config", "profil=full"), "unknown --config 'profil'"),
+        (("--directory", "."), "no notebooks in "),
+    ],
 )
-def test_a_mistake_in_the_configuration_is_one_line(project, given, said):
-    done = snakemake(project, "--config", given, folder=project.parent)
+def test_a_mistake_in_the_configuration_is_one_line(project, given, said, tmp_path):
+    """Law: no other folder's empty book is planned, and no other profile than the one meant."""
+    done = snakemake(project, *given, folder=tmp_path)
     assert done.returncode != 0
-    assert said in done.stderr
+    assert done.stderr.startswith(said)
+    assert "\n" not in done.stderr.strip()
 
 
 @pytest.fixture

@@ -2,14 +2,15 @@
 
 Directives: ``scoreboard`` (all exhibits, or ``:summary:``), ``findings``, ``exhibits PAPER``, ``data-sets``, ``errata``,
 ``licences``, ``papers``, ``lessons``, ``quiz PAPER``, ``exercises PAPER``, ``exhibit-header NOTEBOOK``, ``diagram PAPER``,
-``touch PAPER/FIGURE``, ``notation``. No number that they show is typed by hand. It also makes the site self-contained: MathJax is
-copied into it, and scripts that would ask a server for something are left out.
+``touch PAPER/FIGURE``, ``notation``, ``jobs``. No number that they show is typed by hand. It also makes the site self-contained:
+MathJax is copied into it, and scripts that would ask a server for something are left out.
 """
 
 from __future__ import annotations
 
 import gzip
 import importlib.util
+import math
 import os
 import re
 import runpy
@@ -35,7 +36,7 @@ from mtlrepro.book import errata, exercises, findings, lessons, licences, pages
 from mtlrepro.data import schema
 from mtlrepro.errors import DataMissing
 from mtlrepro.files import read_yaml
-from mtlrepro.results import Judgement, Recorded, outcomes, verdict_box
+from mtlrepro.results import Judgement, Recorded, cost, outcomes, verdict_box
 from mtlrepro.results.digest import git
 from mtlrepro.results.judgement import JudgedEffect, JudgedStatement
 
@@ -450,6 +451,32 @@ class DataSets(BookDirective):
         return self.html(text + "".join(data_card(name, entry) for name, entry in found.items()))
 
 
+class Jobs(BookDirective):
+    """The jobs of a full run: what each asks of a cluster, and what it took."""
+
+    def run(self) -> list[nodes.Node]:
+        return self.html(job_table(lambda notebook, text: self.link(f"exhibits/{notebook}", text)))
+
+
+def job_table(link: Callable[[str, str], str]) -> str:
+    """Every notebook with the exhibits that it serves, folded. link: notebook, text -> a link to its page."""
+    served: dict[str, list[str]] = {}
+    for exhibit in exhibits.everything():
+        if exhibit.notebook:
+            served.setdefault(exhibit.notebook, []).append(exhibit.id)
+    rows, known = [], []
+    for notebook, names in served.items():
+        asked, took = cost.resources(notebook, "full"), "not recorded"
+        hours = [cost.recorded_hours(name, "full", committed=True) for name in names]
+        if not any(map(math.isnan, hours)):
+            known.append(max(hours))
+            took = f"{60 * max(hours):.1f}"
+        rows.append([link(notebook, escape(", ".join(names))), f"{asked['mem_mb']:,}", f"{asked['runtime']:,}", took])
+    words = f"The {len(rows)} jobs of a full run; the {len(known)} that are recorded took {sum(known):.1f} hours of a core"
+    head = ["exhibits", "asks for MB", "asks for minutes", "took minutes"]
+    return f'<details class="fold"><summary>{words}</summary>{table(head, rows, "Jobs of a full run")}</details>'
+
+
 class Licences(BookDirective):
     """What is installed to build this book, by licence: a folded table."""
 
@@ -741,6 +768,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "scoreboard": Scoreboard, "findings": Findings, "papers": Papers, "lessons": Lessons, "quiz": Quiz,
         "exercises": Exercises, "exhibits": Exhibits, "exhibit-header": ExhibitHeader, "data-sets": DataSets,
         "licences": Licences, "errata": Errata, "diagram": Diagram, "touch": Touch, "notation": Notation,
+        "jobs": Jobs,
     }.items():  # fmt: skip
         app.add_directive(name, directive)
     app.connect("env-get-outdated", outdated)

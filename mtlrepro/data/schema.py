@@ -12,7 +12,7 @@ from yaml.constructor import SafeConstructor
 
 from mtlrepro import paths
 from mtlrepro.errors import BadValue, UnknownName
-from mtlrepro.files import SAFE_YAML, no_yaml
+from mtlrepro.files import SAFE_YAML, no_yaml, refuse_repeated_keys
 
 
 def _relative(path: str) -> str:
@@ -185,31 +185,13 @@ def _line(node: yaml.Node, where: tuple[int | str, ...]) -> int:
     return line
 
 
-def _refuse_repeated_keys(node: yaml.Node | None, shown: str, looked_at: set[int]) -> None:
-    """Each node once, however many aliases name it: a few lines of aliases of aliases stand for more than a machine can hold."""
-    if id(node) in looked_at:
-        return
-    looked_at.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise BadValue(f"{shown}:{key.start_mark.line + 1}: {name}: this field appears twice")
-            seen.add(name)
-            _refuse_repeated_keys(value, shown, looked_at)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_repeated_keys(value, shown, looked_at)
-
-
 def read_manifest(file: Path) -> Manifest:
     """Read one manifest. Raises BadValue with one line: file, line, field and what is wrong."""
     shown = f"{file.parent.name}/{file.name}"
     try:
         node = yaml.compose(file.read_text(encoding="utf-8"), Loader=SAFE_YAML)
         content = SafeConstructor().construct_document(node) if node is not None else None
-        _refuse_repeated_keys(node, shown, set())
+        refuse_repeated_keys(node, shown, set())
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise no_yaml(shown, error) from None
     if node is None or not isinstance(content, dict):

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.refusals import refuse_nan_ranges
 from mtlrepro.training.per_run import RunValue
 from mtlrepro.training.weighting import Step, Weighting
 
@@ -36,8 +37,10 @@ DISTANCES = (6, 8, 10, 14, 18, 23, 31, 40, 49, 59, 92, 147, 236, 655)
 def quantise(depth: Tensor, thresholds: Sequence[float], valid: Tensor | None = None) -> Tensor:
     """The range of each value as a class: int64 of the shape of `depth`, the number of thresholds not above the value.
 
-    thresholds: rising, n of them give classes 0 .. n. valid: bool; -1 where False. Raises BadValue for unsorted thresholds.
+    thresholds: rising, n of them give classes 0 .. n. valid: bool; -1 where False. Raises BadValue for unsorted thresholds, and
+    for NaN among them or where `valid` is not False.
     """
+    refuse_nan_ranges(depth, thresholds, valid)
     if any(a >= b for a, b in pairwise(thresholds)):
         raise BadValue("thresholds must rise.")
     classes = torch.bucketize(depth.contiguous(), torch.tensor(thresholds, dtype=depth.dtype, device=depth.device), right=True)

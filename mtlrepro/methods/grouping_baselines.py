@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from mtlrepro.errors import BadValue, UnknownName
+from mtlrepro.refusals import refuse_empty_groups
 from mtlrepro.training.weighting import Step, Weighting, as_prefix
 
 Group = tuple[int, ...]
@@ -189,7 +190,11 @@ def best_grouping(scores: Scores, budget: int, overlapping: bool = False) -> Cho
 
 
 def random_grouping(sizes: Sequence[int], seed: int) -> tuple[Group, ...]:
-    """Disjoint groups of the given sizes, drawn uniformly: what a grouping must beat before its gain means anything."""
+    """Disjoint groups of the given sizes, drawn uniformly: what a grouping must beat before its gain means anything.
+
+    Raises BadValue for a size below 1.
+    """
+    refuse_empty_groups(sizes)
     order = np.random.default_rng(seed).permutation(sum(sizes))
     cuts = np.cumsum(sizes)[:-1]
     return tuple(tuple(sorted(int(task) for task in part)) for part in np.split(order, cuts))

@@ -24,7 +24,7 @@ from torch.func import functional_call, jvp
 
 from mtlrepro.errors import BadValue
 from mtlrepro.methods.class_weights import adam_step
-from mtlrepro.refusals import refuse_no_shared
+from mtlrepro.refusals import refuse_main, refuse_no_shared
 from mtlrepro.training.per_run import RunValue, all_losses
 from mtlrepro.training.weighting import Batch, Evaluate, LossFunction, Step, Weighting
 
@@ -38,7 +38,7 @@ class HeldOutClassWeights(Weighting):
     classes can be had without the main task's own layers (its entry may then hold anything).
     The optimizer's step is taken as plain SGD: with Adam the derivative leaves out its scaling. A copy of the parameters is kept.
     `weights` are (..., 1 + C), `gradient` the last derivatives, None before the first step.
-    Raises BadValue for batches of one task, or where the optimizer's rate is not known.
+    Raises BadValue for batches of one task, for a `main` that is none, or where the optimizer's rate is not known.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class HeldOutClassWeights(Weighting):
     def __call__(self, step: Step) -> Tensor:
         """(..., 1 + C): the weights, after their update by what the last step did to the main loss."""
         losses = all_losses(step, "held_out_class_weights")
+        refuse_main(self.main, step)
         refuse_no_shared(step)
         if self.weights is None or self.last is None:
             self.weights = torch.ones_like(losses)

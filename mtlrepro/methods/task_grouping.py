@@ -24,7 +24,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from mtlrepro.errors import BadValue
-from mtlrepro.refusals import refuse_not_finite
+from mtlrepro.refusals import refuse_negative, refuse_not_finite
 
 # k-means is restarted this often from fresh k-means++ centres; the best of them counts.
 RESTARTS = 10
@@ -90,9 +90,10 @@ def coordinates_of_distances(distances: Tensor) -> Tensor:
 def hard(points: Tensor, clusters: int, seed: int, restarts: int = RESTARTS) -> Grouping:
     """scikit-learn's k-means (k-means++, best of `restarts` starts) of n task vectors (n, d); memberships are 0 and 1.
 
-    Raises BadValue for fewer tasks than clusters and for vectors that are not finite.
+    Raises BadValue for fewer tasks than clusters, for vectors that are not finite, and without a start.
     """
     _enough(points, clusters)
+    refuse_negative("task grouping", zero=False, restarts=restarts)
     refuse_not_finite("task grouping", points)
     x = points.double()
     labels = KMeans(clusters, n_init=restarts, random_state=seed).fit(x.numpy(force=True)).labels_
@@ -131,6 +132,8 @@ def point_based(maps: Tensor, clusters: int, seed: int, sample: int | None = 200
     pairs = maps.reshape(maps.shape[0], -1, 2)
     flat = pairs.reshape(-1, 2)
     _enough(flat, clusters)
+    refuse_negative("task grouping", zero=False, restarts=restarts)
+    refuse_not_finite("task grouping", maps)
     if sample is not None and sample < len(flat):
         flat = flat[torch.from_numpy(np.random.default_rng(seed).choice(len(flat), sample, replace=False)).to(flat.device)]
     fitted = KMeans(clusters, n_init=restarts, random_state=seed).fit(flat.double().numpy(force=True))

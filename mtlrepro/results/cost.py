@@ -79,7 +79,7 @@ def resources(notebook: str, profile: str, shares: int = 1) -> dict[str, int | s
     """
     served = [exhibit.id for exhibit in exhibits.everything() if exhibit.notebook == notebook]
     if profile != "paper":
-        return {"mem_mb": _BASE_MB} | _minutes([_recorded_hours(exhibit, profile) for exhibit in served], shares)
+        return {"mem_mb": _BASE_MB} | _minutes([recorded_hours(exhibit, profile) for exhibit in served], shares)
     memory: dict[str, int | str] = {"mem_mb": _BASE_MB + math.ceil(max(map(_held, served)) / 1e6)}
     hours = [cost.hours for exhibit in served if (cost := paper_cost(exhibit))]
     if any(profile_values(exhibit, profile).get("device", "cpu") != "cpu" for exhibit in served):
@@ -93,10 +93,13 @@ def _minutes(hours: Sequence[float], shares: int) -> dict[str, int | str]:
     return {"runtime": max(_LEAST_MINUTES, math.ceil(60 * max(hours, default=0) * _MARGIN / shares))}
 
 
-def _recorded_hours(exhibit: str, profile: str) -> float:
-    """0 for what takes no time, as a diagram."""
+def recorded_hours(exhibit: str, profile: str, committed: bool = False) -> float:
+    """Hours of a core that the recorded run took; 0 for what takes no time, as a diagram, NaN where there is none.
+
+    committed: the committed one, whatever this machine has.
+    """
     try:
-        return float(store.load(exhibit, profile).provenance["seconds"] or 0) / 3600
+        return float(store.load(exhibit, profile, committed).provenance["seconds"] or 0) / 3600
     except MtlreproError:
         return math.nan
 

@@ -57,9 +57,10 @@ def auroc(scores: Tensor, labels: Tensor) -> Tensor:
     """Area under the ROC curve along the last dimension, tied scores counting one half, in float64.
 
     scores, labels: (..., n), broadcast against each other; a label above 0 is positive. NaN where a score is NaN or a class is
-    missing. Returns (...). Raises BadValue for scores (n, 1) against labels (n,).
+    missing. Returns (...). Raises BadValue for scores (n, 1) against labels (n,), and for a label that is NaN.
     """
     refuse_broadcast(scores, labels)
+    refuse_nan_labels("AUROC", labels)
     a, positive = torch.broadcast_tensors(scores, labels > 0)
     ranks = _mean_ranks(a.double())
     n = positive.sum(-1).double()

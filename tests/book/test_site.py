@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 from collections import Counter
@@ -21,6 +22,7 @@ from sphinx import addnodes
 from mtlrepro import exhibits, paths
 from mtlrepro.book import findings
 from mtlrepro.files import read_yaml
+from mtlrepro.results import cost
 from mtlrepro.results.digest import git
 
 pytestmark = pytest.mark.xdist_group("site")
@@ -194,6 +196,40 @@ def test_without_a_recorded_run_the_word_says_why(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(mtlrepro_book, "failed_notebooks", lambda failed=failed: frozenset(failed))
         assert mtlrepro_book.standing(exhibit).verdict == word
         assert f'class="verdict {word.replace(" ", "-")}"' in mtlrepro_book.verdict_lines(exhibit, "")
+
+
+def test_the_jobs_of_a_full_run_are_all_notebooks_with_what_they_ask_for_and_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laws: each exhibit stands in one job; minutes are the recorded run's own, the longest of its exhibits; none is invented."""
+    monkeypatch.syspath_prepend(str(paths.book() / "_ext"))
+    import mtlrepro_book
+
+    shown = mtlrepro_book.job_table(lambda notebook, text: f"{notebook}: {text}")
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in shown.partition("<tbody>")[2].split("</tr>")[:-1]]
+    assert [name for name, *_ in rows] == list(
+        dict.fromkeys(
+            f"{one.notebook}: {', '.join(each.id for each in exhibits.everything() if each.notebook == one.notebook)}"
+            for one in exhibits.everything() if one.notebook
+        )
+    )  # fmt: skip
+    hours = 0.0
+    for name, memory, minutes, took in rows:
+        notebook, _, served = name.partition(": ")
+        asked = cost.resources(notebook, "full")
+        assert (memory, minutes) == (f"{asked['mem_mb']:,}", f"{asked['runtime']:,}")
+        files = [paths.recorded() / f"{one}.full.json" for one in served.split(", ")]
+        if not all(file.exists() for file in files):
+            assert took == "not recorded"
+            continue
+        seconds = max(json.loads(file.read_text())["provenance"]["seconds"] or 0 for file in files)
+        assert took == f"{seconds / 60:.1f}"
+        hours += seconds / 3600
+    assert f"took {hours:.1f} hours of a core" in shown
+
+
+def test_the_page_on_clusters_shows_the_jobs(site: Path) -> None:
+    text = (site / "rerunning.html").read_text(encoding="utf-8").partition('id="on-a-cluster"')[2].partition("<section")[0]
+    assert 'aria-label="Jobs of a full run"' in text
+    assert f'href="exhibits/{EXHIBIT.notebook}.html"' in text or not (site / f"exhibits/{EXHIBIT.notebook}.html").exists()
 
 
 @pytest.mark.parametrize("key", exhibits.papers())

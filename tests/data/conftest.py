@@ -61,11 +61,15 @@ def tiny_cifar(tmp_path: Path, write_manifest: Callable[..., Path]) -> Layouts:
 
 @dataclass
 class Server:
-    """Serves `files`. `break_after`: close the next answer after so many bytes. `ranges`: whether it can resume."""
+    """Serves `files`. `break_after`: close the next answer after so many bytes. `ranges`: whether it can resume.
+
+    `silent_after`: of the next answer, send so many bytes and then nothing more, for as long as it runs; 0: not even a status.
+    """
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     break_after: int | None = None
+    silent_after: int | None = None
     ranges: bool = True
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     redirect: dict[str, str] = field(default_factory=dict)
@@ -74,12 +78,16 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A local web server; plain http is allowed for as long as it runs, and failed downloads are retried at once."""
-    state = Server()
+    state, over = Server(), threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name, wanted = self.path.lstrip("/"), self.headers.get("Range")
             state.asked.append((name, wanted))
+            silent, state.silent_after = state.silent_after, None
+            if silent == 0:
+                over.wait()
+                return
             if name in state.redirect:
                 self.send_response(302)
                 self.send_header("Location", state.redirect[name])
@@ -100,8 +108,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
                 self.send_response(200)
             self.send_header("Content-Length", str(len(body) - start))
             self.end_headers()
-            part, state.break_after = body[start:][: state.break_after], None
+            part, state.break_after = body[start:][: state.break_after if silent is None else silent], None
             self.wfile.write(part)
+            if silent is not None:
+                over.wait()
             self.close_connection = True
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -114,4 +124,5 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         monkeypatch.setattr(download, "SCHEMES", ("http", "https"))
         monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
         yield state
+        over.set()
         httpd.shutdown()

@@ -79,6 +79,27 @@ def test_a_partial_file_of_an_earlier_process_is_used(server: Any, one: Manifest
     assert (places.cached("one") / "big.bin").read_bytes() == CONTENT
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("sent", [0, 300_000])
+def test_a_server_that_falls_silent_is_given_up_and_the_same_command_goes_on(
+    server: Any, one: Manifest, monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    """Laws: nothing hangs; one line; what came is kept, and only the rest is asked for."""
+    monkeypatch.setattr(download, "ATTEMPTS_AFTER_THE_FIRST", 0)
+    monkeypatch.setattr(download, "_TIMEOUT", (0.3, 0.3))
+    server.files["big.bin"], server.silent_after = CONTENT, sent
+    with pytest.raises(
+        DataMissing, match=r"^one: could not download \S+ \(\w+\); the same command goes on where it stopped[^\n]+$"
+    ):
+        download.fetch_into(_from(server, one), places.cached("one"))
+    assert not _files(places.cached("one"))
+    download.fetch_into(_from(server, one), places.cached("one"))
+    (_, first), (_, second) = server.asked
+    assert first is None
+    assert bool(second) == bool(sent)
+    assert (places.cached("one") / "big.bin").read_bytes() == CONTENT
+
+
 def test_a_stale_partial_file_cannot_spoil_the_result(server: Any, one: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The part has other bytes than the server's file: after one resumed try the download starts again."""
     other = bytes(len(CONTENT))

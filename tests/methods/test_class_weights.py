@@ -123,6 +123,16 @@ def test_ranges_of_inverse_depth():
         cw.quantise(values, [2.0, 1.0])
 
 
+@pytest.mark.parametrize(
+    ("threshold", "valid"), [(0.5, None), (0.5, torch.tensor([False, True])), (math.nan, torch.tensor([True, False]))], ids=str
+)
+def test_a_depth_that_is_nan_has_no_range(threshold, valid):
+    values = torch.tensor([1.0, torch.nan])
+    with pytest.raises(BadValue, match=r"^quantise: .*NaN"):
+        cw.quantise(values, [0.5, threshold] if math.isnan(threshold) else [threshold], valid)
+    assert cw.quantise(values, [0.5], torch.tensor([True, False])).tolist() == [1, -1]
+
+
 CLASSES, POINTS = 5, 40
 
 

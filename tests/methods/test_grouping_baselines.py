@@ -129,6 +129,12 @@ def test_random_groups_have_the_sizes_and_every_task_is_placed_equally_often():
     assert baselines.random_grouping((3, 2, 1), 5) == baselines.random_grouping((3, 2, 1), 5)
 
 
+@pytest.mark.parametrize("sizes", [[0, 2], [2, -1], []])
+def test_a_random_group_has_a_task(sizes):
+    with pytest.raises(BadValue, match="each group has at least one task"):
+        baselines.random_grouping(sizes, 0)
+
+
 def _problem(runs=2, tasks=3):
     model = StackedSharedBottom(4, 3, tasks, [generator(i) for i in range(runs)], relu=True)
     x = torch.randn(runs, 16, 4, generator=generator(9), dtype=torch.float64)

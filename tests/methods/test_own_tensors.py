@@ -20,13 +20,14 @@ from mtlrepro.methods.alignment import covariance_similarity
 from mtlrepro.methods.class_weights import ClassWeights, class_sums
 from mtlrepro.methods.gradient_cosine import GradientCosine
 from mtlrepro.methods.grouping_baselines import TagAffinity
+from mtlrepro.methods.held_out_class_weights import HeldOutClassWeights
 from mtlrepro.methods.hydalearn import hydalearn_weights
 from mtlrepro.methods.ol_aux import OLAux
 from mtlrepro.methods.registry import METHODS, build
 from mtlrepro.methods.scale_matched import ScaleMatched
 from mtlrepro.methods.static import MainShare, Static
 from mtlrepro.methods.svd_reweighting import svd_weights
-from mtlrepro.methods.task_grouping import hard, memberships_of_distances
+from mtlrepro.methods.task_grouping import hard, memberships_of_distances, point_based
 from mtlrepro.methods.uncertainty import Uncertainty
 from mtlrepro.training import Batch, fit, labelled, task_losses
 from mtlrepro.training.metrics import Auroc, accuracy, auroc, mean_squared_error, spearman
@@ -318,7 +319,8 @@ def test_fixed_weights_are_one_a_task(weights: Any) -> None:
 
 @pytest.mark.parametrize("main", [-1, 2])
 @pytest.mark.parametrize(
-    "of", [functools.partial(MainShare, 0.5), GradientCosine, OLAux, functools.partial(ScaleMatched, Equal())]
+    "of",
+    [functools.partial(MainShare, 0.5), GradientCosine, OLAux, functools.partial(ScaleMatched, Equal()), HeldOutClassWeights],
 )
 def test_a_main_task_that_is_none_is_refused(of: Callable[..., Weighting], main: int) -> None:
     """Law: no share is given to nobody."""
@@ -330,6 +332,8 @@ def test_what_is_not_finite_is_named_where_it_would_be_ranked_or_grouped() -> No
     odd = torch.tensor([[1.0, torch.nan], [0.0, 1.0], [2.0, 1.0]])
     with pytest.raises(BadValue, match=r"^task grouping needs finite numbers"):
         hard(odd, 2, 0)
+    with pytest.raises(BadValue, match=r"^task grouping needs finite numbers"):
+        point_based(odd[:, None, None], 2, 0)
     with pytest.raises(BadValue, match=r"^memberships needs finite numbers"):
         memberships_of_distances(odd)
     with pytest.raises(BadValue, match=r"^covariance similarity needs finite numbers"):
@@ -341,6 +345,8 @@ def test_what_is_not_finite_is_named_where_it_would_be_ranked_or_grouped() -> No
 def test_a_label_that_is_nan_is_no_negative_one() -> None:
     with pytest.raises(BadValue, match=r"^AUROC: NaN among the labels"):
         Auroc(torch.tensor([0.0, 1.0, torch.nan]))
+    with pytest.raises(BadValue, match=r"^AUROC: NaN among the labels"):
+        auroc(torch.linspace(0, 1, 3), torch.tensor([0.0, 1.0, torch.nan]))
 
 
 @pytest.mark.slow

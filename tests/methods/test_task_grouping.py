@@ -199,3 +199,10 @@ def test_too_few_tasks_are_refused():
     for method in (grouping.hard, grouping.soft, grouping.iterated):
         with pytest.raises(BadValue, match="clusters"):
             method(_points(0), 10, seed=0)
+
+
+@pytest.mark.parametrize("method", [grouping.hard, grouping.soft, grouping.point_based])
+def test_k_means_without_a_start_is_refused(method):
+    points = _points(0)
+    with pytest.raises(BadValue, match=r"^task grouping: restarts must be above 0, not 0\.$"):
+        method(torch.stack([points, points], -1)[:, None] if method is grouping.point_based else points, 2, 0, restarts=0)
