@@ -23,8 +23,9 @@
 #
 # the multi-task optimum satisfies, with high probability,
 #
-# $$ \sin(B^*, \theta_1) \le \sin(\theta_1, \theta_2) + O\big(c/\kappa(X_2)\big), \qquad
-#    \frac{|A_2^* - a_2|}{a_2} \le O(c) + \frac{1}{1 -
+# $$ \sin(B^*, \theta_1) \le \sin(\theta_1, \theta_2) + O\big(c/\kappa(X_2)\big), $$
+#
+# $$ \frac{|A_2^* - a_2|}{a_2} \le O(c) + \frac{1}{1 -
 #   O(c)}\cdot\frac{\|\varepsilon_2\|}{a_2\,\mathrm{ReLU}(\|X_2\theta_2\|)} . $$
 #
 # Its proof rests on a kernel identity for the ReLU. This page checks the identity, the step that turns it into an angle, each
