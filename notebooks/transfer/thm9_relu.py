@@ -56,10 +56,10 @@ page = results.shown(p)
 # %% [markdown]
 # ## The kernel identity
 #
-# For unit $u, v$ at angle $\varphi$ and standard normal $x$,
+# For unit $u, v$ at angle $\varphi$ and standard normal $x$, the mean of
+# $\mathrm{ReLU}(x^\top u)\,\mathrm{ReLU}(x^\top v)$ is
 #
-# $$ \mathbb{E}\big[\mathrm{ReLU}(x^\top u)\,\mathrm{ReLU}(x^\top v)\big]
-#    = \frac{\cos\varphi}{2} + \frac{\cos\varphi\,(\tan\varphi - \varphi)}{2\pi}
+# $$ \frac{\cos\varphi}{2} + \frac{\cos\varphi\,(\tan\varphi - \varphi)}{2\pi}
 #    = \frac{\sin\varphi + (\pi - \varphi)\cos\varphi}{2\pi} =: \frac{g(\varphi)}{2} . $$
 #
 # The display is right (at $\varphi = \pi/2$ as a limit). Checked by integration in polar coordinates, and by sampling in
