@@ -34,6 +34,12 @@ def test_committed_entries_are_those_of_the_papers_in_the_books_order():
     assert all(entry.paper == PAPER for entry in errata.entries(PAPER))
 
 
+def test_no_two_entries_of_a_paper_have_the_same_place():
+    """Pages link to an erratum by its place."""
+    places = [(entry.paper, entry.place) for entry in errata.entries()]
+    assert len(set(places)) == len(places)
+
+
 def test_every_entry_that_changes_a_conclusion_is_derived_a_second_time():
     """In a test of the paper named after the entry's anchor, by algebra that shares no code with the page."""
     for entry in errata.entries():

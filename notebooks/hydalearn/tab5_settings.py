@@ -38,7 +38,10 @@ page = results.shown(p)
 page.table(report.size_table, "Table 5: the toy data as printed and as drawn.")
 
 # %%
-page.table(report.problem_table, "The real problems: the paper's data, and ours in the split of one seed, inputs after coding.")
+page.table(
+    report.problem_table,
+    "The real problems: the paper's data, and ours in the split of one seed; inputs after coding, a few more or fewer by seed.",
+)
 
 # %% [markdown]
 # (errata-hydalearn-decoders)=

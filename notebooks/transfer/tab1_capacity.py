@@ -94,7 +94,8 @@ page.table(report.printed_overall(), "Table 1's row Overall, in percent.")
 # %%
 page.table(
     report.leak_table,
-    "MTL - STL on the test part, in points, with 95% intervals over seeds; capacities chosen without the leak.",
+    "MTL - STL on the test part, in points, with 95% intervals over seeds; capacities chosen without the leak. Training with the "
+    "leak has a column where leak_seeds is above 0.",
 )
 
 # %%

@@ -23,8 +23,9 @@
 #
 # the multi-task optimum satisfies, with high probability,
 #
-# $$ \sin(B^*, \theta_1) \le \sin(\theta_1, \theta_2) + O\big(c/\kappa(X_2)\big), \qquad
-#    \frac{|A_2^* - a_2|}{a_2} \le O(c) + \frac{1}{1 -
+# $$ \sin(B^*, \theta_1) \le \sin(\theta_1, \theta_2) + O\big(c/\kappa(X_2)\big), $$
+#
+# $$ \frac{|A_2^* - a_2|}{a_2} \le O(c) + \frac{1}{1 -
 #   O(c)}\cdot\frac{\|\varepsilon_2\|}{a_2\,\mathrm{ReLU}(\|X_2\theta_2\|)} . $$
 #
 # Its proof rests on a kernel identity for the ReLU. This page checks the identity, the step that turns it into an angle, each
@@ -55,10 +56,10 @@ page = results.shown(p)
 # %% [markdown]
 # ## The kernel identity
 #
-# For unit $u, v$ at angle $\varphi$ and standard normal $x$,
+# For unit $u, v$ at angle $\varphi$ and standard normal $x$, the mean of
+# $\mathrm{ReLU}(x^\top u)\,\mathrm{ReLU}(x^\top v)$ is
 #
-# $$ \mathbb{E}\big[\mathrm{ReLU}(x^\top u)\,\mathrm{ReLU}(x^\top v)\big]
-#    = \frac{\cos\varphi}{2} + \frac{\cos\varphi\,(\tan\varphi - \varphi)}{2\pi}
+# $$ \frac{\cos\varphi}{2} + \frac{\cos\varphi\,(\tan\varphi - \varphi)}{2\pi}
 #    = \frac{\sin\varphi + (\pi - \varphi)\cos\varphi}{2\pi} =: \frac{g(\varphi)}{2} . $$
 #
 # The display is right (at $\varphi = \pi/2$ as a limit). Checked by integration in polar coordinates, and by sampling in

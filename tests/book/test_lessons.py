@@ -57,6 +57,12 @@ def test_a_quiz_has_five_questions_and_the_page_folds_each_answer(paper: str) ->
 
 
 @papers
+def test_an_answer_to_choose_is_whole(paper: str) -> None:
+    """An unquoted comma in the file would split one into two, of which the second starts in the middle of a sentence."""
+    assert [answer for question in lessons.quiz(paper) for answer in question.answers if answer[0].islower()] == []
+
+
+@papers
 def test_the_right_answer_is_not_always_the_same_letter(paper: str) -> None:
     assert len({question.right for question in lessons.quiz(paper)}) > 1
 

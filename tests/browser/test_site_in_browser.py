@@ -24,6 +24,10 @@ KEY = {
 }
 
 
+CUT_FORMULAS = """() => [...document.querySelectorAll("mjx-container[display='true']")]
+  .filter((formula) => formula.scrollWidth > formula.clientWidth + 1)
+  .map((formula) => formula.textContent.slice(0, 60))"""
+
 # Boxes that scroll sideways: by what they say, or by what they hold.
 SCROLLING = """(open) => {
   if (open) for (const fold of document.querySelectorAll(".bd-article details")) fold.open = true;
@@ -55,8 +59,9 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
     """Opened once, wide, narrow and as printed.
 
     Laws: a page asks for nothing outside, complains of nothing on the console and is no wider than the screen; no table or code
-    is cut on a wide screen or on paper, folds open; what scrolls on a narrow screen is reached by the keyboard, and formulas in a
-    line are no stops of the tab key; no formula has an error; axe finds nothing serious or critical.
+    is cut on a wide screen or on paper, folds open, nor a formula on a wide screen; what scrolls on a narrow screen is reached by
+    the keyboard, and formulas in a line are no stops of the tab key; no formula has an error; axe finds nothing serious or
+    critical.
     """
     if not (site / f"{name}.html").exists():
         pytest.skip("not a page of this site")
@@ -75,6 +80,7 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
     if is_exhibit:
         faults |= _faults_of_exhibit(page, name, 0 if top is None else top["y"])
     faults["cut on a wide screen"] = [box for box, _ in page.evaluate(SCROLLING, True)]
+    faults["formulas cut on a wide screen"] = page.evaluate(CUT_FORMULAS)
     faults["formulas in the way of the tab key"] = page.locator("mjx-container[tabindex]:not([display='true'])").count()
     faults["formulas with an error"] = page.locator("mjx-merror").count()
     page.emulate_media(media="print")

@@ -32,16 +32,20 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             ours = ratios(rows, classes)[name].median()
             line |= {f"seconds, {classes} classes": own.seconds.median(), f"ratio, {classes} classes": ours}
         if ratio:
-            line["difference of ratios"] = ratios(rows)[name].median() - ratio
+            line["ratio minus the paper's"] = ratios(rows)[name].median() - ratio
         lines.append(line)
     return pd.DataFrame(lines)
 
 
 def findings(rows: pd.DataFrame) -> str:
-    """Steps of each method in those of the linear sum."""
+    """How long a step of each method takes, in steps with equal weights."""
     own = ratios(rows)
     steps = {title: f"{own[name].median():.2f}" for name, title in TITLES.items() if name != "linear"}
-    return "Steps of the linear sum that one step takes: " + ", ".join(f"{title} {value}" for title, value in steps.items()) + "."
+    return (
+        "A step takes as long as this many steps with equal weights: "
+        + "; ".join(f"{title} {n}" for title, n in steps.items())
+        + "."
+    )
 
 
 def growth(rows: pd.DataFrame) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def negative_table(rows: pd.DataFrame) -> pd.DataFrame:
 def cost_table(rows: pd.DataFrame) -> pd.DataFrame:
     """What a step costs, in static steps."""
     names = [name for name in map(str, rows) if name.startswith(("HydaLearn", "first order"))]
-    costs = rows.loc[rows.kind == "cost", names].iloc[0].astype(float)
+    costs = rows.loc[rows.kind == "cost", names].iloc[0].astype(float).dropna()
     return costs.rename_axis("weighting").reset_index(name="static steps")
 
 

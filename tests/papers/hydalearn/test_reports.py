@@ -128,6 +128,9 @@ def test_every_figure_and_table_is_drawn_from_the_committed_rows(exhibit, profil
             assert any(ax.has_data() for ax in made.axes)
             plt.close(made)
             continue
+        if not isinstance(made, str):
+            numbers = made.select_dtypes("number")
+            assert numbers.empty or numbers.notna().any(axis=1).all(), "a line that nothing was measured for"
         text = made if isinstance(made, str) else html_table(made)
         assert "nan" not in text.lower().replace("nant", ""), make
         assert len(text) > 100

@@ -170,3 +170,10 @@ def test_the_table_sets_ours_beside_the_papers():
     assert table.loc["overall", "STL capacity, paper"] == 1205
     assert table.loc["overall", "MTL, ours"] - table.loc["overall", "STL, ours"] == pytest.approx(1.0)
     assert table.loc["MR", "difference MTL - STL, paper"] == pytest.approx(19.6)
+
+
+def test_the_leak_has_a_column_where_it_was_trained_with():
+    """A column in which nothing was measured is not shown."""
+    without = pd.concat([_search(), _final(1.0, False)])
+    assert list(report.leak_table(without)) == ["without the leak"]
+    assert list(report.leak_table(pd.concat([without, _final(1.0, True)]))) == ["without the leak", "with the leak"]
