@@ -39,7 +39,7 @@ ON_A_PHONE = """() => {
   const cut = (e) => e.firstElementChild?.offsetWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === "hidden";
   return {
     "formula cut": all("span.math").filter(cut).map((e) => e.textContent),
-    "small letters": all("figure.exhibit-figure img").filter((e) => box(e).width < 0.7 * e.naturalWidth).map((e) => e.alt),
+    "small letters": all("figure img").filter((e) => box(e).width < 0.7 * e.naturalWidth).map((e) => e.alt),
     "low control": all(":is(.touch-controls, .scoreboard-filter) :is(select, input, button)")
       .filter((e) => box(e).height < 40).map((e) => e.id || e.name),
     "code broken by letters": all(".pst-scrollable-table-container td code .pre")
