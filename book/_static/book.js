@@ -2,11 +2,15 @@
 (() => {
   const mark = () => {
     for (const box of document.querySelectorAll(
-      ".bd-article :is(.table-scroll, .text_html, .pst-scrollable-table-container, pre, mjx-container[display='true'], div.math)"
+      ".bd-article :is(.table-scroll, .text_html, .pst-scrollable-table-container, pre, mjx-container[display='true'], .math, figure)"
     )) {
-      const scrolls = box.scrollWidth > box.clientWidth + 1;
+      // A formula in a line holds its reading for screen readers too, which is wider than what is seen.
+      const wide = box.matches("span.math") ? box.firstElementChild?.offsetWidth : box.scrollWidth;
+      const scrolls = wide > box.clientWidth + 1;
       if (scrolls && !box.hasAttribute("tabindex")) {
         box.tabIndex = 0;
+        // A figure has its own role, and its caption for a name.
+        if (box.tagName === "FIGURE") continue;
         if (!box.hasAttribute("role")) box.setAttribute("role", "region");
         if (!box.hasAttribute("aria-label")) box.setAttribute("aria-label", "Scrollable content");
       }

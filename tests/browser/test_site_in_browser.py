@@ -36,6 +36,21 @@ SCROLLING = """(open) => {
     .map((box) => [box.ariaLabel || box.innerText.slice(0, 60), box.tabIndex])
 }"""
 
+# What cannot be read or touched on a phone.
+ON_A_PHONE = """() => {
+  const all = (selector) => [...document.querySelectorAll(`.bd-article ${selector}`)];
+  const box = (e) => e.getBoundingClientRect();
+  const cut = (e) => e.firstElementChild?.offsetWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === "hidden";
+  return {
+    "formula cut": all("span.math").filter(cut).map((e) => e.textContent),
+    "small letters": all("figure img").filter((e) => box(e).width < 0.7 * e.naturalWidth).map((e) => e.alt),
+    "low control": all(":is(.touch-controls, .scoreboard-filter) :is(select, input, button)")
+      .filter((e) => box(e).height < 40).map((e) => e.id || e.name),
+    "code broken by letters": all(".pst-scrollable-table-container td code .pre")
+      .filter((e) => e.getClientRects().length > 1).map((e) => e.textContent),
+  };
+}"""
+
 
 def _pages() -> list[Any]:
     """Every page of the built site, where there is one, else of its sources; dealt to as many workers as a small machine has.
@@ -59,9 +74,15 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
     """Opened once, wide, narrow and as printed.
 
     Laws: a page asks for nothing outside, complains of nothing on the console and is no wider than the screen; no table or code
+<<<<<<< HEAD
     is cut on a wide screen or on paper, folds open, nor a formula on a wide screen; what scrolls on a narrow screen is reached by
     the keyboard, and formulas in a line are no stops of the tab key; no formula has an error; axe finds nothing serious or
     critical.
+=======
+    is cut on a wide screen or on paper, folds open; what scrolls on a narrow screen is reached by the keyboard, and formulas in a
+    line are no stops of the tab key; on a narrow screen no formula is cut, letters of figures have at least 10 pixels,
+    controls 40; no formula has an error; axe finds nothing serious or critical.
+>>>>>>> p16
     """
     if not (site / f"{name}.html").exists():
         pytest.skip("not a page of this site")
@@ -73,6 +94,7 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
         page.set_viewport_size({"width": width, "height": 900})
         over = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
         faults[f"wider than {width} pixels by"] = max(0, over)
+    faults |= page.evaluate(ON_A_PHONE)
     faults["scrolls, out of the keyboard's reach"] = [box for box, stop in page.evaluate(SCROLLING, False) if stop < 0]
     page.set_viewport_size({"width": 1280, "height": 900})
     # Before axe, which itself asks for style sheets.
