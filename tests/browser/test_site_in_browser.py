@@ -74,15 +74,9 @@ def test_a_page_holds_every_law_of_the_site(visit: Open, site: Path, name: str) 
     """Opened once, wide, narrow and as printed.
 
     Laws: a page asks for nothing outside, complains of nothing on the console and is no wider than the screen; no table or code
-<<<<<<< HEAD
     is cut on a wide screen or on paper, folds open, nor a formula on a wide screen; what scrolls on a narrow screen is reached by
-    the keyboard, and formulas in a line are no stops of the tab key; no formula has an error; axe finds nothing serious or
-    critical.
-=======
-    is cut on a wide screen or on paper, folds open; what scrolls on a narrow screen is reached by the keyboard, and formulas in a
-    line are no stops of the tab key; on a narrow screen no formula is cut, letters of figures have at least 10 pixels,
-    controls 40; no formula has an error; axe finds nothing serious or critical.
->>>>>>> p16
+    the keyboard, and formulas in a line are no stops of the tab key; on a narrow screen no formula is cut, letters of figures
+    have at least 10 pixels, controls 40; no formula has an error; axe finds nothing serious or critical.
     """
     if not (site / f"{name}.html").exists():
         pytest.skip("not a page of this site")
