@@ -47,7 +47,7 @@ ON_A_PHONE = """() => {
     "low control": all(":is(.touch-controls, .scoreboard-filter) :is(select, input, button)")
       .filter((e) => box(e).height < 40).map((e) => e.id || e.name),
     "code broken by letters": all(".pst-scrollable-table-container td code .pre")
-      .filter((e) => e.getClientRects().length > 1).map((e) => e.textContent),
+      .filter((e) => !e.textContent.includes("-") && e.getClientRects().length > 1).map((e) => e.textContent),
   };
 }"""
 
