@@ -351,7 +351,7 @@ class Findings(BookDirective):
         source = f'<span class="run">{page}{", on a stand-in" if judgement.scope == "on a stand-in" else ""}</span>'
         if one.sentence:
             return f"<li>{outcome(one.judged.outcome)} {subscripts(one.sentence)} {source}</li>"
-        failed = [gate.name.replace("-", " ") for gate in judgement.gates if not gate.passed]
+        failed = [verdict_box.gate_words(gate) for gate in judgement.gates if not gate.passed]
         lacks = f"gates failed: {', '.join(failed)}" if failed else str(one.judged)
         return f'<li>{subscripts(one.finding.claim.says)} {source} <span class="measured">{escape(lacks)}</span></li>'
 

@@ -97,9 +97,7 @@ def sentences(rows: pd.DataFrame) -> list[str]:
     _, p = statistics.friedman(ranked)
     against = statistics.against(ranked, report.REFERENCE)
     clear = _listed([titles[str(name)] for name in against.index[against["clear"]]], "no method")
-    effects = report.means(rows).drop(columns=report.REFERENCE)
-    told = [m for m in effects if effects[m].count() >= min(report.FEWEST, len(effects))]
-    posterior = {str(m): statistics.bayesian_signed_rank(effects[m].dropna(), report.ROPE) for m in told}
+    posterior = report.posteriors(report.means(rows))
     better, same, worse = (
         _listed([titles[m] for m, each in posterior.items() if getattr(each, kind) > 0.95], "none")
         for kind in ("better", "same", "worse")

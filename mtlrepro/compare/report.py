@@ -53,26 +53,31 @@ def complete(rows: pd.DataFrame, column: str = "test") -> pd.DataFrame:
     return means(rows, column).dropna(axis=1)
 
 
+def posteriors(table: pd.DataFrame) -> dict[str, statistics.SignedRank]:
+    """Against tuned static weights, of the methods that serve FEWEST problems or more. table: (problems, methods), of `means`."""
+    told = [name for name in table if name != REFERENCE and table[name].count() >= min(FEWEST, len(table))]
+    return {str(name): statistics.bayesian_signed_rank(table[name].dropna(), ROPE) for name in told}
+
+
 def overall(rows: pd.DataFrame, titles: dict[str, str] | None = None) -> pd.DataFrame:
     """The table: a line per method, best mean rank first, those that do not serve every problem at the end.
 
-    titles: of methods, by name. "better", "same", "worse": posterior probabilities against tuned static weights, of methods that
-    serve FEWEST problems or more.
+    titles: of methods, by name. "better", "same", "worse": of `posteriors`.
     """
     table, equal_cost, ranked = means(rows), means(rows, "equal_cost_test"), complete(rows)
     ranks, equal_ranks = statistics.mean_ranks(ranked), statistics.mean_ranks(complete(rows, "equal_cost_test"))
     costs = rows.groupby("method")[["gradients", "cost"]].mean()
     several = len(ranked) > 1
     clear = statistics.against(ranked, REFERENCE)["clear"].to_dict() if several else {}
+    told = posteriors(table) if several else {}
+    unknown = statistics.SignedRank(np.nan, np.nan, np.nan)
     lines = []
     for method in sorted(map(str, table), key=lambda name: (ranks.get(name, np.inf), name)):
         own = table[method].dropna()
         line = {"method": (titles or {}).get(method, method), "problems": len(own), "mean rank": ranks.get(method, np.nan)}
         line |= {"mean effect": own.mean(), "worst": own.min(), "best": own.max()}
         if several:
-            line |= dict.fromkeys(statistics.SignedRank._fields, np.nan)
-            if method != REFERENCE and len(own) >= min(FEWEST, len(ranked)):
-                line |= statistics.bayesian_signed_rank(own, ROPE)._asdict()
+            line |= told.get(method, unknown)._asdict()
             line["rank differs from static"] = {True: "yes", False: "no", None: ""}[clear.get(method)]
         line |= {"gradients per step": costs.gradients[method], "cost per step": costs.cost[method]}
         line |= {"mean rank at equal cost": equal_ranks.get(method, np.nan), "effect at equal cost": equal_cost[method].mean()}

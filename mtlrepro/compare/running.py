@@ -32,23 +32,24 @@ def rows(
     runs: results.Runs, places: Mapping[str, str], seeds: Sequence[int], trials: int, share: float, wanted: Iterable[str] = ()
 ) -> pd.DataFrame:
     """The rows of every method on every problem (name -> its place), computed or kept from before. Raises as `settings` does."""
-    wanted, each = list(wanted), []
+    wanted, each, known = list(wanted), [], titles()
     for method in wanted:
-        if method not in titles():
-            raise UnknownName("method", method, titles())
+        if method not in known:
+            raise UnknownName("method", method, known)
     for name, place in places.items():
         of = problems.at(place)
         read = dict(of.data()) | ({f"{name}, its file": sha256_of(Path(place))} if place.endswith(".py") else {})
         settings = settings_of(name, place, seeds, trials, share, wanted)
-        for setting in settings:
-            if setting["method"] not in label_methods.METHODS:
-                protocol.grid(setting["method"], of.rates, trials)  # refuses trials that do not fit before anything is trained
-        missing = [method for method in wanted if method not in [setting["method"] for setting in settings]]
+        by_labels = [setting for setting in settings if setting["method"] in label_methods.METHODS]
+        weightings = settings[: len(settings) - len(by_labels)]
+        for setting in weightings:
+            protocol.grid(setting["method"], of.rates, trials)  # refuses trials that do not fit before anything is trained
+        served = {setting["method"] for setting in settings}
+        missing = [method for method in wanted if method not in served]
         if missing:
             raise BadValue(f"{name} lacks what {missing[0]} needs: {needs()[missing[0]]}.")
-        for measure, own in ((protocol.measure, False), (label_methods.measure, True)):
-            some = [setting for setting in settings if (setting["method"] in label_methods.METHODS) == own]
-            each.append(runs.map(measure, some, what=f"{name}, by labels" if own else name, data=read))
+        each.append(runs.map(protocol.measure, weightings, what=name, data=read))
+        each.append(runs.map(label_methods.measure, by_labels, what=f"{name}, by labels", data=read))
     return pd.concat([some for some in each if len(some)], ignore_index=True)
 
 

@@ -62,14 +62,12 @@ class Shown:
     def table(self, make: Callable[[pd.DataFrame], pd.DataFrame] | pd.DataFrame, caption: str = "", digits: int = 3) -> None:
         """Show ``make(rows)`` as the book's tables are: see `html_table`.
 
-        Where the recorded run has no rows of the table, that of the run just made, which says so; nothing where that has none.
+        Where the recorded run has no rows of the table, that of the run just made, which says so.
         """
         frame = make if isinstance(make, pd.DataFrame) else make(self.rows)
         if frame.empty and self.run == "recorded" and not isinstance(make, pd.DataFrame):
             words = f"{caption.rstrip('.')}. Of this page's own {self.live.profile} run: the recorded one has no such rows."
             return replace(self, run="live", body=self.live).table(make, words, digits)
-        if frame.empty:
-            return
         table = html_table(frame, caption, digits=digits, run=self.run)
         _display({"text/html": table}, {METADATA: {"kind": "table", "run": self.run}})
 

@@ -75,7 +75,7 @@ def verdict_box(judgement: Judgement, run: Literal["recorded", "live"] = "record
     """
     word = _class(judgement.verdict)
     claims = [claim for claim in judgement.claims if claim.claim.primary]
-    failed = ", ".join(_words(gate) for gate in judgement.gates if not gate.passed)
+    failed = ", ".join(gate_words(gate) for gate in judgement.gates if not gate.passed)
     parts = [
         f'<p><span class="verdict {word}">{escape(judgement.verdict)}</span>'
         + (f' <span class="tier">failed: {escape(failed)}</span></p>' if failed else "</p>"),
@@ -260,7 +260,8 @@ def _axis(judged: JudgedEffect) -> str:
     )
 
 
-def _words(gate: Gate) -> str:
+def gate_words(gate: Gate) -> str:
+    """A gate's name as a page has it."""
     return gate.name.replace("-", " ")
 
 
@@ -269,7 +270,7 @@ def _gates(gates: tuple[Gate, ...]) -> str:
         return ""
     passed = sum(gate.passed for gate in gates)
     failed = [gate for gate in gates if not gate.passed]
-    line = f"Gates passed: {passed} of {len(gates)}" + (f"; failed: {', '.join(map(_words, failed))}" if failed else "")
+    line = f"Gates passed: {passed} of {len(gates)}" + (f"; failed: {', '.join(map(gate_words, failed))}" if failed else "")
     return f'<div class="gates"><p>{escape(line)}</p>{_gate_lines(gates)}</div>'
 
 
@@ -277,6 +278,7 @@ def _gate_lines(gates: tuple[Gate, ...]) -> str:
     lines = []
     for gate in gates:
         cost = "" if gate.passed else f" Cost of passing it: {gate.cost or 'not estimated'}."
-        text = f"{'✓' if gate.passed else '✗'} {_words(gate)}: {_without_exponents(shown(gate.value))}; needs {gate.needs}.{cost}"
+        value = _without_exponents(shown(gate.value))
+        text = f"{'✓' if gate.passed else '✗'} {gate_words(gate)}: {value}; needs {gate.needs}.{cost}"
         lines.append(f'<li class="{"passed" if gate.passed else "failed"}">{scripts(escape(text))}</li>')
     return f'<ul class="gate-lines">{"".join(lines)}</ul>'

@@ -14,8 +14,8 @@ from mtlrepro import plots
 from mtlrepro.papers.transfer.interval_marks import interval_marks, paper_marks
 from mtlrepro.results import Gate, Measured, in_words, paper_values
 
-# Sets whose labels can occur together, as the findings do, best first. Superclasses and digits exclude one another.
 _SETS = {"cifar100": "CIFAR-100", "nih64": "ChestX-ray14, 64 px", "chestxray14": "ChestX-ray14"}
+# Sets whose labels can occur together, as the findings do, best first. Superclasses and digits exclude one another.
 _CLAIMED_ON = ("chestxray14", "nih64")
 _COLORS = {
     "SVD, r = 1": "vermillion",
