@@ -8,17 +8,21 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from mtlrepro.data import cifar
 from mtlrepro.data.places import arrays_sha256, corrupt
-from mtlrepro.errors import MtlreproError, Unfinished
+from mtlrepro.errors import BadValue, MtlreproError, Unfinished
+from mtlrepro.gpu import graphs
+from mtlrepro.parameters import Params
 from mtlrepro.results import digest
-from mtlrepro.results.runs import Runs, release, timed
+from mtlrepro.results.runs import Runs, as_rows, release, timed
 from mtlrepro.training import images
 
 # Seconds past the limit after which a run is given up that is no training of images, and so keeps no state.
@@ -44,41 +48,141 @@ class _Finished(Runs):
     def __init__(self, exhibit: str) -> None:
         self._open(exhibit)
 
+    def claimed(self, key: str) -> bool:
+        """Whether somebody computes a run."""
+        return (self.folder / f"{key}.claim").exists()
 
-def compute(folder: Path, limit: Limit) -> int:
+
+class Plan:
+    """The runs of a prepared list, those of its exhibits in stages first: a stage's are known when the one before is finished."""
+
+    def __init__(self, prepared: Mapping[str, Any]) -> None:
+        self._stages = [_Stages(entry) for entry in prepared.get("staged", [])]
+        self._listed: list[dict[str, Any]] = prepared["runs"]
+        self._finished: dict[str, _Finished] = {}
+        self._begun = set[str]()
+
+    def finished(self, exhibit: str) -> _Finished:
+        """The finished runs of an exhibit."""
+        return self._finished.setdefault(exhibit, _Finished(exhibit))
+
+    def left(self) -> list[dict[str, Any]]:
+        """The runs that are known and not finished, in order."""
+        runs = [run for stages in self._stages for run in stages.known(self.finished(stages.exhibit))] + self._listed
+        done = {run["exhibit"]: self.finished(run["exhibit"]).finished_runs() for run in runs}
+        return [run for run in runs if run["key"] not in done[run["exhibit"]]]
+
+    def computing(self) -> bool:
+        """Whether a run that is not finished is being computed, in this process or in another."""
+        return any(self.finished(run["exhibit"]).claimed(run["key"]) for run in self.left())
+
+    def next(self, limit: Limit) -> dict[str, Any] | None:
+        """A run that nobody has begun in this process; None where all are finished or begun. Raises Unfinished at the limit."""
+        for run in self.left():
+            if run["key"] not in self._begun:
+                if limit.look():
+                    raise Unfinished("the time is up.")
+                self._begun.add(run["key"])
+                return run
+        return None
+
+
+class _Stages:
+    """The runs of an exhibit whose later settings depend on earlier rows."""
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self.exhibit, self._data, module = entry["exhibit"], entry["data"], _module(entry["module"])
+        self._stages = getattr(module, entry["function"])(Params(self.exhibit, entry["profile"], entry["values"]))
+        self._runs: list[dict[str, Any]] = []
+        self._last: list[dict[str, Any]] = []
+        self._open(None)
+
+    def _open(self, rows: list[dict[str, Any]] | None) -> None:
+        function, settings = next(self._stages) if rows is None else self._stages.send(rows)
+        graph = digest.graph()
+        self._last = [
+            {
+                "exhibit": self.exhibit, "module": function.__module__, "function": function.__name__, "data": self._data,
+                "setting": setting,
+                "key": digest.run_key(function, setting, self._data, digest.run_code(function, setting, graph)),
+            }
+            for setting in settings
+        ]  # fmt: skip
+        self._runs += [run for run in self._last if run["key"] not in {each["key"] for each in self._runs}]
+
+    def known(self, finished: _Finished) -> list[dict[str, Any]]:
+        """All runs of the stages that are open."""
+        while self._last and all(run["key"] in finished.finished_runs() for run in self._last):
+            done = finished.finished_runs()
+            scalars = [{k: v for k, v in run["setting"].items() if isinstance(v, str | int | float)} for run in self._last]
+            rows = [own | row for run, own in zip(self._last, scalars, strict=True) for row in done[run["key"]]["rows"]]
+            try:
+                self._open(rows)
+            except StopIteration:
+                self._last = []
+        return self._runs
+
+
+def compute(folder: Path, limit: Limit, at_once: int = 1) -> int:
     """Compute the runs that `prepare` listed in `folder` and that are not finished, in order, until `limit`; how many are left.
 
-    A training of images writes its checkpoint at the limit and goes on from there the next time. Call this before anything else
-    has imported a paper. Raises MtlreproError where the code here is not what the list was made with, or the list is missing.
+    A training of images writes its checkpoint at the limit and goes on from there the next time. at_once: on a GPU so many runs
+    in threads, their steps as CUDA graphs (`mtlrepro.gpu.graphs`); their trainings, which are short there, keep no state. Call
+    this before anything else has imported a paper. Raises MtlreproError where the code here is not what the list was made with,
+    or the list is missing.
     """
     try:
         prepared = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MtlreproError(f"no list of runs in {folder}: `python -m mtlrepro.gpu --prepare` writes it.") from None
     cifar.load_cifar = functools.partial(_stored_cifar, folder, prepared["sets"])
+    at_once = at_once if torch.cuda.is_available() else 1
     _stop_trainings_at(limit)
     signal.signal(signal.SIGALRM, _give_up)
     signal.setitimer(signal.ITIMER_REAL, limit.seconds + GRACE)
-    left = len(prepared["runs"])
+    if at_once > 1:
+        graphs.install()
+    plan = Plan(prepared)
     try:
-        for run in prepared["runs"]:
-            left -= _computed(run, limit)
+        with ThreadPoolExecutor(at_once) as pool:
+            for worker in [pool.submit(_work, plan, limit, at_once) for _ in range(at_once)]:
+                worker.result()
     except Unfinished as stopped:
         print(stopped)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    return left
+    return len(plan.left())
 
 
-def _computed(run: Mapping[str, Any], limit: Limit) -> bool:
+def _work(plan: Plan, limit: Limit, at_once: int) -> None:
+    """Compute runs of the plan, one after another; a run that cannot be computed is said and left."""
+    with graphs.own_stream(), graphs.turn:
+        while True:
+            if run := plan.next(limit):
+                try:
+                    _computed(run, limit, at_once)
+                except BadValue as error:  # a training that diverged, say
+                    print(f"{run['exhibit']}: {error} The other runs go on.", flush=True)
+            elif plan.computing() and not limit.look():  # elsewhere; what it finds may open more
+                with graphs.others_turn():
+                    time.sleep(0.2)
+            else:
+                return
+
+
+def _module(name: str) -> Any:
+    """A module of a paper; no other is imported by a list's word."""
+    return import_module(f"mtlrepro.papers.{name.removeprefix('mtlrepro.papers.')}")
+
+
+def _computed(run: Mapping[str, Any], limit: Limit, at_once: int = 1) -> bool:
     """Whether the run is finished, now or before; False where another process computes it. Raises Unfinished at the limit."""
     finished, key, setting = _Finished(run["exhibit"]), run["key"], run["setting"]
     if key in finished.finished_runs():
         return True
     if limit.look():
         raise Unfinished("the time is up.")
-    within = run["module"].removeprefix("mtlrepro.papers.")
-    function = getattr(import_module(f"mtlrepro.papers.{within}"), run["function"])
+    function = getattr(_module(run["module"]), run["function"])
     code = digest.run_code(function, setting)
     if digest.run_key(function, setting, run["data"], code) != key:
         raise MtlreproError(f"{run['exhibit']}: the list of runs was made with other code than is here: prepare it again.")
@@ -87,7 +191,12 @@ def _computed(run: Mapping[str, Any], limit: Limit) -> bool:
     if claim is None:
         return key in finished.finished_runs()
     try:
-        entry = timed(function, key, setting, digest.rows_in(code), finished.folder / key)
+        if at_once == 1:
+            entry = timed(function, key, setting, digest.rows_in(code), finished.folder / key)
+        else:  # whose environment, and what may be read of tables, are the process's
+            start = time.perf_counter()
+            rows = as_rows(function(**setting))
+            entry = {"key": key, "seconds": (time.perf_counter() - start) / at_once, "rows": rows}
         finished.keep(entry)
     finally:
         release(claim)

@@ -17,6 +17,8 @@ from mtlrepro.results import digest
 
 # exhibit, function, its settings, the data that they read
 Planned = tuple[str, Callable[..., Any], list[dict[str, Any]], dict[str, str]]
+# exhibit, the function of its stages, parameters that it takes, the data that its runs read
+Staged = tuple[str, Callable[[Params], Any], Params, dict[str, str]]
 _SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
 _SETS: tuple[Literal["cifar10", "cifar100"], ...] = ("cifar10", "cifar100")
 
@@ -49,6 +51,16 @@ def planned() -> Iterator[Planned]:
         yield "hydalearn/fig4", fig4_toys.measure, [setting for setting in toys if setting["method"] != "ridge"], {}
 
 
+def staged() -> Iterator[Staged]:
+    """Exhibits whose later settings depend on earlier rows, before the list of `planned`: CO-TASK's full profile."""
+    if "cotask" in exhibits.papers():
+        from mtlrepro.papers.cotask import tab3_cifar_mtl
+        from mtlrepro.papers.cotask.training import cifar_training
+
+        p = _params("cotask/tab3", "full")
+        yield "cotask/tab3", tab3_cifar_mtl.stages, p, cifar_training.first_data(p).sha256
+
+
 def prepare(folder: Path) -> None:
     """Write CIFAR's arrays (``<set>-<split>.npz``) and the list (``settings.json``) into `folder`.
 
@@ -71,8 +83,17 @@ def prepare(folder: Path) -> None:
         }
         for exhibit, function, settings, data in planned() for setting in settings
     ]  # fmt: skip
-    write_text(folder / "settings.json", json.dumps({"sets": sets, "runs": runs}, indent=1) + "\n")
-    print(f"{len(runs)} runs in {folder}: copy that folder and the checkout to the machine with the GPU.")
+    stages = [
+        {
+            "exhibit": exhibit, "module": function.__module__, "function": function.__name__, "data": data,
+            "profile": p.profile, "values": dict(p.values),
+        }
+        for exhibit, function, p, data in staged()
+    ]  # fmt: skip
+    write_text(folder / "settings.json", json.dumps({"sets": sets, "staged": stages, "runs": runs}, indent=1) + "\n")
+    print(
+        f"{len(runs)} runs, and {len(stages)} exhibits in stages, in {folder}: copy that folder and the checkout to the machine."
+    )
 
 
 def _params(exhibit: str, profile: str) -> Params:

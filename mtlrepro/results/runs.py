@@ -282,9 +282,13 @@ def timed(function: Callable[..., Any], key: str, setting: Row, readable: frozen
             rows = function(**setting)
     finally:
         del os.environ["MTLREPRO_CHECKPOINTS"]
-    # Through JSON once, so that a resumed table has exactly the types of an uninterrupted one.
-    rows = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=plain))
-    return {"key": key, "seconds": time.perf_counter() - start, "rows": rows}
+    return {"key": key, "seconds": time.perf_counter() - start, "rows": as_rows(rows)}
+
+
+def as_rows(rows: Row | Sequence[Row]) -> list[Row]:
+    """What a run returned, through JSON once, so that a resumed table has exactly the types of an uninterrupted one."""
+    kept: list[Row] = json.loads(json.dumps([rows] if isinstance(rows, dict) else list(rows), default=plain))
+    return kept
 
 
 def _attempted(parent: int, function: Callable[..., Any], key: str, *more: Any) -> Row:

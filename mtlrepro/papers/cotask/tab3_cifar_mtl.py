@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mtlrepro.papers.cotask.training.cifar_training import (
     CifarTraining,
@@ -23,6 +22,7 @@ from mtlrepro.training.image_evaluation import accuracies as image_accuracies
 
 # method, baseline, auxiliary tasks, budget rule, noise ratio, variant
 Arm = tuple[str, str, int, Rule, float, Variant]
+Dicts = list[dict[str, Any]]
 
 
 def arms(p: Params) -> dict[str, list[Arm]]:
@@ -76,12 +76,21 @@ def grid_settings(p: Params, rates: Mapping[str, float] | None = None) -> list[d
     return listed
 
 
-def best(rows: pd.DataFrame, point: str) -> dict[str, float]:
-    """Method -> its `point`, rate or decay, with the best mean validation accuracy; {} without rows. rows: of `validated`."""
-    if rows.empty:
-        return {}
-    means = rows.groupby(["method", point]).validation.mean().unstack()
-    return {str(method): float(value) for method, value in means.idxmax(axis=1).items()}
+def best(rows: Iterable[Mapping[str, Any]], point: str) -> dict[str, float]:
+    """Method -> its `point`, rate or decay, with the best validation accuracy; {} without rows. rows: of `validated`, with the
+    method of their settings; of equal ones the least counts."""
+    chosen = sorted(rows, key=lambda row: (row["validation"], -row[point]))
+    return {row["method"]: row[point] for row in chosen}
+
+
+def stages(p: Params) -> Generator[tuple[Callable[..., Dicts], Dicts], Dicts, None]:
+    """Learning rates, weight decays at the best rate, and the trainings with both, each a function with its settings.
+
+    It is sent the rows of all settings, which the next one follows from.
+    """
+    rates = best((yield validated, grid_settings(p)), "rate")
+    decays = best((yield validated, grid_settings(p, rates)), "decay")
+    yield accuracies, settings(p, rates, decays)
 
 
 def settings(

@@ -161,7 +161,7 @@ def test_each_method_trains_with_the_point_that_validates_best():
     scores = pd.DataFrame(
         [{"method": method, "rate": rate, "validation": 1 - abs(rate - tuned[method])} for method, rate, _ in tried]
     )
-    rates = tab3.best(scores, "rate")
+    rates = tab3.best(scores.to_dict("records"), "rate")
     assert rates == tuned
     second = tab3.grid_settings(p, rates)
     assert {(each["method"], each["training"]["rate"]) for each in second} == set(tuned.items())
