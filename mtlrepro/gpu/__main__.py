@@ -42,7 +42,7 @@ def main() -> int:
         if given.speed:
             from mtlrepro.gpu import speed
 
-            speed.record(given.folder / "speed.json")
+            speed.record(given.folder / "speed.csv")
             return 0
         from mtlrepro.gpu import computing
 

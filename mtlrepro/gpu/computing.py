@@ -197,6 +197,8 @@ def _computed(run: Mapping[str, Any], limit: Limit, at_once: int = 1) -> bool:
             start = time.perf_counter()
             rows = as_rows(function(**setting))
             entry = {"key": key, "seconds": (time.perf_counter() - start) / at_once, "rows": rows}
+        if torch.cuda.is_available():
+            entry["device"] = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
         finished.keep(entry)
     finally:
         release(claim)

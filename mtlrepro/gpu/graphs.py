@@ -24,7 +24,7 @@ from mtlrepro.device import deterministic
 from mtlrepro.methods.static import Equal, Static
 from mtlrepro.refusals import refuse_logits
 from mtlrepro.training import images
-from mtlrepro.training.augmentation import Augmentation, ImageData, Moves, augmented, draw_moves
+from mtlrepro.training.augmentation import Augmentation, Moves, augmented, draw_moves
 from mtlrepro.training.image_batches import Epoch, MixedTaskBatches
 from mtlrepro.training.loop import train_step
 from mtlrepro.training.precision import computing_in
@@ -93,7 +93,8 @@ def captured(function: Callable[[], None], device: torch.device) -> Callable[[],
 
 
 class GraphedRun(images._Run):
-    """A training under way whose full batches are replays of one captured step; the numbers are those of `images._Run`.
+    """A training under way whose full batches are replays of one captured step; the numbers are those of `images._Run`, with a
+    learning rate in float32.
 
     What is not captured goes on step by step: an epoch's last smaller batch, weightings that compute, look-aheads, running means
     of the weights.
@@ -170,7 +171,7 @@ class GraphedRun(images._Run):
         places = self.number * settings.batch + self.places
         each = {name: value.index_select(0, places) for name, value in inputs.items() if name not in ("tasks", "rates")}
         moves = None if how == Augmentation() else Moves(*(each[name] for name in ("down", "right", "flipped", "turn")))
-        pictures = _augmented(self.data, each["rows"], moves, how)
+        pictures = augmented(self.data, each["rows"], moves, how)
         pictures = pictures if settings.channels_last else pictures.contiguous()
         points = tuple(value for name, value in each.items() if name.startswith("points"))
         task = inputs["tasks"].index_select(0, self.number) if "tasks" in inputs else None
@@ -195,11 +196,3 @@ class GraphedRun(images._Run):
             else:
                 self.sums[name].index_add_(0, task, value)
         self.number += 1
-
-
-def _augmented(data: ImageData, rows: Tensor, moves: Moves | None, how: Augmentation) -> Tensor:
-    if moves is None or data.device.type != "cuda" or how.border != "black":
-        return augmented(data, rows, moves, how)
-    from mtlrepro.gpu import augmentation_kernel  # of Triton, which PyTorch brings on a GPU alone
-
-    return augmentation_kernel.augmented(data, rows, moves, how)

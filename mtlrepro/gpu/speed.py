@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import csv
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mtlrepro.data.tasks import Task
 from mtlrepro.device import deterministic, seeded
-from mtlrepro.files import write_text
 from mtlrepro.gpu import graphs
 from mtlrepro.models.resnet import CifarResNet, imagenet_resnet18, shared_bottom
 from mtlrepro.models.task_heads import MultiTaskNet, TaskHeads
@@ -24,6 +24,7 @@ from mtlrepro.training.augmentation import Augmentation, ImageData, augmented, i
 from mtlrepro.training.image_settings import ImageTraining
 
 IMAGES, TASKS, CLASSES = 8192, 8, 5
+COLUMNS = ["Network", "How", "Images per second", "Share of peak", "Hardware", "Date"]
 # Dense bfloat16 products of one card as its maker states them, in 10^12 floating-point operations per second.
 PEAK = {"NVIDIA H100 80GB HBM3": 989.0, "NVIDIA H200": 989.0}
 
@@ -99,19 +100,22 @@ def measure(case: Case, graphed: bool, at_once: int, device: torch.device, epoch
 
 def operations(case: Case, data: ImageData) -> float:
     """Floating-point operations of one image's forward and backward pass."""
-    net, rows = case.net().to(data.device), torch.arange(128, device=data.device)
+    with seeded(0):
+        net, rows = case.net().to(data.device), torch.arange(128, device=data.device)
     with FlopCounterMode(display=False) as counter:
         net(augmented(data, rows), 0).sum().backward()
     return float(counter.get_total_flops()) / len(rows)
 
 
 def record(target: Path, together: Sequence[int] = (1, 4, 8)) -> None:
-    """Measure all cases on the GPU, print them, and write them to `target` with the card and the versions."""
-    device = torch.device("cuda")
-    speeds = []
+    """Measure all cases on the GPU, print them, and write them to `target` (CSV) with the card, the version and the date."""
+    device, lines = torch.device("cuda"), []
+    said = [f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}", datetime.now(UTC).date().isoformat()]
     for case in CASES:
         for graphed, at_once in ((False, 1), *((True, count) for count in together)):
-            speeds.append(measure(case, graphed, at_once, device))
-            print(speeds[-1], flush=True)
-    said = {"device": torch.cuda.get_device_name(), "torch": str(torch.__version__), "cuda": torch.version.cuda}
-    write_text(target, json.dumps(said | {"speeds": [asdict(each) for each in speeds]}, indent=1) + "\n")
+            speed = measure(case, graphed, at_once, device)
+            how = f"CUDA graphs, {at_once} at once" if graphed else "step by step"
+            lines.append([case.title, how, f"{float(f'{speed.a_second:.3g}'):,.0f}", f"{speed.peak:.2%}", *said])
+            print(*lines[-1], sep=" | ", flush=True)
+    with target.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])

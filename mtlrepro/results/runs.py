@@ -12,6 +12,7 @@ import reprlib
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ class Runs:
         self._open(place or exhibits.get(p.exhibit).id)
         self.params = p
         self.seconds = 0.0
+        self.devices = Counter[str]()  # what computed how many of the runs, "" for this machine
         self.data: dict[str, str] = {}
         self.code: dict[str, Any] = digest.code_record([])
         self._mapped: list[tuple[Callable[..., Any], Row]] = []
@@ -111,6 +113,7 @@ class Runs:
         shown = progress(computed, total=len(todo), what=f"{self.exhibit} {what}", done=len(settings) - len(todo))
         known |= {entry["key"]: entry for entry in shown}
         self.seconds += sum(known[key]["seconds"] for key in keys)
+        self.devices.update(known[key].get("device", "") for key in keys)
         scalars = [{k: v for k, v in setting.items() if isinstance(v, str | int | float | bool)} for setting in settings]
         return pd.DataFrame([scalar | row for key, scalar in zip(keys, scalars, strict=True) for row in known[key]["rows"]])
 

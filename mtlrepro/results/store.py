@@ -90,7 +90,8 @@ def record(
     run and measured point. run: the `Runs` that made them, whose code, seconds and data are recorded; where nothing was mapped,
     the notebook's `Params` or a profile's name. measured: what the rows say of the registered claims and gates; None for an
     exhibit that claims nothing. tier: "paper's data", "public stand-in", "synthetic" or "no data". scope: as in `judge`. data:
-    name -> sha256 of every data set used. A run with overridden parameters is kept apart and never shown as the profile's.
+    name -> sha256 of every data set used. device: of the runs of this machine, as of `device.choose`. A run with overridden
+    parameters is kept apart and never shown as the profile's.
     Raises UnknownName for an unknown exhibit, claim or gate, and MtlreproError for an unknown tier.
     """
     exhibit = exhibits.get(exhibit).id
@@ -101,6 +102,7 @@ def record(
     if isinstance(run, Runs):
         p, code = run.params, run.code
         data, seconds = run.data | (data or {}), run.seconds if seconds is None else seconds
+        device = _devices(run, device)
     else:
         p = run if isinstance(run, Params) else Params(exhibit, run)
     import pandas as pd
@@ -120,6 +122,18 @@ def record(
     judgement = judge(exhibit, exhibits.get(exhibit).entry, measured, profile=p.profile, tier=tier, scope=scope)
     _keep(paths.runs() / f"{exhibit}.{variant(p)}.json", content, table)
     return judgement
+
+
+def _devices(run: Runs, here: str) -> str:
+    """Each device with its number of runs where another machine computed some of them. here: the device of those of this one."""
+    if here == "auto":
+        from mtlrepro.device import choose  # imported late: listing results needs no PyTorch
+
+        here = choose(here).type
+    if not any(run.devices):
+        return here
+    counts = {name or here: count for name, count in run.devices.items()}
+    return "; ".join(f"{name} ({count} of {run.devices.total()} runs)" for name, count in sorted(counts.items()))
 
 
 def _keep(target: Path, content: dict[str, Any], table: bytes) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +18,21 @@ from torchvision.models import resnet
 
 from mtlrepro import paths
 from mtlrepro.data.tasks import Task
-from mtlrepro.device import seeded
+from mtlrepro.device import deterministic, seeded
 from mtlrepro.errors import DataCorrupt, MtlreproError, Unfinished
-from mtlrepro.gpu import computing, stand_ins
+from mtlrepro.gpu import computing, graphs, speed, stand_ins
+from mtlrepro.methods import registry
+from mtlrepro.methods.data_maps import DataMap
+from mtlrepro.methods.static import Static
 from mtlrepro.models.resnet import CifarResNet, shared_bottom
+from mtlrepro.papers.cotask import tab3_cifar_mtl
+from mtlrepro.papers.stgmtl.training.image_runs import TaskNet
+from mtlrepro.parameters import Params, profile_values
 from mtlrepro.training import images
-from mtlrepro.training.augmentation import image_data
+from mtlrepro.training.augmentation import Augmentation, image_data
+from mtlrepro.training.image_batches import BinaryTasks
 from mtlrepro.training.image_settings import ImageTraining
+from mtlrepro.training.schedules import Schedule
 
 PROJECT = f"""
 import sys
@@ -60,22 +71,37 @@ def planned():
     p = tiny("stgmtl/fig7", seeds={"G1": 1}, images=100, tests=60, epochs=4, side=8, clusters={"G1": [2]})
     settings = fig7_f1.settings(p)
     yield p, fig7_f1.grouped_f1, settings, image_runs.digests(settings)
-    p = tiny("cotask/tab3", epochs=1, per_class=4, batch=8)
-    yield p, tab3_cifar_mtl.accuracies, [s for s in tab3_cifar_mtl.settings(p) if s["method"] == "cotask"][:2], \\
-        tab3_cifar_mtl.first_data(p).sha256
     p = tiny("hydalearn/fig4", seeds=2, steps={"Exp1": 40, "Exp2": 40}, points=16)
     toys = [s for s in fig4_toys.settings(p) if s["method"] == "hydalearn"]
     yield p, fig4_toys.measure, toys[:1], {}
+
+def staged():
+    p = tiny("cotask/tab3", parts={"multi": 1, "cotask": 1}, epochs=1, single_epochs=1, per_class=4, batch=8, rates=[0.1, 0.03],
+             decays=[0.0005])
+    yield "cotask/tab3", tab3_cifar_mtl.stages, p, tab3_cifar_mtl.first_data(p).sha256
+
+def in_stages(p, runs, data):
+    import pandas as pd
+    stages = tab3_cifar_mtl.stages(p)
+    frame = runs.map(*next(stages), data=data)
+    while True:
+        try:
+            frame = runs.map(*stages.send(frame.to_dict("records")), data=data)
+        except StopIteration:
+            return frame
 """
 PREPARE = """
 from pathlib import Path
 from mtlrepro.gpu import preparing
 preparing.load_cifar = noise_images
 preparing.planned = lambda: [(p.exhibit, *rest) for p, *rest in planned()]
+preparing.staged = staged
 preparing.prepare(Path("list"))
 from mtlrepro.results import Runs
 for p, function, settings, data in planned():
     Runs(p).map(function, settings, data=data)
+for _, _, p, data in staged():
+    in_stages(p, Runs(p), data)
 """
 TAKE = """
 from mtlrepro.results import Runs
@@ -83,6 +109,11 @@ for p, function, settings, data in planned():
     runs = Runs(p)
     before = runs.file.read_bytes()
     assert len(runs.map(function, settings, data=data)) > 0
+    assert runs.file.read_bytes() == before
+for _, _, p, data in staged():
+    runs = Runs(p)
+    before = runs.file.read_bytes()
+    assert len(in_stages(p, runs, data)) > 0
     assert runs.file.read_bytes() == before
 """
 # Python as on a machine where only PyTorch, NumPy and what PyTorch needs are installed.
@@ -130,8 +161,8 @@ def rows(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A folder with a list of four runs and its images, and what a machine with everything makes of them, in ``whole``; and a
-    function that has code executed there, by a machine with everything or a bare one.
+    """A folder with a list of two runs and an exhibit in stages, its images, and what a machine with everything makes of them, in
+    ``whole``; and a function that has code executed there, by a machine with everything or a bare one.
     """
     folder = tmp_path_factory.mktemp("gpu")
     with Forks(PROJECT + TINY, folder) as everything, Forks(PROJECT + BARE, tmp_path_factory.mktemp("bare")) as bare:
@@ -150,7 +181,7 @@ def test_a_bare_machine_computes_the_same_rows_and_the_notebooks_take_them(prepa
     """Laws: with PyTorch and NumPy alone the rows are those of a machine with everything, and `Runs.map` computes none again."""
     folder, run = prepared
     assert "all runs of the list are finished" in run("bare", COMMAND, "bare")
-    assert len(rows(folder / "bare")) == 4
+    assert len(rows(folder / "bare")) == 2 + 6 + 3 + 2  # the list's; learning rates and decays of three methods; trainings
     assert rows(folder / "bare") == rows(folder / "whole")
     run("everything", TAKE, "bare")
 
@@ -266,3 +297,130 @@ def test_a_placeholder_is_never_computed_with():
     assert Entry.kept is not None
     with pytest.raises(MtlreproError, match="pydantic is not installed"):
         BaseModel()
+
+
+def _noise_training(kind: str) -> images.Trained:
+    """Of a tiny network, in batches of one task each, or of the same images with a smaller last batch and a data map."""
+    rng = np.random.default_rng(0)
+    data = image_data(rng.integers(0, 256, (197, 8, 8, 3), dtype=np.uint8), np.arange(197))
+    same: dict[str, object] = {"epochs": 3, "batch": 16, "precision": "float32"}
+    with seeded(0):
+        if kind == "same images":
+            labels, recorded = rng.integers(0, 2, (197, 3)), DataMap(3, 197)
+            net, how = TaskNet(CifarResNet((1,), (8,)), 8, 3), ImageTraining(optimizer="adam", rate=2**-7, decay=0.0, **same)
+            trained = images.train_images(
+                net, data, BinaryTasks(np.arange(197), labels), how, seed=0, weighting=Static([0.2, 0.5, 0.3]),
+                observe=lambda logits, batch: recorded.update(logits.sigmoid().T, batch.targets[1]),
+            )  # fmt: skip
+            assert recorded.count.eq(3).all(), "each image is seen once an epoch"
+            return trained
+        tasks = [Task.of(f"task {i}", rows, rng.integers(0, 4, len(rows))) for i, rows in enumerate(np.split(np.arange(192), 3))]
+        net, moves = shared_bottom(CifarResNet((1,), (8,)), [4] * 3), Augmentation(crop=1, flip="random", rotation=15.0)
+        how = ImageTraining(schedule=Schedule("cosine"), augmentation=moves, **same)
+        return images.train_images(net, data, tasks, how, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["one task", "same images"])
+def test_a_step_that_is_replayed_is_the_trainers(monkeypatch, kind):
+    """Law: taking all that it reads from the device, by a counter there, a step does what the trainer's does, bit for bit."""
+    plain = _noise_training(kind)
+    replayed = []
+    monkeypatch.setattr(images, "_Run", graphs.GraphedRun)
+    monkeypatch.setattr(graphs, "captured", lambda step, _: lambda: (replayed.append(1), step()))
+    graphed = _noise_training(kind)
+    assert len(replayed) == 3 * 12 - graphs.WARM_UP
+    ours, theirs = graphed.model.state_dict(), plain.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert torch.equal(graphed.losses, plain.losses)
+    assert torch.equal(graphed.weights, plain.weights)
+    assert (graphed.updates, graphed.images) == (plain.updates, plain.images)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["one task", "same images"])
+def test_a_graph_is_the_step(monkeypatch, kind):
+    """Law: on a GPU a captured step, replayed, trains what the trainer trains, bit for bit."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    monkeypatch.setattr(sys.modules[__name__], "image_data", functools.partial(image_data, device="cuda"))
+    with graphs.own_stream(), deterministic():
+        plain = _noise_training(kind)
+        monkeypatch.setattr(images, "_Run", graphs.GraphedRun)
+        graphed = _noise_training(kind)
+    ours, theirs = graphed.model.state_dict(), plain.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_what_cannot_be_captured_goes_on_step_by_step(monkeypatch):
+    """Law: weights that follow the losses are looked up by a task's number on the host; none of their steps is captured."""
+    plain = images.train_images(*_arguments(), weighting=registry.build("dwa"), seed=0)
+    monkeypatch.setattr(images, "_Run", graphs.GraphedRun)
+    monkeypatch.setattr(graphs, "captured", lambda *_: pytest.fail("a step was captured"))
+    again = images.train_images(*_arguments(), weighting=registry.build("dwa"), seed=0)
+    assert torch.equal(plain.losses, again.losses)
+
+
+def _arguments() -> tuple:
+    pictures = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
+    tasks = [Task.of(name, rows, rows % 4) for name, rows in zip("ab", np.split(np.arange(64), 2), strict=True)]
+    with seeded(0):
+        net = shared_bottom(CifarResNet((1,), (8,)), [4, 4])
+    return net, image_data(pictures), tasks, ImageTraining(epochs=4, batch=4, precision="float32")
+
+
+def test_trainings_in_threads_are_those_alone(monkeypatch):
+    """Law: trainings that take turns in one process draw and train what each does alone."""
+    monkeypatch.setattr(images, "_Run", graphs.GraphedRun)
+
+    def trained(seed: int) -> torch.Tensor:
+        with graphs.turn:
+            net, data, tasks, how = _arguments()
+            return images.train_images(net, data, tasks, how, seed=seed).losses
+
+    alone = [trained(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(trained, range(4)))
+    assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
+    assert len({float(losses.sum()) for losses in alone}) == 4
+
+
+def test_a_stage_opens_when_the_one_before_is_finished():
+    """Laws: later settings follow from earlier rows; what is finished is not computed again; the last stage ends the plan."""
+    p = Params("cotask/tab3", "quick", profile_values("cotask/tab3", "quick"))
+    entry = {
+        "exhibit": "cotask/tab3", "module": tab3_cifar_mtl.__name__, "function": "stages", "data": {}, "profile": "quick",
+        "values": dict(p.values),
+    }  # fmt: skip
+    plan = computing.Plan({"staged": [entry], "runs": []})
+    finished: dict[str, dict] = {}
+    plan.finished("cotask/tab3").finished_runs = lambda: finished
+    seen = []
+    while left := plan.left():
+        seen.append([run["function"] for run in left])
+        for run in left:
+            row = {"rate": run["setting"]["training"]["rate"], "decay": run["setting"]["training"].get("decay", 5e-4)}
+            finished[run["key"]] = {"rows": [row | {"validation": -abs(np.log(row["rate"] / 0.03)) - row["decay"]}]}
+    assert [set(each) for each in seen] == [{"validated"}, {"validated"}, {"accuracies"}]
+    assert len(seen[1]) == 3 * len(p.decays), "each of them, at the rate that was best"
+    chosen = [run["setting"]["training"] for run in plan._stages[0].known(plan.finished("cotask/tab3"))][-len(seen[2]) :]
+    assert all((each["rate"], each["decay"]) == (0.03, min(p.decays)) for each in chosen)
+
+
+def test_speed_counts_the_images_of_all_trainings(monkeypatch):
+    """Laws: trainings at once leave the trainer as it was; what they make of each other is a number above 0."""
+    monkeypatch.setattr(speed, "IMAGES", 8 * 128)
+    before = images._Run
+    for graphed, at_once in ((False, 1), (True, 2)):
+        assert speed.measure(speed.CASES[0], graphed, at_once, torch.device("cpu"), epochs=3).a_second > 0
+    assert images._Run is before
+    multiplications = sum(  # of the three stages on 16, 8 and 4 pixels, the stem and the shortcuts; the input has no gradient
+        places * taps
+        for places, taps in (
+            (256, 9 * (16 * 16 * 2)),
+            (64, 9 * (16 * 32 + 32 * 32) + 16 * 32),
+            (16, 9 * (32 * 64 + 64 * 64) + 32 * 64),
+        )
+    )
+    expected = 2 * (3 * (multiplications + 64 * 5) + 2 * 256 * 9 * 3 * 16)
+    data = image_data(np.zeros((128, 16, 16, 3), np.uint8))
+    assert speed.operations(speed.CASES[0], data) == expected
