@@ -15,6 +15,7 @@ import types
 
 import pytest
 import torch
+from ratios import report
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
@@ -136,8 +137,8 @@ def test_in_bf16_an_lstm_follows_float32():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tune", [True, False])
-@pytest.mark.parametrize(("encoder", "capacity", "reach"), NETWORKS)
-def test_a_step_beside_the_plain_loop(benchmark, encoder, capacity, reach, tune):
+@pytest.mark.parametrize(("encoder", "capacity", "target"), NETWORKS)
+def test_a_step_beside_the_plain_loop(benchmark, encoder, capacity, target, tune):
     """Reports milliseconds and ratios beside the reach."""
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
@@ -159,10 +160,9 @@ def test_a_step_beside_the_plain_loop(benchmark, encoder, capacity, reach, tune)
     steps = {what: float(each.amin(0).mean()) for what, each in taken.items()}
     validation = {what: float(each.min()) for what, each in evaluated.items()}
     benchmark.pedantic(contenders["trainer"].step, (0,), rounds=1)
-    benchmark.extra_info |= {
-        "network": f"{encoder} {capacity}", "tuned": tune, "ms a step": steps, "ms a validation batch": validation,
-        "ratio": steps["plain"] / steps["trainer"], "reach": reach if tune else None, "bf16 in hardware": has_bf16(CPU),
-    }  # fmt: skip
-    print(f"\n{encoder} {capacity}, {'tuned' if tune else 'frozen'}, reach {reach if tune else None}:", end=" ")
-    print(f"step {steps['plain']:.2f} to {steps['trainer']:.2f} ms, {steps['plain'] / steps['trainer']:.2f};", end=" ")
-    print(f"validation {validation['plain'] / validation['trainer']:.2f}")
+    benchmark.extra_info |= {"bf16 in hardware": has_bf16(CPU)}
+    of = f"sentence trainer, {encoder} {capacity}, word vectors {'tuned' if tune else 'frozen'}"
+    for what, ms, least in (("a step", steps, target if tune else None), ("a validation batch", validation, None)):
+        unit = f"times faster ({ms['plain']:.2f} to {ms['trainer']:.2f} ms)"
+        reach = f"at least {least:g}" if least else ""
+        report(benchmark, f"{of}: {what}, beside the plain loop", ms["plain"] / ms["trainer"], reach, unit)
