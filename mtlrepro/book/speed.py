@@ -47,7 +47,7 @@ def record(benchmarks: dict[str, Any]) -> pd.DataFrame:
         found.append((line["what"], f"{measured} {line['unit']}".strip(), *reached, hardware, day))
     new = pd.DataFrame(found, columns=COLUMNS)
     kept = pd.read_csv(table(), dtype=str, keep_default_na=False) if table().exists() else new.iloc[:0]
-    lines = pd.concat([kept[~kept["What"].isin(new["What"])], new]).sort_values("What", kind="stable")
+    lines = pd.concat([kept[~kept["What"].isin(new["What"])], new]).sort_values("What", key=lambda names: names.str.lower())
     write_text(table(), lines.to_csv(index=False))
     return new
 
