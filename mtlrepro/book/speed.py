@@ -35,7 +35,10 @@ def met(measured: float, reach: str) -> str:
 
 
 def record(benchmarks: dict[str, Any]) -> pd.DataFrame:
-    """Put the ratios of a run of pytest-benchmark (its JSON) into `table`, in place of those of the same name."""
+    """Put the ratios of a run of pytest-benchmark (its JSON) into `table`, in place of those of the same name.
+
+    Those with a reach come first, then by name.
+    """
     machine, found = benchmarks["machine_info"], []
     cpu = machine["cpu"]
     short = " with avx512_bf16" if "avx512_bf16" in cpu.get("flags", ()) else ""
@@ -47,7 +50,8 @@ def record(benchmarks: dict[str, Any]) -> pd.DataFrame:
         found.append((line["what"], f"{measured} {line['unit']}".strip(), *reached, hardware, day))
     new = pd.DataFrame(found, columns=COLUMNS)
     kept = pd.read_csv(table(), dtype=str, keep_default_na=False) if table().exists() else new.iloc[:0]
-    lines = pd.concat([kept[~kept["What"].isin(new["What"])], new]).sort_values("What", key=lambda names: names.str.lower())
+    lines = pd.concat([kept[~kept["What"].isin(new["What"])], new])
+    lines = lines.sort_values(["Reach", "What"], key=lambda each: each.str.lower() if each.name == "What" else each.eq(""))
     write_text(table(), lines.to_csv(index=False))
     return new
 

@@ -134,5 +134,5 @@ def test_images_a_second_beside_a_plain_float32_loop(benchmark, name):
     reach = NETWORKS[name][3] if has_bf16(torch.device("cpu")) else 1.3
     for each in list(contenders)[1:]:
         line = f"at least {reach}" if reach and each == "trainer, bf16" else ""
-        unit = f"times faster ({rates['plain float32']:,.0f} to {rates[each]:,.0f} images a second)"
+        unit = f"times as fast ({rates['plain float32']:,.0f} to {rates[each]:,.0f} images a second)"
         report(benchmark, f"image {each}, {name}, beside a plain float32 loop", ratios[each], line, unit)

@@ -39,3 +39,12 @@ def test_a_reach_is_met_by_the_number_that_is_shown(tmp_path, monkeypatch):
     assert shown["Measured"].to_dict() == {"just": "2", "over": "2.01", "far": "1,230"}
     assert shown["Met"].to_dict() == {"just": "yes", "over": "no", "far": "no"}
     assert [speed.met(3.0, reach) for reach in ("", "at least 3", "at least 3.5")] == ["", "yes", "no"]
+
+
+def test_lines_with_a_reach_come_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "book", lambda: tmp_path)
+    run = measured("2026-01-01", b=1.0, C=1.0, a=1.0)
+    run["benchmarks"][0]["extra_info"]["ratios"].append({"what": "A", "ratio": 1.0, "reach": "", "unit": "MB"})
+    speed.record(run)
+    with speed.table().open(encoding="utf-8") as file:
+        assert [row["What"] for row in csv.DictReader(file)] == ["a", "b", "C", "A"]

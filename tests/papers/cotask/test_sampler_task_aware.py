@@ -52,4 +52,4 @@ def test_throughput_beside_weighted_random_sampler_and_dataloader(benchmark, wha
     for name in ("loader", "loader of batches"):
         reach = "at least 10" if "image" in what and name == "loader" else ""
         faster = speed[f"times the {name}"].median()
-        report(benchmark, f"task-aware sampler, {what}, beside a {name}", faster, reach, "times faster")
+        report(benchmark, f"task-aware sampler, {what}, beside a {name}", faster, reach, "times as fast")

@@ -164,7 +164,7 @@ def test_a_step_beside_the_plain_loop(benchmark, encoder, capacity, target, tune
     benchmark.extra_info |= {"bf16 in hardware": has_bf16(CPU)}
     of = f"sentence trainer, {encoder} {capacity}, word vectors {'tuned' if tune else 'frozen'}"
     for what, ms, bound in (("a step", steps, target if tune else None), ("a validation batch", validation, None)):
-        unit = f"times faster ({ms['plain']:.2f} to {ms['trainer']:.2f} ms)"
+        unit = f"times as fast ({ms['plain']:.2f} to {ms['trainer']:.2f} ms)"
         reach = f"at least {bound:g}" if bound else ""
         report(benchmark, f"{of}: {what}, beside the plain loop", ms["plain"] / ms["trainer"], reach, unit)
     if tune:
