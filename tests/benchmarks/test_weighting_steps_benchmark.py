@@ -14,7 +14,7 @@ import resource
 
 import pytest
 import torch
-from benchmarks.test_hydalearn_benchmark import HEAD, INPUTS, OUTPUTS, SHARED, SIZE, Contender, ratio, samples, turns
+from benchmarks.test_hydalearn_benchmark import HEAD, INPUTS, OUTPUTS, SHARED, SIZE, Contender, ratio, repeat, samples, turns
 from ratios import report
 
 from mtlrepro.device import generator
@@ -44,12 +44,11 @@ def test_a_step_of_each_method_beside_a_static_one(benchmark):
     batch, contenders = Batch(*samples(SIZE)), {"static": Contender(Equal())}
     for name in METHODS:
         contenders[name] = Contender(weighting(name))
-    # Several steps a turn: the first finds the caches full of another method.
-    seconds = turns({name: (lambda c=c: [c.step(batch) for _ in range(10)]) for name, c in contenders.items()}, rounds=15)
+    seconds = turns({name: repeat(lambda c=c: c.step(batch)) for name, c in contenders.items()}, rounds=30)
     for name in METHODS:
         row = registry.METHODS[name]
         reach = "at most 2.2" if "gradients" in row.needs else "at most 1.15"
-        report(benchmark, f"{row.title}, a step beside a static one", ratio(seconds[name], seconds["static"]), reach)
+        report(benchmark, f"a weighting's step beside a static one: {row.title}", ratio(seconds[name], seconds["static"]), reach)
     benchmark.pedantic(contenders["static"].step, (batch,), rounds=50)
 
 
@@ -109,9 +108,9 @@ def test_growth_with_memory_beside(benchmark, what):
         pytest.skip("a benchmark: run with --benchmark-enable")
     build, sizes = GROWTHS[what]
     memory = megabytes(build, sizes[-1])
-    seconds = {n: float(taken.min()) for n, taken in turns({n: build(n) for n in sizes}, rounds=10).items()}
+    seconds = {n: float(taken.min()) for n, taken in turns({n: build(n) for n in sizes}, rounds=20).items()}
     low, high = sizes[-2:]
     exponent = math.log(seconds[high] / seconds[low]) / math.log(high / low)
-    report(benchmark, f"{what}, {sizes[0]:,} to {sizes[-1]:,}", exponent, "", f"growth exponent, {memory:.0f} MB")
+    report(benchmark, f"growth of {what}, {sizes[0]:,} to {sizes[-1]:,}", exponent, "", f"growth exponent, {memory:.0f} MB")
     benchmark.extra_info |= {"seconds": seconds}
     benchmark.pedantic(build(sizes[0]), rounds=5)

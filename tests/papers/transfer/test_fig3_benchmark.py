@@ -4,7 +4,7 @@ Figure 3's grid in the paper's literal setting: 5 seeds x 2 sources x 5 source s
 one thread. All times are processor time of this process, so that other work on the machine does not enter the ratios. The
 plain loop is timed on 12 of its 200 runs, drawn at random, and scaled by the number of its updates.
 
-    pytest tests/benchmarks --benchmark-enable -s
+    pytest tests/papers/transfer/test_fig3_benchmark.py --benchmark-enable -s
 """
 
 import random
@@ -76,12 +76,12 @@ def test_grid_and_exact_solution_against_the_plain_loop(benchmark, tasks, data):
         plain_seconds, done = plain_seconds + taken, done + updates(orders()[i])
         assert torch.allclose(together[i, j], alone, rtol=0, atol=1e-8)
     plain_seconds *= len(RATES) * sum(map(updates, orders())) / done
-    _, exact_seconds = seconds(exact, tasks)
+    exact_seconds = sorted(seconds(exact, tasks)[1] for _ in range(5))[2]
     benchmark.pedantic(exact, (tasks,), rounds=3)
     benchmark.extra_info |= {"plain_seconds": plain_seconds, "grid_seconds": grid_seconds}
     loop = f"beside a plain loop of 200 runs (scaled from {PLAIN_RUNS})"
-    report(benchmark, f"Figure 3's grid as one batch, {loop}", plain_seconds / grid_seconds, "at least 35", "times faster")
-    report(benchmark, f"Figure 3's exact solution, {loop}", plain_seconds / exact_seconds, "at least 1000", "times faster")
+    report(benchmark, f"Figure 3's grid as one batch, {loop}", plain_seconds / grid_seconds, "at least 35", "times as fast")
+    report(benchmark, f"Figure 3's exact solution, {loop}", plain_seconds / exact_seconds, "at least 1000", "times as fast")
 
 
 def test_the_exact_solution_is_where_long_gradient_descent_ends():
