@@ -151,8 +151,9 @@ page.table(report.differences, "Differences of mean accuracy in points, paired o
 # - **Cuts** of the recorded run: a residual network of 8 layers with 16, 32 and 64 channels instead of ResNet-34; 70 epochs
 #   instead of 400, 80 instead of 900 of single-task learning; a quarter of them in the grid; three seeds, and one of equal steps
 #   and of as many steps. Left out: twice the epochs, mixed batches, group normalisation, DWA, DTP, task routing, other noise
-#   ratios and numbers of auxiliary tasks. All but one training ran on a GPU, and its minutes set the width. Each failed gate says
-#   what the missing trainings cost. Where CIFAR-100 is not at hand, two tasks of digits take its place, with one auxiliary task.
+#   ratios and numbers of auxiliary tasks. All but one training ran on a GPU, and its minutes set the width: twenty tasks share as
+#   many parameters as each of the twenty single-task networks has to itself, in the paper too, and these may be too few for
+#   twenty tasks. Each failed gate says what the missing trainings cost. Where CIFAR-100 is not at hand, two tasks of digits take its place, with one auxiliary task.
 # :::
 
 # %%
