@@ -153,7 +153,8 @@ page.table(report.differences, "Differences of mean accuracy in points, paired o
 #   and of as many steps. Left out: twice the epochs, mixed batches, group normalisation, DWA, DTP, task routing, other noise
 #   ratios and numbers of auxiliary tasks. All but one training ran on a GPU, and its minutes set the width: twenty tasks share as
 #   many parameters as each of the twenty single-task networks has to itself, in the paper too, and these may be too few for
-#   twenty tasks. Each failed gate says what the missing trainings cost. Where CIFAR-100 is not at hand, two tasks of digits take its place, with one auxiliary task.
+#   twenty tasks. Each failed gate says what the missing trainings cost. Where CIFAR-100 is not at hand, two tasks of digits take
+#   its place, with one auxiliary task.
 # :::
 
 # %%
