@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mtlrepro import plots, results
 from mtlrepro.methods.cotask import draw_pairs
@@ -274,7 +275,9 @@ def draw_budgets(rows: pd.DataFrame) -> Figure:
             mean, low, high = (np.array(part) for part in _bounds([means(rows, **arm) for arm in own]))
             ax.errorbar(x, mean, [mean - low, high - mean], fmt=marker, ms=7, capsize=3, color=plots.COLORS[color], label=label)
             ax.plot(_PAPER_IMAGES[method][place], printed[method], marker, ms=9, mfc="none", mew=1.6, color=plots.COLORS[color])
-        ax.set(xscale="log", xlabel=f"{'images of all tasks' if place == 0 else 'images of major tasks'}, with repeats")
+        ax.set(xscale="log", xlabel=f"millions of images, {'all' if place == 0 else 'major'} tasks")
+        ax.xaxis.set(major_locator=LogLocator(subs=(1, 3)), minor_locator=NullLocator())
+        ax.xaxis.set_major_formatter(lambda images, _: f"{images / 1e6:g}")
     axes[0].set(ylabel="mean accuracy")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
