@@ -63,11 +63,8 @@ def paper_cost(exhibit: str) -> Cost | None:
         return Cost(samples, samples / float(entry["a_second"]) / 3600)
     values, full = profile_values(exhibit, "paper"), profile_values(exhibit, "full")
     ratios = {name: value / full[name] for name, value in values.items() if isinstance(value, int | float) and full.get(name)}
-    try:
-        seconds = store.load(f"{paper}/{entry['full']}", "full").provenance["seconds"] or math.nan
-    except MtlreproError:
-        seconds = math.nan
-    return Cost(None, math.prod(_factor(exhibit, each, ratios) for each in entry["times"]) * seconds / 3600)
+    hours = recorded_hours(f"{paper}/{entry['full']}", "full") or math.nan
+    return Cost(None, math.prod(_factor(exhibit, each, ratios) for each in entry["times"]) * hours)
 
 
 def resources(notebook: str, profile: str, shares: int = 1) -> dict[str, int | str]:
