@@ -74,7 +74,9 @@ def test_costs_follow_their_factors(monkeypatch):
         return paper_cost(EXHIBIT.id)
 
     assert stated(a_second=50, times=["epochs", "images", "9/2"]) == Cost(1.8e6, 10.0)
-    monkeypatch.setattr("mtlrepro.results.cost.store.load", lambda *_: SimpleNamespace(provenance={"seconds": 1800.0, "device": "cpu"}))
+    monkeypatch.setattr(
+        "mtlrepro.results.cost.store.load", lambda *_: SimpleNamespace(provenance={"seconds": 1800.0, "device": "cpu"})
+    )
     assert stated(full=name, times=["epochs", "images", 3]) == Cost(None, 75.0)
     with pytest.raises(BadValue, match="'sedes' is no number"):
         stated(full=name, times=["sedes"])

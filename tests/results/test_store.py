@@ -362,6 +362,23 @@ def record(**changes):
     return rows, results.record(EXHIBIT.id, rows, P, **given)
 
 
+def test_a_record_names_the_devices_of_its_runs(laboratory):
+    """Law: runs that another machine computed are counted by its device, the others by this one's; none is counted as both."""
+    runs = results.Runs(P)
+    runs.map(laboratory.point, [{"seed": seed} for seed in range(3)])
+    results.record(EXHIBIT.id, [{"x": 1}], runs, tier="synthetic")
+    assert results.load(EXHIBIT.id, "quick").provenance["device"] == "cpu"
+    lines = [json.loads(line) for line in runs.file.read_text().splitlines()]
+    runs.file.write_text("".join(json.dumps(line | ({"device": "a card"} if i else {})) + "\n" for i, line in enumerate(lines)))
+    again = results.Runs(P)
+    again.map(laboratory.point, [{"seed": seed} for seed in range(3)])
+    results.record(EXHIBIT.id, [{"x": 1}], again, tier="synthetic", device="auto")
+    expected = (
+        "a card (2 of 3 runs); cpu (1 of 3 runs)" if not torch.cuda.is_available() else "a card (2 of 3 runs); cuda (1 of 3 runs)"
+    )
+    assert results.load(EXHIBIT.id, "quick").provenance["device"] == expected
+
+
 def test_a_recorded_run_comes_back_whole():
     rows, judgement = record()
     recorded = results.load(EXHIBIT.id, "quick")
