@@ -28,6 +28,7 @@ first_seed: int = None
 encoder: str = None  # minilm, glove, or the folder of a BERT with model.safetensors
 singles: int = None  # training samples of a task on single texts, at most
 pairs: int = None  # training samples of a task on pairs of texts, at most
+whole: list[str] = None  # tasks that the judged seeds train on all training samples all the same
 tested: int = None  # scored samples per task, at most; 0: all
 rates: list[float] = None  # Adam's learning rates to choose from
 epochs: list[int] = None  # numbers of epochs to choose from
@@ -48,8 +49,9 @@ from mtlrepro import results
 from mtlrepro.papers.transfer import fig5a_aligned_encoder as aligned
 from mtlrepro.papers.transfer import fig5a_alignment_glue as glue
 from mtlrepro.papers.transfer import fig5a_alignment_glue_report as report
+from mtlrepro.papers.transfer.fig5a_whole_sets import WholeSets
 
-runs = results.Runs(p)
+runs = WholeSets(p)
 tier, data = glue.sources(p.encoder)
 rows = aligned.figure_5a(runs, p, data).drop(columns=["encoder", "singles", "pairs", "tested", "batch", "device"])
 results.record(p.exhibit, rows, runs, measured=report.measured(rows), tier=tier, device=p.device)
@@ -91,7 +93,9 @@ page.table(report.by_task, "GLUE scores by task, mean over seeds; the gain of Al
 page.table(report.rotation_table, "One task's embeddings rotated: scores, mean over seeds; costs in points with 95% intervals.")
 
 # %%
-page.live_table(aligned.overview(p), "The samples of this run, first seed.")
+page.table(
+    report.samples, "Samples per task: trained on in the search, trained on and scored with the judged seeds, mean over seeds."
+)
 
 # %% [markdown]
 # :::{dropdown} How we read the paper

@@ -14,8 +14,11 @@ from mtlrepro.device import generator
 from mtlrepro.papers.transfer import fig5a_aligned_encoder as aligned
 from mtlrepro.papers.transfer import fig5a_alignment_glue as glue
 from mtlrepro.papers.transfer.data.glue import TASKS, GlueTask, synthetic_glue
+from mtlrepro.papers.transfer.fig5a_whole_sets import WholeSets
 from mtlrepro.papers.transfer.models.bert import load_bert
 from mtlrepro.papers.transfer.models.fixed_bert import FixedBert, features
+from mtlrepro.parameters import Params
+from mtlrepro.results import Runs
 
 PAIRS = GlueTask(
     "MRPC",
@@ -170,3 +173,16 @@ def test_labels_of_scored_rows_take_no_part_in_training(local, monkeypatch):
     monkeypatch.setitem(glue.load_tasks(), "SST-2", turned)
     (other,) = aligned.train(["SST-2"], encoder=local, **OPTIONS | {"tries": [{"way": "aligned", "rate": 0.01, "epochs": [2]}]})
     assert other["score"] == pytest.approx(100 - honest["score"])
+
+
+def test_only_the_judged_trainings_of_the_named_tasks_take_whole_sets(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Runs, "map", lambda self, function, settings, *_: seen.extend(settings))
+    runs = WholeSets(Params("transfer/fig5a", "quick", {"whole": ["MRPC"]}))
+    settings = [{"tasks": [task], "pairs": 5, "singles": 4} for task in ("MRPC", "RTE")]
+    runs.map(aligned.train, settings, "search")
+    assert seen == settings
+    seen.clear()
+    runs.map(aligned.train, settings, "tasks")
+    assert seen[0]["pairs"] > 100_000
+    assert seen[1] == settings[1]
