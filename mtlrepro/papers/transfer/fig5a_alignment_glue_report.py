@@ -185,7 +185,7 @@ def search_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean score over the five tasks on the rows that rate and epochs were chosen on; the chosen one in brackets."""
     search, best = rows[rows.stage == "search"], choices(rows)
     lines: dict[tuple[str, Any], dict[str, str]] = {}
-    for way in ("plain", "aligned"):
+    for way in best.index:
         for (rate, epochs), of in search[search.way == way].groupby(["rate", "epochs"]):
             chosen = (rate, epochs) == (best.loc[way, "rate"], best.loc[way, "epochs"])
             value = f"{of.score.mean():.2f}"

@@ -26,7 +26,8 @@ def glue_rows(gain=None, level=None, doubled=1.0, rotated=(10.0, 6.0), chosen=(0
         score = level[task] + added + 0.1 * seed
         rows.append(
             {"stage": stage, "seed": seed, "task": task, "way": way, "rate": rate, "epochs": epochs, "score": score}
-            | {"accuracy": score, "majority": MAJORITY[task], "larger": MAJORITY[task], "pretrained": pretrained, "trained": 60, "scored": 40}
+            | {"accuracy": score, "majority": MAJORITY[task], "larger": MAJORITY[task]}
+            | {"pretrained": pretrained, "trained": 60, "scored": 40}
         )  # fmt: skip
 
     for task, way, rate, epochs in itertools.product(TASKS, ("plain", "behind", "aligned"), RATES, LENGTHS):
