@@ -23,9 +23,10 @@ from mtlrepro.results.cost import Cost, paper_cost, resources
 
 # The parameters of size among all profiles, and how much is enough for a step. Of a list or dictionary, each number.
 REDUCED = {
-    "seeds": 1, "single": 1, "search_seeds": 1, "leak_seeds": 0, "folds": 0, "tuning": 1, "pairs": 1, "instances": 1,
-    "images": 2000, "tests": 2000, "records": 60, "samples": 60, "tested": 20, "sentences": 60, "per_class": 2, "batch": 4,
-    "size": 32, "epochs": 1, "tuning_epochs": 1, "steps": 100, "check": 1, "turns": 1, "batches": 2, "shuffles": 9,
+    "seeds": 1, "single": 1, "search_seeds": 1, "control_seeds": 1, "leak_seeds": 0, "folds": 0, "tuning": 1, "pairs": 1,
+    "instances": 1, "images": 2000, "tests": 2000, "records": 60, "samples": 60, "singles": 60, "tested": 20, "sentences": 60,
+    "per_class": 2, "batch": 4, "size": 32, "epochs": 1, "tuning_epochs": 1, "steps": 100, "check": 1, "turns": 1, "batches": 2,
+    "shuffles": 9,
 }  # fmt: skip
 SCENES = 16  # of each part, where the profile gives images by part
 
@@ -38,7 +39,7 @@ def reduced(name: str, value: Any) -> Any:
     if name == "device":
         return "cpu"
     if name == "encoder" and "bert" in value:
-        return "glove"  # frozen, and weights that a person brings: what is trained stands behind it
+        return "glove"  # fixed, and weights that a person brings: what is trained stands before and behind it
     if name == "states":
         return value[1:]  # the first is a network before training
     if name not in REDUCED:

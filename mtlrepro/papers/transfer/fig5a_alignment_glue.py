@@ -1,6 +1,8 @@
-"""GLUE tasks on embeddings of a frozen encoder, with and without covariance alignment (Wu, Zhang, Re 2020, Figure 5a).
+"""GLUE tasks, their metrics, and embeddings of whole texts by a frozen encoder (Wu, Zhang, Re 2020, Figure 5a).
 
-Embeddings are computed once and kept in the cache under a name that holds the encoder's and the texts' hashes.
+Figure 5a's rows come from `fig5a_aligned_encoder`, which takes tasks and metrics from here; the comparison's sentence problems
+take embeddings. `train` has R_i behind the encoder, before a new layer, which is not the paper's place for it. Embeddings are
+computed once and kept in the cache under a name that holds the encoder's and the texts' hashes.
 """
 
 from __future__ import annotations

@@ -21,7 +21,10 @@ SHOWN = [
     ("tab1", (capacity.measured_tab1, capacity.table_1, capacity.findings_tab1, capacity.figure_tab1, capacity.leak_table)),
     ("fig10", (capacity.measured_fig10, capacity.figure_10, capacity.table_10)),
     ("fig11", (capacity.measured_fig11, capacity.figure_11, capacity.table_11, capacity.findings_fig11)),
-    ("fig5a", (fig5a.measured, fig5a.figure, fig5a.table, fig5a.scores)),
+    (
+        "fig5a",
+        (fig5a.measured, fig5a.figure, fig5a.table, fig5a.by_task, fig5a.rotation_table, fig5a.search_table, fig5a.samples),
+    ),
     ("fig5b", (fig5b.measured_fig5b, fig5b.figure_5b, fig5b.table_5b, fig5b.findings_5b, fig5b.leak_table)),
     ("fig6", (fig6.measured_fig6, fig6.figure_6, fig6.table_6, fig6.leak_table)),
     ("fig12", (fig12.measured, fig12.figure, fig12.table, fig12.conditions, fig12.exact_map)),
