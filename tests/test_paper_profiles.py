@@ -75,9 +75,7 @@ def test_costs_follow_their_factors(monkeypatch):
         return paper_cost(EXHIBIT.id)
 
     assert stated(a_second=50, times=["epochs", "images", "9/2"]) == Cost(1.8e6, 10.0)
-    monkeypatch.setattr(
-        "mtlrepro.results.cost.store.load", lambda *_: SimpleNamespace(provenance={"seconds": 1800.0, "device": "cpu"})
-    )
+    monkeypatch.setattr("mtlrepro.results.cost.store.load", lambda *_: SimpleNamespace(provenance={"seconds": 1800.0}))
     assert stated(full=name, times=["epochs", "images", 3]) == Cost(None, 75.0)
     with pytest.raises(BadValue, match="'sedes' is no number"):
         stated(full=name, times=["sedes"])
@@ -87,7 +85,7 @@ def test_costs_follow_their_factors(monkeypatch):
 
 def test_what_a_job_asks_for_follows_from_its_profile(monkeypatch):
     """Laws: memory is 4 GB and what the data hold; time is three times a core's hours, shared out, at least one hour, a day
-    where they are not known; a GPU counts as ten cores, of a recorded run too."""
+    where they are not known; a GPU counts as ten cores."""
     values = {"paper": {"records": 2000, "epochs": 3}, "full": {"records": 100, "epochs": 3}}
     name = EXHIBIT.id.partition("/")[2]
     entry = {"a_second": 0.5, "times": ["records", "epochs"], "holds": ["records", 1e6, 12]}
@@ -104,10 +102,8 @@ def test_what_a_job_asks_for_follows_from_its_profile(monkeypatch):
     values["paper"]["records"] = 2_000_000
     assert resources(EXHIBIT.notebook, "paper", shares=4)["runtime"] == 3 * 1000 * hours * 60 / 4 / 10
     values["full"]["device"] = "auto"
-    for device, cores in (("cpu", 1), ("a card (9 of 9 runs)", 10)):
-        recorded = SimpleNamespace(provenance={"seconds": 7200.0, "device": device})
-        monkeypatch.setattr("mtlrepro.results.cost.store.load", lambda *_, recorded=recorded: recorded)
-        assert resources(EXHIBIT.notebook, "full", shares=2) == {"mem_mb": 4000, "runtime": 180 * cores}
+    monkeypatch.setattr("mtlrepro.results.cost.store.load", lambda *_: SimpleNamespace(provenance={"seconds": 7200.0}))
+    assert resources(EXHIBIT.notebook, "full", shares=2) == {"mem_mb": 4000, "runtime": 180}
 
     def nothing(*_):
         raise DataMissing("no run")

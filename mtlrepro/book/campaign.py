@@ -22,7 +22,6 @@ from mtlrepro import exhibits, paths
 from mtlrepro.errors import BadValue, MtlreproError
 from mtlrepro.parameters import Params
 from mtlrepro.results import Runs, store
-from mtlrepro.results.cost import recorded_hours
 from mtlrepro.results.runs import Standing
 from mtlrepro.results.status import status
 
@@ -92,7 +91,7 @@ def _work(served: Sequence[exhibits.Exhibit], profile: str) -> Work:
         try:
             recorded = store.load(exhibit.id, profile)
             failing |= any(not gate.passed for gate in recorded.judgement.gates)
-            seconds = 3600 * recorded_hours(exhibit.id, profile) or seconds
+            seconds = recorded.provenance["seconds"] or seconds
         except MtlreproError:
             failing = True
     standing = Runs(Params(owner, profile)).standing()

@@ -91,16 +91,14 @@ def _minutes(hours: Sequence[float], shares: int) -> dict[str, int | str]:
 
 
 def recorded_hours(exhibit: str, profile: str, committed: bool = False) -> float:
-    """Hours of a core that the recorded run took, of which a GPU counts as ten; 0 for what takes no time, as a diagram, NaN where
-    there is none.
+    """Hours of a core that the recorded run took; 0 for what takes no time, as a diagram, NaN where there is none.
 
     committed: the committed one, whatever this machine has.
     """
     try:
-        provenance = store.load(exhibit, profile, committed).provenance
+        return float(store.load(exhibit, profile, committed).provenance["seconds"] or 0) / 3600
     except MtlreproError:
         return math.nan
-    return float(provenance["seconds"] or 0) / 3600 * (1 if provenance["device"] == "cpu" else _GPU_CORES)
 
 
 def _held(exhibit: str) -> float:

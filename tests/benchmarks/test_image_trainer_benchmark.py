@@ -1,4 +1,4 @@
-"""The image trainer beside a plain float32 loop: images a second of one thread, 32 x 32 pixels, batches of 128 of one task.
+"""The image trainer beside a plain float32 loop: images per second of one thread, 32 x 32 pixels, batches of 128 of one task.
 
 The plain loop holds float images, channels first, crops and flips each batch by indexing them, and updates by torch's default
 SGD, as the recorded runs did before this trainer. Times are processor time of this process; the contenders take turns, step by
@@ -112,7 +112,7 @@ class Trainer:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_images_a_second_beside_a_plain_float32_loop(benchmark, name):
-    """Reports images a second and ratios beside the reach; what is computed is checked in tests/training/test_images.py."""
+    """Reports images per second and ratios beside the reach; what is computed is checked in tests/training/test_images.py."""
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     contenders = {
@@ -130,9 +130,9 @@ def test_images_a_second_beside_a_plain_float32_loop(benchmark, name):
     rates = {each: BATCH / min(taken) for each, taken in least.items()}
     ratios = {each: rate / rates["plain float32"] for each, rate in rates.items()}
     benchmark.pedantic(contenders["trainer, bf16"].seconds, (2,), rounds=1)
-    benchmark.extra_info |= {"images a second": rates, "bf16 in hardware": has_bf16(torch.device("cpu"))}
+    benchmark.extra_info |= {"images per second": rates, "bf16 in hardware": has_bf16(torch.device("cpu"))}
     reach = NETWORKS[name][3] if has_bf16(torch.device("cpu")) else 1.3
     for each in list(contenders)[1:]:
         line = f"at least {reach}" if reach and each == "trainer, bf16" else ""
-        unit = f"times as fast ({rates['plain float32']:,.0f} to {rates[each]:,.0f} images a second)"
+        unit = f"times as fast ({rates['plain float32']:,.0f} to {rates[each]:,.0f} images per second)"
         report(benchmark, f"image {each}, {name}, beside a plain float32 loop", ratios[each], line, unit)

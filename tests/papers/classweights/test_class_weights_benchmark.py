@@ -37,11 +37,11 @@ def test_seconds_a_step_over_a_linear_sum(benchmark):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", list(PRESETS))
 def test_scenes_a_second(benchmark, kind):
-    """Reach: 200 images a second at 64 x 128 on one core."""
+    """Reach: 200 images per second at 64 x 128 on one core."""
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     start = time.process_time()
     scenes(kind, 128, (64, 128), seed=0)
     rate = 128 / (time.process_time() - start)
     benchmark.pedantic(lambda: scenes(kind, 32, (64, 128), seed=0), rounds=5)
-    report(benchmark, f"{kind} scenes generated", rate, "at least 200", "images a second")
+    report(benchmark, f"{kind} scenes generated", rate, "at least 200", "images per second")

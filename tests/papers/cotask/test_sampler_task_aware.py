@@ -1,4 +1,4 @@
-"""The task-aware sampler beside a `WeightedRandomSampler` + `DataLoader` pipeline: same draws, batches a second.
+"""The task-aware sampler beside a `WeightedRandomSampler` + `DataLoader` pipeline: same draws, batches per second.
 
 Both give (task, inputs, labels) of one task a batch, tasks uniform, records weighted by log(x)/x of their class for that task.
 The usual pipeline has one loader a task with the very weights of `task_aware_weights`; a second, stricter one hands whole
@@ -41,14 +41,14 @@ def test_all_pipelines_draw_the_same_distribution(pipeline):
 @pytest.mark.slow
 @pytest.mark.parametrize("what", RECORDS)
 def test_throughput_beside_weighted_random_sampler_and_dataloader(benchmark, what):
-    """Reports batches a second of both pipelines, and how many times the loader's ours are."""
+    """Reports batches per second of both pipelines, and how many times the loader's ours are."""
     if not benchmark.enabled:
         pytest.skip("a benchmark: run with --benchmark-enable")
     data = random_records(SIZE, TASKS, RECORDS[what], seed=0)
     speed = pd.DataFrame(throughput(data, batch=128, turns=TURNS, seed=0))
     pipeline = task_aware(data, 128, generator(0))
     benchmark.pedantic(lambda: next(pipeline), rounds=200)
-    benchmark.extra_info["batches a second"] = speed.median().to_dict()
+    benchmark.extra_info["batches per second"] = speed.median().to_dict()
     for name in ("loader", "loader of batches"):
         reach = "at least 10" if "image" in what and name == "loader" else ""
         faster = speed[f"times the {name}"].median()
