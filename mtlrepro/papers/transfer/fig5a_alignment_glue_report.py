@@ -120,7 +120,7 @@ def figure(rows: pd.DataFrame) -> Figure:
     """What Algorithm 1 adds to each group, and how many pairs gain; the paper's mean over all five and its count beside ours."""
     paper, groups = paper_values("transfer/fig5a"), list(GROUPS)
     fig, (left, right) = plt.subplots(
-        1, 2, figsize=(plots.WIDTH * 1.25, 5.2), width_ratios=(4, 1), layout="constrained"
+        1, 2, figsize=(plots.WIDTH * 1.1, 5.2), width_ratios=(4, 1), layout="constrained"
     )  # fmt: skip
     for shift, (way, (color, marker)) in zip((-0.15, 0.15), _LOOKS.items(), strict=True):
         gain = gains(rows, way)
