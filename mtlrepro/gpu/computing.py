@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,8 @@ from mtlrepro.errors import BadValue, MtlreproError, Unfinished
 from mtlrepro.gpu import graphs
 from mtlrepro.parameters import Params
 from mtlrepro.results import digest
-from mtlrepro.results.runs import Runs, as_rows, release, timed
+from mtlrepro.results.import_graph import ImportGraph
+from mtlrepro.results.runs import Runs, as_rows, release, scalars, timed, with_scalars
 from mtlrepro.training import images
 
 # Seconds past the limit after which a run is given up that is no training of images, and so keeps no state.
@@ -53,6 +54,19 @@ class _Finished(Runs):
         return (self.folder / f"{key}.claim").exists()
 
 
+def listed(
+    exhibit: str, function: Callable[..., Any], settings: Iterable[dict[str, Any]], data: Mapping[str, str], graph: ImportGraph
+) -> list[dict[str, Any]]:
+    """Runs as a list has them: what to call with which setting, the data that it reads, and the key by the code of `graph`."""
+    same = {"exhibit": exhibit, "module": function.__module__, "function": function.__name__}
+    return [
+        same
+        | {"setting": setting, "data": data}
+        | {"key": digest.run_key(function, setting, data, digest.run_code(function, setting, graph))}
+        for setting in settings
+    ]
+
+
 class Plan:
     """The runs of a prepared list, those of its exhibits in stages first: a stage's are known when the one before is finished."""
 
@@ -69,7 +83,7 @@ class Plan:
     def left(self) -> list[dict[str, Any]]:
         """The runs that are known and not finished, in order."""
         runs = [run for stages in self._stages for run in stages.known(self.finished(stages.exhibit))] + self._listed
-        done = {run["exhibit"]: self.finished(run["exhibit"]).finished_runs() for run in runs}
+        done = {exhibit: self.finished(exhibit).finished_runs() for exhibit in {run["exhibit"] for run in runs}}
         return [run for run in runs if run["key"] not in done[run["exhibit"]]]
 
     def computing(self) -> bool:
@@ -99,23 +113,14 @@ class _Stages:
 
     def _open(self, rows: list[dict[str, Any]] | None) -> None:
         function, settings = next(self._stages) if rows is None else self._stages.send(rows)
-        graph = digest.graph()
-        self._last = [
-            {
-                "exhibit": self.exhibit, "module": function.__module__, "function": function.__name__, "data": self._data,
-                "setting": setting,
-                "key": digest.run_key(function, setting, self._data, digest.run_code(function, setting, graph)),
-            }
-            for setting in settings
-        ]  # fmt: skip
+        self._last = listed(self.exhibit, function, settings, self._data, digest.graph())
         self._runs += [run for run in self._last if run["key"] not in {each["key"] for each in self._runs}]
 
     def known(self, finished: _Finished) -> list[dict[str, Any]]:
         """All runs of the stages that are open."""
-        while self._last and all(run["key"] in finished.finished_runs() for run in self._last):
-            done = finished.finished_runs()
-            scalars = [{k: v for k, v in run["setting"].items() if isinstance(v, str | int | float)} for run in self._last]
-            rows = [own | row for run, own in zip(self._last, scalars, strict=True) for row in done[run["key"]]["rows"]]
+        done = finished.finished_runs()
+        while self._last and all(run["key"] in done for run in self._last):
+            rows = [row for run in self._last for row in with_scalars(run["setting"], done[run["key"]]["rows"])]
             try:
                 self._open(rows)
             except StopIteration:
@@ -202,7 +207,7 @@ def _computed(run: Mapping[str, Any], limit: Limit, at_once: int = 1) -> bool:
         finished.keep(entry)
     finally:
         release(claim)
-    named = ", ".join(f"{name} {value}" for name, value in setting.items() if isinstance(value, str | int | float))
+    named = ", ".join(f"{name} {value}" for name, value in scalars(setting).items())
     print(f"{run['exhibit']}: {named}: {entry['seconds']:.0f} s", flush=True)
     return True
 

@@ -12,6 +12,7 @@ import numpy as np
 from mtlrepro import exhibits
 from mtlrepro.data.cifar import load_cifar
 from mtlrepro.files import replacing, write_text
+from mtlrepro.gpu.computing import listed
 from mtlrepro.parameters import Params, profile_values
 from mtlrepro.results import digest
 
@@ -76,13 +77,7 @@ def prepare(folder: Path) -> None:
             said = {"classes": loaded.classes, "partial": loaded.partial, "tier": loaded.tier, "source": loaded.source}
             sets[f"{name}-{split}"] = said | {"sha256": loaded.sha256}
     graph = digest.graph()
-    runs = [
-        {
-            "exhibit": exhibit, "module": function.__module__, "function": function.__name__, "setting": setting, "data": data,
-            "key": digest.run_key(function, setting, data, digest.run_code(function, setting, graph)),
-        }
-        for exhibit, function, settings, data in planned() for setting in settings
-    ]  # fmt: skip
+    runs = [run for exhibit, function, settings, data in planned() for run in listed(exhibit, function, settings, data, graph)]
     stages = [
         {
             "exhibit": exhibit, "module": function.__module__, "function": function.__name__, "data": data,

@@ -114,8 +114,9 @@ class Runs:
         known |= {entry["key"]: entry for entry in shown}
         self.seconds += sum(known[key]["seconds"] for key in keys)
         self.devices.update(known[key].get("device", "") for key in keys)
-        scalars = [{k: v for k, v in setting.items() if isinstance(v, str | int | float | bool)} for setting in settings]
-        return pd.DataFrame([scalar | row for key, scalar in zip(keys, scalars, strict=True) for row in known[key]["rows"]])
+        return pd.DataFrame(
+            [row for key, setting in zip(keys, settings, strict=True) for row in with_scalars(setting, known[key]["rows"])]
+        )
 
     def _computed(
         self, function: Callable[..., Any], todo: Mapping[str, tuple[Row, Mapping[str, str]]], data: Mapping[str, str], jobs: int
@@ -286,6 +287,17 @@ def timed(function: Callable[..., Any], key: str, setting: Row, readable: frozen
     finally:
         del os.environ["MTLREPRO_CHECKPOINTS"]
     return {"key": key, "seconds": time.perf_counter() - start, "rows": as_rows(rows)}
+
+
+def scalars(setting: Row) -> Row:
+    """Of a setting what becomes columns of its rows."""
+    return {name: value for name, value in setting.items() if isinstance(value, str | int | float | bool)}
+
+
+def with_scalars(setting: Row, rows: Iterable[Row]) -> list[Row]:
+    """The rows of a run, each with the scalars of its setting, which give way to a row's own values."""
+    own = scalars(setting)
+    return [own | row for row in rows]
 
 
 def as_rows(rows: Row | Sequence[Row]) -> list[Row]:

@@ -306,7 +306,7 @@ def _noise_training(kind: str) -> images.Trained:
     same: dict[str, object] = {"epochs": 3, "batch": 16, "precision": "float32"}
     with seeded(0):
         if kind == "same images":
-            labels, recorded = rng.integers(0, 2, (197, 3)), DataMap(3, 197)
+            labels, recorded = rng.integers(0, 2, (197, 3)), DataMap(3, 197, data.device)
             net, how = TaskNet(CifarResNet((1,), (8,)), 8, 3), ImageTraining(optimizer="adam", rate=2**-7, decay=0.0, **same)
             trained = images.train_images(
                 net, data, BinaryTasks(np.arange(197), labels), how, seed=0, weighting=Static([0.2, 0.5, 0.3]),
