@@ -6,7 +6,7 @@ One function, `compare`, trains any method on either problem; a seed stands for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
@@ -29,13 +30,17 @@ from mtlrepro.papers.hydalearn.data.tabular import TwoTask
 from mtlrepro.papers.hydalearn.data.toys import PairedSamples, Parts
 from mtlrepro.papers.hydalearn.training.tuned_runs import UPDATES, GridRuns, MeasuredOn, TrainingConfig, stacked, stream, tune
 from mtlrepro.parameters import Params
+from mtlrepro.results import Runs
 from mtlrepro.training.weighting import Weighting
 
 # Regularisation strengths of the logistic regression, chosen on validation.
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+# Numbers of trees of the gradient boosting, chosen on validation.
+TREES = (25, 50, 100, 200)
+BASELINES = ("logistic", "boosting")
 BATCH = 16
 MOST_EVENTS = 4  # batches with at least so many are counted together
-SEEDS_AT_ONCE = 10
+SEEDS_AT_ONCE = 5
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,11 @@ ABLATIONS: dict[str, tuple[str, MeasuredOn]] = {
     "carried": ("carried", "validation"),
     "inverted": ("inverted", "validation"),
 }
-# Labels of the control runs -> the methods trained on them: the auxiliary ones a noisy copy of the main task's logit, and the
-# main ones shuffled within the training part.
-CONTROLS = {"planted": ("stl", "static"), "shuffled": ("hydalearn",)}
+# Labels of the control runs -> the method trained on them: the auxiliary ones a noisy copy of the main task's logit, which
+# leave the single task as it is, and the main ones shuffled within the training part.
+CONTROLS = {"planted": "static", "shuffled": "hydalearn"}
 # Columns of the rows that are one value throughout.
-CONSTANT = ["problem", "data_set", "sha256", "check"]
+CONSTANT = ["problem", "data_set", "sha256", "check", "at"]
 
 
 def real_problem(name: str) -> RealProblem:
@@ -113,44 +118,88 @@ def sizes(name: str, seed: int, data_set: str = "") -> pd.DataFrame:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def rows(runs: Runs, p: Params, problem: str) -> pd.DataFrame:
+    """The rows of `settings`, then of `later_settings`; those of twice the updates are of kind "doubled" in place of "seed".
+
+    Raises UnknownName for an unknown ablation, and what `chosen_source` raises.
+    """
+    table = chosen_source(p, problem)
+    digest = {table.name: table.sha256}
+    first = runs.map(measure, settings(p, problem), "training", data=digest)
+    later = runs.map(measure, later_settings(p, problem, first), "at the chosen settings", data=digest)
+    longer = later["steps"] > p.steps
+    later = later[~longer | (later["kind"] == "seed")].assign(kind=later["kind"].mask(longer, "doubled"))
+    together: pd.DataFrame = pd.concat([first, later], ignore_index=True)
+    return together.drop(columns=CONSTANT)
+
+
 def settings(p: Params, problem: str) -> list[dict[str, Any]]:
-    """Arguments of `measure`: every method and ablation that `p` names at both updates, and logistic regression.
+    """Arguments of `measure`: every method that `p` names at its updates, the control runs, and the baselines.
 
     Some seeds per call. A single task has no auxiliary gradient and so one update. Raises UnknownName for an unknown ablation.
     """
     for name in p.ablations:
         if name not in ABLATIONS:
             raise UnknownName("ablation", name, ABLATIONS)
-    pairs = dict.fromkeys([(name, "validation") for name in p.methods] + [ABLATIONS[name] for name in p.ablations])
-    seeds = list(range(p.first_seed, p.first_seed + p.seeds))
-    common = {"problem": problem, "data_set": p.source, "sha256": chosen_source(p, problem).sha256}
-    training = {name: p.values[name] for name in ("rates", "grid", "steps", "check", "points")}
-    return (
-        [
-            common | training | {"method": method, "update": update, "measured_on": part, "seeds": seeds[i : i + SEEDS_AT_ONCE]}
-            for method, part in pairs
-            for update in (UPDATES[:1] if method == "stl" else UPDATES)
-            for i in range(0, len(seeds), SEEDS_AT_ONCE)
-        ]
-        + [
-            common
-            | training
-            | {"method": method, "update": UPDATES[0], "measured_on": "validation", "seeds": seeds, "labels": labels}
-            for labels, methods in CONTROLS.items()
-            for method in methods
-            if labels == "planted" or real_problem(problem).curves
-        ]
-        + [common | {"method": "logistic", "update": "", "measured_on": "validation", "seeds": seeds}]
-    )
+    common = _common(p, problem)
+    trained = [
+        {"method": method, "update": update, "labels": ""}
+        for method in p.methods
+        for update in (p.updates[:1] if method == "stl" else p.updates)
+    ] + [
+        {"method": method, "update": UPDATES[0], "labels": labels}
+        for labels, method in CONTROLS.items()
+        if labels == "planted" or real_problem(problem).curves
+    ]
+    chunks = _chunks(range(p.first_seed, p.first_seed + p.seeds))
+    return [
+        common | _training(p) | one | {"measured_on": "validation", "seeds": seeds, "at": None}
+        for one in trained
+        for seeds in chunks
+    ] + [
+        common | {"method": name, "update": "", "measured_on": "validation", "seeds": seeds}
+        for name in BASELINES
+        for seeds in chunks
+    ]
+
+
+def later_settings(p: Params, problem: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Arguments of `measure` at the settings that `rows`, of `settings`, chose, seeds that chose alike in one call.
+
+    The ablations, each HydaLearn as it was chosen but for one part, and every method of the paper once more with twice the
+    updates, on the first `p.longer_seeds` seeds.
+    """
+    chosen = rows[(rows["kind"] == "seed") & (rows["update"] == UPDATES[0]) & (rows["labels"] == "")]
+    variants = [(*ABLATIONS[name], "hydalearn", p.steps, p.seeds) for name in p.ablations if name != "ExpImp-0"]
+    longer = [(method, "validation", method, 2 * p.steps, p.longer_seeds) for method in p.methods]
+    common = _common(p, problem) | _training(p) | {"update": UPDATES[0], "labels": ""}
+    return [
+        common | {"method": method, "measured_on": part, "seeds": seeds, "at": int(at), "steps": steps}
+        for method, part, like, steps, count in variants + longer
+        for at, own in chosen[(chosen["method"] == like) & (chosen["seed"] < p.first_seed + count)].groupby("point")
+        for seeds in _chunks(own["seed"].astype(int).tolist())
+    ]
+
+
+def _common(p: Params, problem: str) -> dict[str, Any]:
+    return {"problem": problem, "data_set": p.source, "sha256": chosen_source(p, problem).sha256}
+
+
+def _training(p: Params) -> dict[str, Any]:
+    return {name: p.values[name] for name in ("rates", "grid", "steps", "check", "points")}
+
+
+def _chunks(seeds: Sequence[int]) -> list[list[int]]:
+    return [list(seeds[i : i + SEEDS_AT_ONCE]) for i in range(0, len(seeds), SEEDS_AT_ONCE)]
 
 
 def measure(
     problem: str, data_set: str, method: str, update: str, measured_on: MeasuredOn, seeds: Sequence[int], sha256: str,
     **training: Any,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Rows of one method: `logistic` or `compare`."""
-    if method == "logistic":
-        return logistic(problem, seeds, sha256, data_set)
+    """Rows of one method: `logistic`, `boosting` or `compare`."""
+    if method in BASELINES:
+        return {"logistic": logistic, "boosting": boosting}[method](problem, seeds, sha256, data_set)
     return compare(problem, method, update, seeds, sha256, measured_on=measured_on, data_set=data_set, **training)
 
 
@@ -168,10 +217,12 @@ def compare(
     measured_on: MeasuredOn = "validation",
     data_set: str = "",
     labels: str = "",
+    at: int | None = None,
 ) -> list[dict[str, Any]]:
     """Train a method of `METHODS` at its whole grid on every seed's split, choose on validation, test once.
 
-    update: one of UPDATES. rates: lowest and highest learning rate. grid: points. Other arguments as in `TrainingConfig`.
+    update: one of UPDATES. rates: lowest and highest learning rate. grid: points; at: the number of the only one to train.
+    Other arguments as in `TrainingConfig`.
     Returns a row per seed (kind "seed"): chosen point and whether its rate is inside the grid, AUROC on validation and test, the
     auxiliary task's mean share of the weight and its standard deviation over batches, the share of steps whose total weight is
     below W = 2 (eq. 4), and on which share of their part the gains are measured. Where the problem says so, also `weight_rows`.
@@ -186,7 +237,8 @@ def compare(
     task, own = real_problem(problem), METHODS[method]
     losses = ("cross-entropy", task.auxiliary)
     config = TrainingConfig(task.shared, task.head, steps, check, points, BATCH, losses, "AUROC", measured_on)
-    parts, tried = splits(problem, seeds, sha256, data_set), own.grid(rates[0], rates[1], grid)
+    parts, points_of = splits(problem, seeds, sha256, data_set), own.grid(rates[0], rates[1], grid)
+    tried = points_of if at is None else [points_of[at]]
     if labels:
         parts = planted(parts, seeds, task.auxiliary) if labels == "planted" else shuffled_main(parts, seeds)
 
@@ -205,8 +257,9 @@ def compare(
     for i, seed in enumerate(seeds):
         chosen = tried[result.point[i]]
         row = {"kind": "seed", "seed": seed, "rate": round(chosen["learning_rate"], 4), "parameter": own.value(chosen)}
+        row |= {"point": points_of.index(chosen)}
         row |= {
-            "inside": inside({"learning_rate": chosen["learning_rate"]}, tried),
+            "inside": inside({"learning_rate": chosen["learning_rate"]}, points_of),
             "measured_share": round(min(1.0, (points or part.x.shape[1]) / part.x.shape[1]), 5),
         }
         rows.append(row | {name: round(column[i].item(), 5) for name, column in columns.items()})
@@ -271,13 +324,30 @@ def weight_rows(share: Tensor, kept: Tensor, train: PairedSamples, seeds: Sequen
 
 def logistic(problem: str, seeds: Sequence[int], sha256: str, data_set: str = "") -> list[dict[str, Any]]:
     """Logistic regression on the same splits, its penalty chosen on validation: a row per seed."""
+    models = {strength: LogisticRegression(C=strength, max_iter=2000) for strength in PENALTIES}
+    return _baseline(problem, seeds, sha256, data_set, models)
+
+
+def boosting(problem: str, seeds: Sequence[int], sha256: str, data_set: str = "") -> list[dict[str, Any]]:
+    """Gradient boosted trees on the same splits, their number chosen on validation: a row per seed."""
+    models = {
+        trees: HistGradientBoostingClassifier(learning_rate=0.05, max_iter=trees, early_stopping=False, max_leaf_nodes=15)
+        for trees in TREES
+    }
+    return _baseline(problem, seeds, sha256, data_set, models)
+
+
+def _baseline(problem: str, seeds: Sequence[int], sha256: str, data_set: str, models: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    """models: value of `parameter` -> unfitted classifier."""
     parts, rows = splits(problem, seeds, sha256, data_set), []
     for i, seed in enumerate(seeds):
         (x, y), *held = ((part.x[i].numpy(), part.main[i, :, 0].numpy()) for part in parts)
-        models = [LogisticRegression(C=strength, max_iter=2000).fit(x, y) for strength in PENALTIES]
-        scores = [[roc_auc_score(labels, m.decision_function(inputs)) for inputs, labels in held] for m in models]
-        validation, test = max(scores)
-        parameter = PENALTIES[scores.index([validation, test])]
+        scores = {}
+        for value, model in models.items():
+            probability = model.fit(x, y).predict_proba
+            scores[value] = [float(roc_auc_score(labels, probability(inputs)[:, 1])) for inputs, labels in held]
+        parameter = max(scores, key=lambda value: scores[value][0])
+        validation, test = scores[parameter]
         rows.append({"kind": "seed", "seed": seed, "parameter": parameter, "validation": validation, "test": test})
     return rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import islice
 
+import pandas as pd
 import pytest
 import torch
 
@@ -84,18 +85,19 @@ def test_until_the_kept_state_batches_with_and_without_an_event_make_up_the_epoc
 
 @pytest.fixture
 def p():
-    values = {"seeds": 12, "first_seed": 0, "methods": ["stl", "hydalearn"], "ablations": ["ExpImp-0", "ExpImp-2"]}
+    values = {"seeds": 6, "first_seed": 0, "methods": ["stl", "hydalearn"], "ablations": ["ExpImp-0", "ExpImp-2"]}
+    values |= {"updates": ["as printed", "scale-matched"], "longer_seeds": 2}
     return Params("hydalearn/tab2", "quick", values | SIZE | {"source": "deep_credit_risk"})
 
 
-def test_every_method_and_ablation_gets_both_updates_and_the_single_task_one(p):
+def test_every_method_gets_both_updates_and_the_single_task_one(p):
     settings = tab1_tab2_real_data.settings(p, "mortgage")
-    keys = [(s["method"], s["update"], s["measured_on"], tuple(s["seeds"])) for s in settings if "labels" not in s]
-    assert len(keys) == len(set(keys)) == 2 * (1 + 2 + 2) + 1
-    assert [(s["labels"], s["method"]) for s in settings if "labels" in s] == [
-        ("planted", "stl"), ("planted", "static"), ("shuffled", "hydalearn"),
+    keys = [(s["method"], s["update"], s["measured_on"], tuple(s["seeds"])) for s in settings if not s.get("labels")]
+    assert len(keys) == len(set(keys)) == 2 * (1 + 2 + 2)
+    assert [(s["labels"], s["method"]) for s in settings if s.get("labels")] == [
+        ("planted", "static"), ("planted", "static"), ("shuffled", "hydalearn"), ("shuffled", "hydalearn"),
     ]  # fmt: skip
-    assert keys[-1][0] == "logistic"
+    assert {key[0] for key in keys[-4:]} == {"logistic", "boosting"}
     p.values["ablations"] = ["ExpImp-9"]
     with pytest.raises(UnknownName):
         tab1_tab2_real_data.settings(p, "mortgage")
@@ -120,3 +122,40 @@ def test_control_runs_are_rows_of_their_own_and_all_rows_are_all_of_their_part(s
     (first, _) = tab1_tab2_real_data.compare("mortgage", "hydalearn", "as printed", SEEDS, small, labels="shuffled", **size)
     assert (first["kind"], first["measured_share"], first["head_weight"]) == ("control", 1.0, 1.0)
     assert -1 <= first["gap"] <= 1
+
+
+def test_what_follows_is_trained_at_the_settings_that_each_seed_chose(p):
+    """Ablations at HydaLearn's, doubled trainings at each method's own, for the first seeds; seeds that chose alike together."""
+    points = {"stl": [0, 0, 1, 1, 1, 0], "hydalearn": [1, 0, 1, 0, 1, 1]}
+    rows = pd.DataFrame(
+        {"kind": "seed", "update": "as printed", "labels": "", "method": method, "seed": seed, "point": point}
+        for method, chosen in points.items()
+        for seed, point in enumerate(chosen)
+    )
+    later = tab1_tab2_real_data.later_settings(p, "mortgage", rows)
+    ablated = [s for s in later if s["steps"] == p.steps]
+    assert [(s["measured_on"], s["at"], s["seeds"]) for s in ablated] == [("training", 0, [1, 3]), ("training", 1, [0, 2, 4, 5])]
+    doubled = [(s["method"], s["at"], s["seeds"]) for s in later if s["steps"] == 2 * p.steps]
+    assert doubled == [("stl", 0, [0, 1]), ("hydalearn", 0, [1]), ("hydalearn", 1, [0])]
+
+
+def test_a_chosen_setting_trained_alone_is_the_run_of_the_grid(small):
+    """So that only the number of updates, or the part left out, differs from what was chosen."""
+    (whole,) = (
+        r for r in tab1_tab2_real_data.compare("mortgage", "hydalearn", "as printed", [3], small, **SIZE) if r["kind"] == "seed"
+    )
+    (alone,) = (
+        r
+        for r in tab1_tab2_real_data.compare("mortgage", "hydalearn", "as printed", [3], small, at=whole["point"], **SIZE)
+        if r["kind"] == "seed"
+    )
+    assert {k: v for k, v in alone.items() if k != "diverged"} == pytest.approx(
+        {k: v for k, v in whole.items() if k != "diverged"}, abs=1e-4, nan_ok=True
+    )
+
+
+def test_baselines_choose_on_validation_and_rank_better_than_chance(small):
+    for baseline in (tab1_tab2_real_data.logistic, tab1_tab2_real_data.boosting):
+        rows = baseline("mortgage", SEEDS, small)
+        assert [row["seed"] for row in rows] == SEEDS
+        assert all(0.5 < row["validation"] <= 1 for row in rows)

@@ -289,6 +289,10 @@ def test_gates_of_a_table():
         "same-heads": True,
         "control": False,
     }
+    longer = pd.concat([rows, rows[rows.method != "logistic"].assign(kind="doubled", test=rows.test + 0.0015)])
+    assert {gate.name: gate.passed for gate in REAL.measured_tab1(longer).gates}["converged"]
+    longer = longer.assign(test=longer.test.where((longer.kind != "doubled") | (longer.method != "olaux"), longer.test + 0.001))
+    assert not {gate.name: gate.passed for gate in REAL.measured_tab1(longer).gates}["converged"]
     worse = rows.assign(test=rows.test.where(rows.method != "stl", rows.test - 0.01), head_weight=rows.method.map({"stl": 2.0}))
     worse = worse.assign(head_weight=worse.head_weight.fillna(1.0), measured_share=0.5, inside=rows.method != "stl")
     assert not any(gate.passed for gate in REAL.measured_tab1(worse).gates)
@@ -296,10 +300,12 @@ def test_gates_of_a_table():
 
 def test_controls_are_read_from_their_own_rows():
     test = {("stl", "validation"): 0.7, ("static", "validation"): 0.72}
-    rows = _real(test, kind="control", labels="planted")
+    rows = _real(test)
+    rows = rows.assign(kind=rows.method.map({"stl": "seed", "static": "control"}), labels=rows.method.map({"static": "planted"}))
     shuffled = _real({("hydalearn", "validation"): 0.5}, kind="control", labels="shuffled", gap=0.04)
-    assert REAL._planted_control(rows).passed
-    assert not REAL._planted_control(rows.assign(test=rows.test.where(rows.method == "stl", rows.test - 0.015))).passed
+    assert REAL._planted_control(rows, 0.01).passed
+    assert not REAL._planted_control(rows, 0.03).passed
+    assert not REAL._planted_control(rows.assign(test=rows.test.where(rows.method == "stl", rows.test - 0.015)), 0.01).passed
     assert (REAL._shuffled_control(shuffled).value, REAL._shuffled_control(shuffled).passed) == (pytest.approx(0.04), True)
     assert not REAL._shuffled_control(shuffled.assign(gap=0.06)).passed
 
