@@ -331,7 +331,9 @@ def logistic(problem: str, seeds: Sequence[int], sha256: str, data_set: str = ""
 def boosting(problem: str, seeds: Sequence[int], sha256: str, data_set: str = "") -> list[dict[str, Any]]:
     """Gradient boosted trees on the same splits, their number chosen on validation: a row per seed."""
     models = {
-        trees: HistGradientBoostingClassifier(learning_rate=0.05, max_iter=trees, early_stopping=False, max_leaf_nodes=15)
+        trees: HistGradientBoostingClassifier(
+            learning_rate=0.05, max_iter=trees, early_stopping=False, max_leaf_nodes=15, random_state=0
+        )
         for trees in TREES
     }
     return _baseline(problem, seeds, sha256, data_set, models)
