@@ -23,6 +23,7 @@ profile: str = "quick"  # quick, full or paper
 show: str = "live"  # live: this run; recorded: the recorded run of the largest profile
 seeds: int = None
 capacities: list[int] = None
+larger: list[int] = None  # capacities that the shared network alone is tried at as well
 rates: list[float] = None  # Adam's learning rate
 epochs: int = None  # at most
 patience: int = None  # epochs without a better validation accuracy

@@ -60,7 +60,7 @@ def resampled(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(best.T, columns=table.index)
 
 
-def chance(capacities: Sequence[int], tasks: int) -> float:
+def chance(capacities: Sequence[int], tasks: int, shared: Sequence[int]) -> float:
     """Probability that one capacity drawn at random from the grid is below the sum of `tasks` others, also drawn."""
     sums = [sum(drawn) for drawn in itertools.product(capacities, repeat=tasks)]
-    return sum(total > own for total in sums for own in capacities) / (len(sums) * len(capacities))
+    return sum(total > own for total in sums for own in shared) / (len(sums) * len(shared))

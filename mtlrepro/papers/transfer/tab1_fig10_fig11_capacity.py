@@ -39,20 +39,21 @@ def search(
     runs: Runs, p: Params, data: dict[str, str], tasks: Sequence[str], encoders: Sequence[str], seeds: int
 ) -> pd.DataFrame:
     """For each network first the learning rate at the middle capacity with seed 0, then, at that rate, every capacity with every
-    seed. Only validation chooses. data: name -> sha256 of what is read."""
+    seed; the shared network at those of `p.larger` too. Only validation chooses. data: name -> sha256 of what is read."""
     grid = sorted(p.capacities)
 
     def settings(rate: Mapping[str, Mapping[str, float]], sizes: Iterable[int], seed: int) -> list[dict[str, Any]]:
         return [
             {"tasks": of, "encoder": e, "capacity": c, "rate": float(rate[e][name]), "seed": seed, "leak": False} | common(p)
             for c, e, (name, of) in itertools.product(sizes, encoders, networks(tasks).items())
+            if name == "all" or c in grid
         ]
 
     middle = [grid[len(grid) // 2]]
     rates = [s for r in p.rates for s in settings({e: dict.fromkeys(networks(tasks), r) for e in encoders}, middle, 0)]
     tried = runs.map(sentences.train, rates, "learning rates", data=data).assign(stage="rate")
     best = chosen(tried, "rate")
-    sizes = [s for seed in range(seeds) for s in settings(best, grid, seed)]
+    sizes = [s for seed in range(seeds) for s in settings(best, [*grid, *sorted(p.larger)], seed)]
     searched = runs.map(sentences.train, sizes, "capacities", data=data).assign(stage="capacity")
     return pd.concat([tried, searched], ignore_index=True).drop(columns=_NOT_RESULTS)
 

@@ -48,9 +48,9 @@ def test_resampled_choices_come_from_the_curves_of_the_seeds_drawn():
 
 
 def test_chance_of_the_claim_by_counting():
-    assert capacity_choice.chance([5], 2) == 1
-    assert capacity_choice.chance([1, 2], 1) == 0.25
-    assert capacity_choice.chance([1, 3], 2) == 7 / 8
+    assert capacity_choice.chance([5], 2, [5]) == 1
+    assert capacity_choice.chance([1, 2], 1, [1, 2]) == 0.25
+    assert capacity_choice.chance([1, 3], 2, [1, 3]) == 7 / 8
 
 
 class _Runs:
@@ -73,7 +73,11 @@ class _Runs:
 
 def test_the_search_tries_every_capacity_at_the_rate_that_validation_chose():
     values = {"epochs": 1, "patience": 1, "batch": 1, "split": "random", "sentences": 0, "device": "cpu", "seeds": 2}
-    p = Params("transfer/fig11", "quick", values | {"encoders": ["mlp", "cnn"], "capacities": [4, 2, 8], "rates": [0.1, 0.3]})
+    p = Params(
+        "transfer/fig11",
+        "quick",
+        values | {"encoders": ["mlp", "cnn"], "capacities": [4, 2, 8], "larger": [16], "rates": [0.1, 0.3]},
+    )
     runs = _Runs()
     rows = tab1_fig10_fig11_capacity.figure_11(runs, p, {})
     searched = rows[rows.stage == "capacity"]
@@ -81,7 +85,9 @@ def test_the_search_tries_every_capacity_at_the_rate_that_validation_chose():
     assert set(searched.rate) == {0.3}
     assert set(rows[rows.stage == "rate"].capacity) == {4}
     assert not rows.leak.any()
-    assert len(searched) == 2 * 2 * 3 * 4  # encoders, seeds, capacities, one row a task of three networks
+    # Encoders, seeds, one row a task of three networks at three capacities, and the shared one at a larger one.
+    assert len(searched) == 2 * 2 * (3 * 4 + 2)
+    assert set(searched[searched.capacity == 16].trained_on) == {"all"}
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
@@ -104,7 +110,7 @@ def _search(best=BEST, sizes=(5, 100, 500), encoder="lstm", seeds=3, epochs=8):
                     "valid": valid,
                     "test": valid - 0.5,
                 }
-                row |= {"best_epoch": 3, "epochs": epochs, "stage": "capacity"}
+                row |= {"best_epoch": 3, "trained_epochs": epochs, "epochs": epochs, "stage": "capacity"}
                 row |= {"train_sentences": 6000, "leak": False}
                 rows += [row | {"task": task} for task in ([name] if name != "all" else [t for t in best if t != "all"])]
     return pd.DataFrame(rows)
@@ -115,7 +121,7 @@ def _final(gain, leak):
     return pd.DataFrame(
         [
             {"trained_on": on, "task": t, "capacity": 100, "seed": seed, "test": 80.0 + seed + gain * (on == "all"),
-             "leak": leak, "stage": "final"}
+             "leak": leak, "stage": "final", "trained_epochs": 5, "epochs": 8}
             for seed in range(3) for t in TITLES for on in (t, "all")
         ]
     )  # fmt: skip
@@ -133,6 +139,8 @@ def test_table_1_measures_the_papers_estimands_and_accuracies_with_the_leak_alon
     assert passed == {
         "grid-can-refute": False, "grid-interior": True, "baseline-level": True, "converged": False, "peak-resolved": True
     }  # fmt: skip
+    stopped = report.measured_tab1(pd.concat([search.assign(trained_epochs=6), _final(1.0, False)]))
+    assert {gate.name: gate.passed for gate in stopped.gates}["converged"]
 
 
 def test_figure_10_reads_on_test_what_the_chosen_capacity_gains_over_the_largest():
@@ -173,7 +181,11 @@ def test_the_table_sets_ours_beside_the_papers():
 
 
 def test_the_leak_has_a_column_where_it_was_trained_with():
-    """A column in which nothing was measured is not shown."""
+    """A column in which nothing was measured is not shown; what the leak gives is a difference of gains."""
     without = pd.concat([_search(), _final(1.0, False)])
-    assert list(report.leak_table(without)) == ["without the leak"]
-    assert list(report.leak_table(pd.concat([without, _final(1.0, True)]))) == ["without the leak", "with the leak"]
+    table = report.leak_table(without)
+    assert not [name for name in table if "with the leak" in name or "owed" in name]
+    both = report.leak_table(pd.concat([without, _final(3.5, True)]))
+    assert both.loc["SST", "gain owed to the leak"] == "+2.5 [+2.5, +2.5]"
+    assert both.loc["MR", "MTL, with the leak"] - both.loc["MR", "STL, with the leak"] == pytest.approx(3.5)
+    assert both.loc["overall", "MTL - STL, paper"] == pytest.approx(2.5)
