@@ -75,8 +75,8 @@ page.figure(
 # %% [markdown]
 # ## What it shows
 # The first claim compares one choice with a sum of six, so it is nearly sure to hold whatever the networks learn. Only a grid
-# that reaches the sum of the single capacities could refute it, so the shared network is tried at larger ones too. Validation accuracy changes little over most of the grid, so
-# which capacity is best is decided by small differences.
+# that reaches the sum of the single capacities could refute it, so the shared network is tried at larger ones too. Validation
+# accuracy changes little over most of the grid, so which capacity is best is decided by small differences.
 #
 # (errata-tab1-overall)=
 # ## The printed means
@@ -95,8 +95,8 @@ page.table(report.printed_overall(), "Table 1's row Overall, in percent.")
 # %%
 page.table(
     report.leak_table,
-    "Test accuracy in percent, and MTL - STL in points, with 95% intervals over seeds; capacities chosen without the leak. Training "
-    "with the leak has columns where leak_seeds is above 0. Owed to the leak: MTL - STL with it minus the same without, by seed.",
+    "Test accuracy in percent, and MTL - STL in points, with 95% intervals over seeds; capacities chosen without the leak. "
+    "Training with the leak has columns where leak_seeds is above 0. Owed to the leak: MTL - STL with it minus without, by seed.",
 )
 
 # %%
