@@ -85,6 +85,6 @@ page.this_run()
 # all seven are drawn at random from the grid?
 #
 # :::{dropdown} Solution
-# Count: `capacity_choice.chance(capacities, tasks=6)` in `mtlrepro.papers.transfer`. It is near 1, since only the largest
+# Count: `capacity_choice.chance(capacities, 6, capacities)` in `mtlrepro.papers.transfer`. It is near 1, since only the largest
 # capacities can reach the sum of six at all.
 # :::

@@ -79,8 +79,8 @@ page.text(report.findings_fig11)
 # - **Search.** The same for every encoder and for STL and MTL: the learning rate first (at the middle capacity with the first
 #   seed), then every capacity with every seed, by validation accuracy, for MTL the mean of both tasks. No test part takes part.
 # - **Claims.** Each seed chooses its own capacities, which gives one ratio per seed.
-# - **Cuts.** To fit a CPU, each set is cut to a random part of its sentences, and seeds, epochs and capacities are few (the
-#   parameters above); the profile `paper` has all sentences and wide grids.
+# - **Cuts.** The learning rate is searched at one capacity, with one seed. The quick profile has a random part of the sentences,
+#   few seeds and a narrow grid; `paper` has the widest grid.
 # :::
 
 # %%
