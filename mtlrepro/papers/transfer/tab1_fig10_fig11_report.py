@@ -242,8 +242,8 @@ def measured_fig10(rows: pd.DataFrame) -> Measured:
     level = np.mean([curve(search, "lstm", task, "test")[best[task]].mean() for task in TASKS])
     gates = [
         _grid_can_refute(search, "about 3 core hours: the shared network at 1,600 units, two seeds"),
-        _converged_everywhere(search, "about 6 core hours: every run with twice the epochs"),
-        Gate("rate-per-capacity", False, "one rate for all capacities", cost="about 2 core hours: both rates at every capacity"),
+        _converged_everywhere(search, "about 2 core hours: every run with twice the epochs"),
+        Gate("rate-per-capacity", False, "one rate for all capacities", cost="about 2 core hours: every rate at every capacity"),
         Gate.within("baseline-level", float(level), least=80, cost="about 1 core hour: all sentences"),
     ]
     return Measured(effects, gates=gates)
@@ -316,13 +316,13 @@ def measured_fig11(rows: pd.DataFrame) -> Measured:
     shared, single = (search[(search.trained_on == "all") == both].capacity.max() for both in (True, False))
     span = np.log2(resampled(search).quantile(0.975) / resampled(search).quantile(0.025)).max()
     whole = "rows" not in rows or bool(rows["rows"].isna().all())
-    cost = "about 3 core hours: all sentences, capacities to 1,000, three seeds"
+    cost = "about a core hour: the full profile"
     gates = [
         Gate.within("grid-can-refute", float(shared / single), least=2, cost=cost),
         Gate("whole-sets", whole, f"{int(search.train_sentences.max())} training sentences a task", cost=cost),
         Gate.every("baseline-level", levels, cost=cost),
-        _converged_everywhere(search, "about 5 core hours: all sentences and twice the epochs"),
-        Gate.within("enough-seeds", float(span), most=2, cost="about 1 core hour per seed on all sentences"),
+        _converged_everywhere(search, "about a core hour: twice the epochs"),
+        Gate.within("enough-seeds", float(span), most=2, cost="about 10 core minutes per seed"),
     ]
     return Measured(ratios, gates=gates)
 
