@@ -313,12 +313,8 @@ def _comparisons(rows: pd.DataFrame, sharing: str) -> dict[str, list[float]]:
 def _ablated(rows: pd.DataFrame, normalising: str) -> dict[str, list[float]]:
     """ExpImp-2 counts only where its gains are measured on all training rows, as in the paper."""
     test, held = ablations(rows), ablations(rows, value="validation")
-    if not {"ExpImp-0", "ExpImp-1", "ExpImp-3"} <= set(test):
-        return {}
-    effects = {
-        normalising: test["ExpImp-0"] - test["ExpImp-1"],
-        "down-scaling-negligible": test["ExpImp-0"] - test["ExpImp-3"],
-    }
+    parts = {normalising: "ExpImp-1", "down-scaling-negligible": "ExpImp-3"}
+    effects = {claim: test["ExpImp-0"] - test[name] for claim, name in parts.items() if {"ExpImp-0", name} <= set(test)}
     on_training = rows[rows.measured_on == "training"]
     if "measured_share" in rows and len(on_training) and (on_training["measured_share"] == 1).all():
         gap = held - test
