@@ -55,8 +55,8 @@ page = results.shown(p)
 # %%
 page.figure(
     report.figure,
-    "Gain in mean AUC over equal weights: means with 95% intervals over seeds. Hollow marks: the paper's gains, whose rank it does "
-    "not say.",
+    "Gain in mean AUC over equal weights: means with 95% intervals over seeds. Hollow marks: the paper's gains, whose rank it "
+    "does not say.",
 )
 
 # %%
@@ -87,13 +87,13 @@ page.table(attribute_table(), "Attributes of CIFAR-100's classes; a class is one
 
 # %% [markdown]
 # :::{dropdown} How we read the paper
-# - **Data**: the whole set has to be fetched by hand ({doc}`its steps </data>`). Here *14 attributes of CIFAR-100* stand in, which
-#   co-occur as the findings do: 10,000 training images, averaged down to 16 pixels per side, and the official test images. Where
-#   CIFAR-100 is not at hand, attributes of scikit-learn's digits take its place, too easy to judge by.
+# - **Data**: the whole set has to be fetched by hand ({doc}`its steps </data>`). Here *14 attributes of CIFAR-100* stand in,
+#   which co-occur as the findings do: 10,000 training images, averaged down to 16 pixels per side, and the official test images.
+#   Where CIFAR-100 is not at hand, attributes of scikit-learn's digits take its place, too easy to judge by.
 # - **Model**: three convolutions with batch normalisation that all tasks share, a linear head per task, cross-entropy; what is
 #   evaluated is the running mean of the weights. The `paper` profile trains DenseNet-121 on the whole set.
-# - **Rank** of Algorithm 2: not in the paper. Validation chooses it, and a learning rate for each method from one grid. The number
-#   of epochs is fixed. The optimizer, Adam, does not change with the scale of the weights.
+# - **Rank** of Algorithm 2: not in the paper. Validation chooses it, and a learning rate for each method from one grid. The
+#   number of epochs is fixed. The optimizer, Adam, does not change with the scale of the weights.
 # - **Algorithm 2's X** are the pixels, in $[0, 1]$, of the training images, and its labels 0 and 1, as printed.
 # - **Kendall's** log-variances are learned by gradient descent with a rate of their own, 0.025.
 # - **Control**: weights that are the share of positives to a power, chosen on validation: whether fixed weights can help at all.

@@ -73,16 +73,16 @@ page.table(report.levels, "Mean AUC over both tasks of a pair and over the pairs
 # %%
 page.table(
     report.tasks_apart,
-    "Gain in AUC points over equal weights, mean over pairs with 95% intervals; weight of the noisy task over that of the clean one, "
-    "median over pairs.",
+    "Gain in AUC points over equal weights, mean over pairs with 95% intervals; weight of the noisy task over that of the clean "
+    "one, median over pairs.",
 )
 
 # %% [markdown]
 # ## What we asked besides
-# The same tasks on cheap features, with linear models of rank $r$ below the number of tasks and squared losses: the optimum for given
-# weights is then known (Proposition 3), so methods differ in their weights alone, and Gaussian noise on the labels (*additive*,
-# in their standard deviations) can be asked about too. Algorithm 2's rank is the model's. *Normalised* is a variant of ours:
-# each $\theta_i$ gets unit length first.
+# The same tasks on cheap features, with linear models of rank $r$ below the number of tasks and squared losses: the optimum for
+# given weights is then known (Proposition 3), so methods differ in their weights alone, and Gaussian noise on the labels
+# (*additive*, in their standard deviations) can be asked about too. Algorithm 2's rank is the model's. *Normalised* is a variant of
+# ours: each $\theta_i$ gets unit length first.
 
 # %%
 page.table(
@@ -113,8 +113,8 @@ page.table(attribute_table(), "Attributes of CIFAR-100's classes; a class is one
 #   attributes of scikit-learn's digits take its place, too easy to judge by.
 # - **Pairs**: ten at random for each seed, which draws the images and the initial weights too. Intervals are over pairs.
 # - **Model**: three convolutions with batch normalisation that both tasks share, a linear head per task, cross-entropy, Adam at a
-#   constant rate that was fixed on other seeds; what is evaluated is the running mean of the weights. The epochs are fixed too. The
-#   `paper` profile trains DenseNet-121.
+#   constant rate that was fixed on other seeds; what is evaluated is the running mean of the weights. The epochs are fixed too.
+#   The `paper` profile trains DenseNet-121.
 # - **Algorithm 2's X** are the pixels, in $[0, 1]$, of the training images, and its labels 0 and 1, as printed. $r = 1$, the only
 #   rank below two tasks. Weights are scaled to a mean of 1.
 # - **Noise**: each training label of one task is, with probability 0.2, replaced by a fair coin. In the exact map *shuffled*
