@@ -30,7 +30,7 @@ samples: int = None  # training images
 epochs: int = None
 rates: list[float] = None  # grid of the learning rate of Adam
 ranks: list[int] = None  # of Algorithm 2; 0: the number of tasks
-powers: list[float] = None  # control: weights are the share of positives to such a power
+powers: list[float] = None  # control: weights are one over the share of positives, to such a power
 model: str = None  # cnn or densenet121
 side: int = None  # pixels per side
 batch: int = None
@@ -96,7 +96,8 @@ page.table(attribute_table(), "Attributes of CIFAR-100's classes; a class is one
 #   number of epochs is fixed. The optimizer, Adam, does not change with the scale of the weights.
 # - **Algorithm 2's X** are the pixels, in $[0, 1]$, of the training images, and its labels 0 and 1, as printed.
 # - **Kendall's** log-variances are learned by gradient descent with a rate of their own, 0.025.
-# - **Control**: weights that are the share of positives to a power, chosen on validation: whether fixed weights can help at all.
+# - **Control**: weights that are the share of positives to a negative power, chosen on validation: whether fixed weights can help
+#   at all.
 # :::
 
 # %%

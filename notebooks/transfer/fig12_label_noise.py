@@ -81,8 +81,8 @@ page.table(
 # ## What we asked besides
 # The same tasks on cheap features, with linear models of rank $r$ below the number of tasks and squared losses: the optimum for
 # given weights is then known (Proposition 3), so methods differ in their weights alone, and Gaussian noise on the labels
-# (*additive*, in their standard deviations) can be asked about too. Algorithm 2's rank is the model's. *Normalised* is a variant of
-# ours: each $\theta_i$ gets unit length first.
+# (*additive*, in their standard deviations) can be asked about too. Algorithm 2's rank is the model's. *Normalised* is a variant
+# of ours: each $\theta_i$ gets unit length first.
 
 # %%
 page.table(

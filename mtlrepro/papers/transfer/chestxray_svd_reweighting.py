@@ -31,8 +31,8 @@ def compare(images: Mapping[str, Any], seed: int, method: str, setting: float, r
     """One training on all tasks, one row for each number of `epochs`.
 
     method, setting: "unweighted"; "Kendall"; "SVD", "SVD, centred" (around the labels' means) and "SVD, normalised" (centred,
-    each X^T y of unit length) with the rank, 0 for the number of tasks; "control", weights that are a power of the share of
-    positives; "linear", a model without shared features, unweighted.
+    each X^T y of unit length) with the rank, 0 for the number of tasks; "control", the share of positives to minus that power;
+    "linear", a model without shared features, unweighted.
     Row: `images`, how many it learns from; `auc` and `valid`, mean AUC over tasks on test and validation in percent; `weight
     span`, the largest task weight over the smallest, for Kendall in the last epoch.
     """
@@ -43,7 +43,7 @@ def compare(images: Mapping[str, Any], seed: int, method: str, setting: float, r
     if method == "Kendall":
         weighting = Uncertainty("classification")
     elif method == "control":
-        weighting = Static(power_weights(labels, setting).float())
+        weighting = Static(power_weights(labels, -setting).float())
     elif method.startswith("SVD"):
         products = pixel_products(drawn.data, labels)
         rank = int(setting) or len(drawn.tasks)

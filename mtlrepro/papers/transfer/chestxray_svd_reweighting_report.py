@@ -40,7 +40,7 @@ def _judged(rows: pd.DataFrame, doubled: bool = False) -> pd.DataFrame:
 
 
 def _control(rows: pd.DataFrame) -> tuple[float, pd.Series]:
-    """The power of the share of positives that is best on validation, mean over seeds, and its gain over equal weights."""
+    """The power that is best on validation, mean over seeds, and its gain over equal weights."""
     table = auc(rows)
     valid = auc(rows, value="valid").mean()
     power = max((setting for method, setting in keys(table) if method == "control"), key=lambda s: valid["control", s])
@@ -67,7 +67,7 @@ def measured(rows: pd.DataFrame) -> Measured:
         _grid_interior(rows),
         Gate("weights-differ", bool(span.between(1.2, 20).all()), f"{span.min():.3g} to {span.max():.3g}", cost="other tasks"),
         Gate.clear_of_zero(
-            "control", list(gain), said=f"share of positives to the power {power:g}: {in_words(gain)}",
+            "control", list(gain), said=f"share of positives to the power -{power:g}: {in_words(gain)}",
             cost="half a core hour: a search over each task's weight, or more seeds",
         ),
     ]  # fmt: skip
@@ -102,7 +102,7 @@ def _names(rows: pd.DataFrame) -> dict[tuple[str, float], str]:
         if method.startswith("SVD"):
             names[method, setting] = f"{method}, r = {rank}"
         elif method == "control":
-            names[method, setting] = f"share of positives to the power {setting:g}"
+            names[method, setting] = f"share of positives to the power -{setting:g}"
         elif method == "Kendall":
             names[method, setting] = method
     return names

@@ -95,13 +95,13 @@ def xray_rows(source="cifar100", linear=69.0, images=10_000, span=3.0, control=0
             valid = 60 + 10 * (rate == 0.2) + 5 * (setting == 5)
             row = {"stage": "search", "seed": 0, "method": method, "setting": setting, "rate": rate, "epochs": 6}
             rows.append(same | row | {"auc": auc, "valid": valid})
-    final = levels | {("control", -0.3): 80 + control, ("control", -0.5): 85.0}
+    final = levels | {("control", 0.3): 80 + control, ("control", 0.5): 85.0}
     for seed in SEEDS:
         for (method, setting), auc in final.items():
             for epochs in (6, 12):
                 row = {"stage": "final", "seed": seed, "method": method, "setting": setting, "rate": 0.2, "epochs": epochs}
                 own = auc + seed + noise * (seed - 1) * (method == "SVD")
-                rows.append(same | row | {"auc": own, "valid": 50.0 if setting == -0.5 else 60.0})
+                rows.append(same | row | {"auc": own, "valid": 50.0 if setting == 0.5 else 60.0})
     return pd.DataFrame(rows)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtlrepro import data
 from mtlrepro.device import choose, deterministic
 from mtlrepro.papers.transfer.data.same_image_tasks import SameImages, Source, draw
 from mtlrepro.papers.transfer.models.same_images import Kind, network
@@ -46,7 +47,9 @@ class Images:
 
 
 def images_of(p: Params, source: str) -> dict[str, object]:
-    """Arguments of `Images` from an exhibit's parameters."""
+    """Arguments of `Images` from an exhibit's parameters. Raises DataMissing where DenseNet-121 would train on a stand-in."""
+    if p.model == "densenet121":
+        data.which(source, stand_in=False)
     same = {"samples": p.samples, "side": p.side, "network": p.model, "batch": p.batch, "device": p.device}
     return {"source": source} | same
 
