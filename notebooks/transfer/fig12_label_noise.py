@@ -53,8 +53,8 @@ page = results.shown(p)
 # %%
 page.figure(
     report.figure,
-    "Gain in AUC over equal weights for each pair, the noisy task first, and their mean with its 95% interval over pairs. Hollow "
-    "marks: the paper's averages over ten pairs.",
+    "Gain in AUC over equal weights for each pair of the first seed, the noisy task first, and the mean over all pairs with its "
+    "95% interval. Hollow marks: the paper's averages over ten pairs.",
 )
 
 # %%

@@ -96,7 +96,8 @@ def compare(
         # A linear model costs next to nothing, and takes longer to converge.
         until = [epochs, 2 * epochs] if doubled else [4 * epochs if method == "linear" else epochs]
         level = 0.0 if labels is clean else LEVEL
-        found = train(read, seed, tasks, labels, weighting, rate, until, linear=method == "linear")
+        name = f"{method} {level} {more.get('setting', '')}"
+        found = train(read, seed, tasks, labels, weighting, rate, until, linear=method == "linear", name=name)
         rows.extend({**names, "level": level, "method": method, "epochs": n, **_row(one), **more} for n, one in found.items())
 
     reached("unweighted", Equal(), clean)

@@ -194,10 +194,23 @@ def test_what_is_tested_on_takes_no_part_in_training(monkeypatch):
         assert (after["valid"], after["noisy weight"]) == (before["valid"], before["noisy weight"])
 
 
+def test_trainings_of_one_run_that_differ_in_weights_alone_are_told_apart(tmp_path, monkeypatch):
+    """They share what the trainer knows a checkpoint by."""
+    monkeypatch.setenv("MTLREPRO_RUNS", str(tmp_path))
+    small = {"seeds": 1, "groups": 1, "samples": 150, "epochs": 1, "map_tasks": [2]}
+    p = Params("transfer/fig12", "quick", profile_values("transfer/fig12", "quick") | small, small)
+    rows = fig12_label_noise.rows(Runs(p), p)
+    control = rows[rows.method == "control"].set_index("setting")
+    assert control["noisy weight"].to_dict() == {2.0: 0.5, 4.0: 0.25}
+    (setting,) = fig12_label_noise.settings(p, "digits")
+    alone = pd.DataFrame(fig12_label_noise.compare(**setting))
+    assert rows.auc.dropna()[: len(alone)].tolist() == alone.auc.tolist()
+
+
 def test_noise_is_in_the_first_task_s_training_labels_alone(monkeypatch):
     seen = []
 
-    def kept(read, seed, tasks, labels, weighting, rate, epochs, linear=False):
+    def kept(read, seed, tasks, labels, weighting, rate, epochs, **_):
         seen.append((tasks, labels))
         return train(read, seed, tasks, labels, weighting, rate, [1])
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtlrepro import data
+from mtlrepro import data, paths
 from mtlrepro.device import choose, deterministic
 from mtlrepro.papers.transfer.data.same_image_tasks import SameImages, Source, draw
 from mtlrepro.papers.transfer.models.same_images import Kind, network
@@ -23,7 +23,7 @@ from mtlrepro.training.augmentation import Augmentation
 from mtlrepro.training.image_batches import BinaryTasks
 from mtlrepro.training.image_evaluation import binary_logits
 from mtlrepro.training.image_settings import ImageTraining
-from mtlrepro.training.images import train_images
+from mtlrepro.training.images import Checkpoint, train_images
 from mtlrepro.training.metrics import auroc
 from mtlrepro.training.weighting import Weighting
 
@@ -64,13 +64,14 @@ class Reached(NamedTuple):
 
 def train(
     images: Images, seed: int, tasks: Sequence[int], labels: Tensor, weighting: Weighting, rate: float, epochs: Sequence[int],
-    linear: bool = False,
+    linear: bool = False, name: str = "",
 ) -> dict[int, Reached]:  # fmt: skip
     """What a network reaches after each number of `epochs`, the largest of which it is trained for.
 
     tasks: their numbers; labels (n, tasks) of the training images, clean or not; validation and test labels are the source's own.
     seed: of images, initial weights and order, so that trainings differ in weights alone. linear: logistic regression on the
-    pixels, of images as they are, in place of the network.
+    pixels, of images as they are, in place of the network. name: of this training among those of one finished run in the making;
+    the trainer's checkpoints tell trainings apart by their settings and labels, but not by fixed weights.
     """
     drawn = images.drawn(seed)
     settings = ImageTraining(
@@ -88,6 +89,10 @@ def train(
         return {part: 100 * auroc(scores[part], own[part]) for part in own}
 
     answers = BinaryTasks(drawn.rows("train"), labels.numpy(), np.ones(len(columns)))
+    folder = paths.checkpoints() if name else None
+    checkpoint = None if folder is None else Checkpoint(folder / f"{name}.pt")
     with deterministic(threads=1 if drawn.data.device.type == "cpu" else None):
-        done = train_images(model, drawn.data, answers, settings, seed=seed, weighting=weighting, at_snapshot=aucs)
+        done = train_images(
+            model, drawn.data, answers, settings, seed=seed, weighting=weighting, at_snapshot=aucs, checkpoint=checkpoint
+        )
     return {n: Reached(kept["valid"], kept["test"], done.weights[n - 1].cpu()) for n, kept in done.snapshots.items()}
