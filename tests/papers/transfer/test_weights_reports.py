@@ -184,15 +184,6 @@ def test_weight_lost_to_replaced_labels_is_before_over_after_in_octaves(reweight
     assert after == pytest.approx([value + 1 for value in expected])
 
 
-def test_old_rows_without_the_example_leave_its_claims_unmeasured(reweighted):
-    old = reweighted[(reweighted.part == "map") & (reweighted.level > 0)].drop(columns="part")
-    measured = alg2.measured(old)
-    assert measured.effects == {}
-    assert not passed(measured)["noise-hurts"]
-    assert not passed(measured)["gates-of-figure"]
-    assert passed(measured)["weights-differ"]
-
-
 @pytest.mark.parametrize("level", [0.5, 2.0])
 def test_the_example_s_distance_is_that_of_the_best_scaled_shared_direction(level):
     (row,) = alg2_svd_reweighting.motivating_example([7], level, 60)
