@@ -68,7 +68,8 @@ page.table(report.levels, "Mean AUC over both tasks of a pair and over the pairs
 # With labels 0 and 1 and pixels as they are, $X^\top y_i$ is the sum of the images that have label $i$. All such sums point to
 # about the mean image, so $\alpha_i$ is nearly **the number of positives**, whatever is noise: of two tasks the commoner one
 # weighs more. Coin flips add positives to a task of few, and so raise its weight. Kendall's weights read the loss instead, which
-# the flips raise.
+# the flips raise. To weigh the clean task more helps it and harms the noisy one, of whose labels nine in ten are still right;
+# whether that pays is the control.
 
 # %%
 page.table(
