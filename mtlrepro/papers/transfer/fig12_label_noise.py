@@ -1,40 +1,39 @@
-"""Task weights on real same-image tasks whose labels are partly wrong (Wu, Zhang, Re 2020, Algorithm 2, Figure 12).
+"""Task weights on real same-image tasks of which one has partly wrong labels (Wu, Zhang, Re 2020, Algorithm 2, Figure 12).
 
-Inputs are fixed cheap features of the images, so that hundreds of trainings are one batch of small networks, and so that for
-linear models with squared losses the weighted optimum is exact (`exact_map`).
+Pairs of tasks train a network with a shared body (`compare`). On cheap features of the same images the weighted optimum of linear
+models with squared losses is exact (`exact_map`), so that methods differ in their weights alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch import Tensor
 
 from mtlrepro import data
 from mtlrepro.device import deterministic, generator
 from mtlrepro.errors import BadValue, UnknownName
 from mtlrepro.methods.static import Static
 from mtlrepro.methods.uncertainty import Uncertainty
-from mtlrepro.models.shared_bottom import StackedLinear
-from mtlrepro.models.stacked_mlp import StackedMLP
 from mtlrepro.papers.transfer.alg2_svd_reweighting import NoisyTasks, solved, task_weights
 from mtlrepro.papers.transfer.data import same_image_tasks
-from mtlrepro.papers.transfer.data.same_image_tasks import SameImageTasks, Source, draw, random_groups
-from mtlrepro.papers.transfer.training.static_weights import methods, weights_of
+from mtlrepro.papers.transfer.data.same_image_tasks import Features, Source, features, random_groups
+from mtlrepro.papers.transfer.training.same_image_runs import Images, Reached, images_of, train
+from mtlrepro.papers.transfer.training.static_weights import pixel_products, svd_task_weights
 from mtlrepro.parameters import Params
 from mtlrepro.results import Runs
-from mtlrepro.training.loop import RunwiseSGD, fit, minibatches
 from mtlrepro.training.metrics import auroc
-from mtlrepro.training.weighting import Batch, Weighting
+from mtlrepro.training.weighting import Equal, Weighting
 
 Row = dict[str, Any]
 NOISES = ("coin", "shuffled", "additive")
 # Test images of the exact map, whose time goes into sorting their scores.
 _TESTED = 4000
+# The paper's noise: a fifth of one task's labels, each replaced by a fair coin.
+NOISE, LEVEL = "coin", 0.2
 _MAP_LEVELS = {"coin": [0.2, 0.5], "shuffled": [0.2, 0.5, 0.9], "additive": [1.0, 3.0]}
 
 
@@ -56,82 +55,73 @@ def noisy_labels(labels: Tensor, noise: str, level: float, seed: int, name: str)
     return torch.where(chosen, other, labels)
 
 
-def settings(p: Params) -> list[Row]:
-    """Settings of `compare`: pairs without noise and with every kind and level of it, and more tasks with coin flips."""
-    conditions = [(2, "coin", 0.0)] + [(2, noise, level) for noise, levels in p.noises.items() for level in levels]
-    conditions += [(k, "coin", level) for k in p.more_tasks for level in p.noises["coin"]]
-    common = {
-        "source": p.source, "groups": p.groups, "count": p.samples, "epochs": p.epochs,
-    }  # fmt: skip
-    return [
-        {"k": k, "noise": noise, "level": level, "ranks": [1, 2, 5][: min(k, 3)], "seed": p.first_seed + i} | common
-        for k, noise, level in conditions for i in range(p.seeds)
-    ]  # fmt: skip
+def settings(p: Params, source: str) -> list[Row]:
+    """Settings of `compare`: every pair with every seed."""
+    images = images_of(p, source)
+    common = {"images": images, "pairs": p.groups, "rate": p.rate, "epochs": p.epochs, "favours": p.favours}
+    return [common | {"seed": p.first_seed + i, "pair": pair} for i in range(p.seeds) for pair in range(p.groups)]
 
 
-def map_settings(p: Params) -> list[Row]:
+def map_settings(p: Params, source: str) -> list[Row]:
     """Settings of `exact_map`."""
     common = {
-        "source": p.source, "groups": min(5, p.groups), "levels": _MAP_LEVELS, "ranks": [1, 2, 5], "count": p.samples,
+        "source": source, "groups": min(5, p.groups), "levels": _MAP_LEVELS, "ranks": [1, 2, 5], "count": p.samples,
     }  # fmt: skip
     return [common | {"seed": p.first_seed + i, "ks": [k]} for k in p.map_tasks for i in range(p.seeds)]
 
 
 def compare(
-    source: Source,
-    seed: int,
-    k: int,
-    groups: int,
-    noise: str,
-    level: float,
-    ranks: Sequence[int],
-    count: int = 5000,
-    d: int = 64,
-    width: int = 32,
-    rates: Sequence[float] = (0.03, 0.1, 0.3),
-    epochs: int = 10,
-    batch: int = 100,
+    images: Mapping[str, Any], seed: int, pair: int, pairs: int, rate: float, epochs: int, favours: Sequence[float]
 ) -> list[Row]:
-    """Networks with one shared ReLU layer trained with every method on `groups` groups of k tasks (0: of all).
+    """One of `pairs` random pairs of tasks that the seed draws, trained in every way; the first task's training labels are noisy.
 
-    One row per group and method; without noise also "linear", unweighted models without the shared layer. In each group the
-    first task's training and validation labels are noisy; test labels are clean. Learning rate and epoch are chosen by the mean
-    validation AUC of the group, from the same `rates` for every method.
-    Row: `auc` the mean over the group and `noisy auc` that of the noisy task (both in percent, on test), `valid` the mean
-    validation AUC, `rate` the rate chosen, `noisy weight` the noisy task's weight over the mean of the others' and `weight span`
-    the largest over the smallest (for Kendall in the last epoch).
+    One row per training and number of epochs: `method` with clean labels ("level" 0) "unweighted" and "linear", unweighted,
+    without a shared body and with four times the epochs; with noise "unweighted", "Kendall" and "SVD", with twice the epochs too,
+    and "control", where the clean task weighs `setting` times as much, one of `favours`. Algorithm 2 takes r = 1 and the noisy
+    labels.
+    Row: `auc` the mean over both tasks, `noisy auc` and `clean auc` of each alone, in percent on test; `valid` the mean on
+    validation, whose labels are clean; `noisy weight` that of the noisy task over the other's (Kendall's in the last epoch) and
+    `weight before`, for Algorithm 2, the same from clean labels. `images`: how many it learns from.
     """
-    drawn = draw(source, seed, count, d)
-    k = k or len(drawn.tasks)
-    chosen = random_groups(len(drawn.tasks), k, groups)
-    labels = [_group_labels(drawn, group, noise, level, seed) for group in chosen]
-    train, valid, test = (torch.stack([of[i] for of in labels]) for i in range(3))  # (groups, k, n)
-    x = drawn.x[0]
+    read = Images(**images)
+    drawn = read.drawn(seed)
+    tasks = random_groups(len(drawn.tasks), 2, pairs, seed)[pair]
+    clean = torch.from_numpy(drawn.labels["train"][:, tasks]).double()
+    noisy = clean.clone()
+    noisy[:, 0] = noisy_labels(clean[:, 0], NOISE, LEVEL, seed, f"train {drawn.tasks[tasks[0]]}")
+    names = {"group": pair, "tasks": " / ".join(drawn.tasks[task] for task in tasks), "images": len(clean)}
     rows: list[Row] = []
-    for method, rank in [*methods(k, ranks), *([("linear", 0)] if level == 0 else [])]:
-        like = "unweighted" if method == "linear" else method
-        fixed = None if method == "Kendall" else weights_of(x.expand(groups, *x.shape), train, like, rank)
-        layers = [] if method == "linear" else [width]
-        reached = _trained(drawn, train, valid, test, fixed, seed, layers, rates, epochs, batch)
-        rows += [
-            {
-                "group": number,
-                "tasks": " / ".join(drawn.tasks[t] for t in group),
-                "method": method,
-                "svd rank": rank,
-                "auc": round(100 * float(reached.test[number].nanmean()), 3),
-                "noisy auc": round(100 * float(reached.test[number, 0]), 3),
-                "noisy weight": round(float(weights[0] / weights[1:].mean()), 4),
-                "weight span": round(float(weights.max() / weights.min()), 4),
-                "valid": round(100 * float(reached.valid[number]), 3),
-                "rate": rates[int(reached.rate[number])],
-            }
-            for number, (group, weights) in enumerate(zip(chosen, reached.weights, strict=True))
-        ]
+
+    def reached(method: str, weighting: Weighting, labels: Tensor, doubled: bool = False, **more: float) -> None:
+        # A linear model costs next to nothing, and takes longer to converge.
+        until = [epochs, 2 * epochs] if doubled else [4 * epochs if method == "linear" else epochs]
+        level = 0.0 if labels is clean else LEVEL
+        name = f"{method} {level} {more.get('setting', '')}"
+        found = train(read, seed, tasks, labels, weighting, rate, until, linear=method == "linear", name=name)
+        rows.extend({**names, "level": level, "method": method, "epochs": n, **_row(one), **more} for n, one in found.items())
+
+    reached("unweighted", Equal(), clean)
+    reached("linear", Equal(), clean)
+    reached("unweighted", Equal(), noisy, doubled=True)
+    reached("Kendall", Uncertainty("classification"), noisy, doubled=True)
+    after, before = (svd_task_weights(pixel_products(drawn.data, labels), 1) for labels in (noisy, clean))
+    reached("SVD", Static(after.float()), noisy, doubled=True, **{"weight before": round(float(before[0] / before[1]), 4)})
+    for favour in favours:
+        reached("control", Static(torch.tensor([2.0, 2.0 * favour]) / (1 + favour)), noisy, setting=float(favour))
     return rows
 
 
-def _group_labels(drawn: SameImageTasks, group: Sequence[int], noise: str, level: float, seed: int) -> list[Tensor]:
+def _row(one: Reached) -> Row:
+    return {
+        "auc": round(float(one.test.mean()), 3),
+        "noisy auc": round(float(one.test[0]), 3),
+        "clean auc": round(float(one.test[1]), 3),
+        "valid": round(float(one.valid.mean()), 3),
+        "noisy weight": round(float(one.weights[0] / one.weights[1]), 4),
+    }
+
+
+def _group_labels(drawn: Features, group: Sequence[int], noise: str, level: float, seed: int) -> list[Tensor]:
     """Labels (k, n) of a group for training, validation and test; the first task's are noisy in the first two."""
     labels = []
     for place, every in zip(("train", "valid", "test"), drawn.y, strict=True):
@@ -140,66 +130,6 @@ def _group_labels(drawn: SameImageTasks, group: Sequence[int], noise: str, level
             own[0] = noisy_labels(own[0], noise, level, seed, f"{place} {drawn.tasks[group[0]]}")
         labels.append(own)
     return labels
-
-
-class Reached(NamedTuple):
-    """What training reached at each group's best rate.
-
-    test: AUC (groups, k). valid: mean AUC (groups,). rate: its number (groups,). weights: of the last epoch (groups, k).
-    """
-
-    test: Tensor
-    valid: Tensor
-    rate: Tensor
-    weights: Tensor
-
-
-def _trained(
-    drawn: SameImageTasks, train: Tensor, valid: Tensor, test: Tensor, fixed: Tensor | None, seed: int, layers: Sequence[int],
-    rates: Sequence[float], epochs: int, batch: int,
-) -> Reached:  # fmt: skip
-    """All groups x rates as one training. fixed: weights (groups, k), None for Kendall's. layers: widths of the shared layers."""
-    groups, k, _ = train.shape
-    x_train, x_valid, x_test = (part.float() for part in drawn.x)
-
-    def over_rates(values: Tensor) -> Tensor:
-        return values.repeat(len(rates), *[1] * (values.ndim - 1))
-
-    targets = over_rates(train.float().mT.contiguous())  # (runs, n, k)
-    rate = torch.tensor(rates).repeat_interleave(groups)
-    # Every run of a seed starts from the same draw, so that methods and rates are compared at equal starts.
-    starts = [generator(seed, "label noise", "start") for _ in rate]
-    d = x_train.shape[1]
-    model: nn.Module = StackedMLP(d, layers, [], [k], starts) if layers else StackedLinear(d, k, starts, dtype=torch.float32)
-    weighting: Weighting = Uncertainty("classification", rate=rate) if fixed is None else Static(over_rates(fixed.float()))
-    order = generator(seed, "label noise", "order")
-
-    def batches(_: int) -> Iterator[Batch]:
-        for rows in minibatches(len(x_train), batch, order):
-            yield Batch(x_train[rows], targets[:, rows])
-
-    def scores(call: Any, x: Tensor) -> Tensor:
-        """(runs, n, k)"""
-        inputs = x.expand(len(rate), *x.shape)
-        logits: Tensor = call(inputs, 0) if layers else call(inputs)
-        return logits
-
-    def losses(call: Any, one: Batch) -> Tensor:
-        return binary_cross_entropy_with_logits(scores(call, one.inputs), one.targets, reduction="none").mean(1)
-
-    expected = over_rates(valid)
-    with deterministic(threads=1):
-        done = fit(
-            model, batches, losses, epochs=epochs, weighting=weighting,
-            optimizer=RunwiseSGD(model.parameters(), rate, momentum=0.9),
-            validate=lambda m: auroc(scores(m, x_valid).mT, expected), select=lambda metrics: metrics.nanmean(-1),
-        )  # fmt: skip
-        with torch.no_grad():
-            aucs = auroc(scores(model, x_test).mT, over_rates(test)).view(len(rates), groups, k)
-    by_rate, every = done.best.view(len(rates), groups), torch.arange(groups)
-    best = by_rate.argmax(0)
-    used = done.weights[-1].view(len(rates), groups, k)
-    return Reached(aucs[best, every], by_rate[best, every], best, used[best, every])
 
 
 # --- exact optima of linear models ------------------------------------------------------------------------------------
@@ -233,7 +163,7 @@ def exact_map(
     Algorithm 2's rank is the model's. Row: the mean over groups of the AUC on clean test labels, in percent, for all tasks and
     for the noisy one, and its weight over the mean of the others'. "Kendall": the fixed point of uncertainty weighting.
     """
-    drawn = draw(source, seed, count, d)
+    drawn = features(source, seed, count, d)
     rows: list[Row] = []
     for k in ks:
         if k > len(drawn.tasks):
@@ -261,10 +191,9 @@ def exact_map(
 
 def rows(runs: Runs, p: Params) -> pd.DataFrame:
     """Networks and map together; a column ``part`` tells them apart."""
-    name, sha256 = same_image_tasks.digest(data.checked_source(p))
-    networks = runs.map(compare, settings(p), "training", data={name: sha256}).assign(part="networks")
-    rank = networks["svd rank"]
-    networks["method"] = networks.method.where(rank == 0, networks.method + ", r = " + rank.astype(str))
-    mapped = runs.map(exact_map, map_settings(p), "map", data={name: sha256}).assign(part="map")
-    settings_only = ["source", "count", "ranks", "ks", "levels", "groups", "epochs"]
+    source = data.checked_source(p)
+    name, sha256 = same_image_tasks.digest(source, p.side)
+    networks = runs.map(compare, settings(p, source), "training", data={name: sha256}).assign(part="networks", source=name)
+    mapped = runs.map(exact_map, map_settings(p, source), "map", data=dict([same_image_tasks.digest(source)])).assign(part="map")
+    settings_only = ["count", "ranks", "ks", "levels", "groups", "pair", "pairs"]
     return pd.concat([networks, mapped], ignore_index=True).drop(columns=settings_only, errors="ignore")

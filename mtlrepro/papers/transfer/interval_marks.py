@@ -1,10 +1,12 @@
-"""Means with their 95% intervals over seeds, as marks with bars."""
+"""Means with their 95% intervals over seeds, as marks with bars, and what reports of task weights share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
@@ -29,3 +31,15 @@ def interval_marks(
 def paper_marks(ax: Axes, x: ArrayLike, y: ArrayLike, label: str = "paper") -> None:
     """The paper's own numbers: hollow diamonds."""
     ax.plot(x, y, "D", markersize=7, markerfacecolor="none", color=plots.COLORS["black"], linestyle="none", label=label)
+
+
+def standard_error(values: ArrayLike) -> float:
+    """Of the mean of (n,) values, from their own spread."""
+    sample = np.asarray(values, dtype=float)
+    return float(np.std(sample, ddof=1) / np.sqrt(len(sample)))
+
+
+def keys(table: pd.DataFrame) -> list[tuple[str, float]]:
+    """The columns (method, setting) of a table."""
+    pairs: list[Any] = table.columns.tolist()
+    return [(str(method), float(setting)) for method, setting in pairs]

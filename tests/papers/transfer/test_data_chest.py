@@ -149,10 +149,10 @@ def many(tmp_path, monkeypatch):
     (place / "train_val_list.txt").write_text("\n".join(names[:90]))
     (place / "test_list.txt").write_text("\n".join(names[90:]))
     monkeypatch.setenv("MTLREPRO_MIRROR", str(tmp_path))
-    for cached in (same_image_tasks.load, same_image_tasks.draw):
+    for cached in (same_image_tasks.load, same_image_tasks.draw, same_image_tasks.features):
         cached.cache_clear()
     yield tmp_path
-    for cached in (same_image_tasks.load, same_image_tasks.draw):
+    for cached in (same_image_tasks.load, same_image_tasks.draw, same_image_tasks.features):
         cached.cache_clear()
 
 
@@ -166,22 +166,23 @@ def test_pixels_of_more_than_8_bits_are_refused(folder):
 
 def test_figure_12_runs_on_chestxray14_where_a_person_has_it(many):
     """The exhibit's own function, by the parameter `source`: the official parts, findings with 20 positives or more."""
-    values = {"source": "chestxray14", "groups": 2, "samples": 60, "epochs": 2, "first_seed": 4, "seeds": 1}
-    values |= {"noises": {"coin": [0.2]}, "more_tasks": []}
+    values = {"source": "chestxray14", "groups": 2, "samples": 60, "epochs": 1, "first_seed": 4, "seeds": 1, "side": 16}
+    values |= {"rate": 0.003, "favours": [2], "model": "cnn", "batch": 20, "device": "cpu"}
     p = Params("transfer/fig12", "quick", values, {"source": "chestxray14"})
     assert data.checked_source(p) == "chestxray14"
-    parts = same_image_tasks.draw("chestxray14", 4, 60, 12)
-    assert parts.tasks == ("Effusion", "Mass", "Hernia")
-    assert [len(y) for y in parts.y] == [60, 9, 30]
-    rows = fig12_label_noise.compare(**fig12_label_noise.settings(p)[0])
+    drawn = same_image_tasks.draw("chestxray14", 4, 60, 16)
+    assert drawn.tasks == ("Effusion", "Mass", "Hernia")
+    assert [len(labels) for labels in drawn.labels.values()] == [60, 9, 30]
+    assert drawn.data.shape[1:] == (16, 16, 1)
+    rows = fig12_label_noise.compare(**fig12_label_noise.settings(p, "chestxray14")[0])
     assert rows
     assert all(np.isfinite(row["auc"]) for row in rows)
 
 
 def test_a_source_of_the_users_choice_is_never_replaced_in_silence(many):
     (many / "chestxray14/test_list.txt").unlink()
-    for exhibit, name in (("transfer/fig12", "source"), ("transfer/chestxray", "sources")):
-        asked = Params(exhibit, "quick", {name: "chestxray14"}, {name: "chestxray14"})
+    for exhibit in ("transfer/fig12", "transfer/chestxray"):
+        asked = Params(exhibit, "quick", {"source": "chestxray14"}, {"source": "chestxray14"})
         with pytest.raises(DataMissing, match=r"chestxray14: no test_list\.txt in "):
             data.checked_source(asked, "chestxray14")
     assert same_image_tasks.load("chestxray14")[0].name != "chestxray14"

@@ -27,8 +27,8 @@ SHOWN = [
     ),
     ("fig5b", (fig5b.measured_fig5b, fig5b.figure_5b, fig5b.table_5b, fig5b.findings_5b, fig5b.leak_table)),
     ("fig6", (fig6.measured_fig6, fig6.figure_6, fig6.table_6, fig6.leak_table)),
-    ("fig12", (fig12.measured, fig12.figure, fig12.table, fig12.conditions, fig12.exact_map)),
-    ("chestxray", (chestxray.measured, chestxray.figure, chestxray.table)),
+    ("fig12", (fig12.measured, fig12.figure, fig12.table, fig12.levels, fig12.tasks_apart, fig12.exact_map)),
+    ("chestxray", (chestxray.measured, chestxray.figure, chestxray.table, chestxray.doubled, chestxray.search)),
     (
         "alg2",
         (

@@ -1,29 +1,31 @@
-"""Fixed task weights that are compared with SVD reweighting (Algorithm 2)."""
+"""Fixed task weights from the training images and labels: Algorithm 2 on their pixels, and powers of the share of positives."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from mtlrepro.methods.svd_reweighting import svd_weights
+from mtlrepro.methods.svd_reweighting import StreamedWeights
+from mtlrepro.training.augmentation import ImageData
 
 
-def methods(k: int, ranks: Sequence[int]) -> list[tuple[str, int]]:
-    """(method, rank) to compare for k tasks; rank 0 stands for k. Normalised weights are equal where the rank is k or k is 2."""
-    compared = [("unweighted", 0), ("Kendall", 0)]
-    for rank in (rank or k for rank in ranks):
-        if rank <= k:
-            compared.append(("SVD", rank))
-        if rank < k > 2:
-            compared.append(("SVD, normalised", rank))
-    return compared
+def pixel_products(images: ImageData, labels: Tensor) -> StreamedWeights:
+    """Algorithm 2's X^T y, X the raw pixels in [0, 1] of the first images, labels (n, k) 0 or 1 of them."""
+    n, height, width, channels = images.shape
+    pixels = images.pixels[:-1].view(n, height * width * channels)
+    sums = StreamedWeights()
+    for rows in torch.arange(len(labels)).split(1000):
+        sums.update(pixels[rows].cpu().double() / 255, labels[rows])
+    return sums
 
 
-def weights_of(x: Tensor, ys: Tensor, method: str, rank: int) -> Tensor:
-    """(..., k) weights of sum k by a static method, for x (..., m, d) and ys (..., k, m), labels centred."""
-    if method == "unweighted":
-        return torch.ones_like(ys[..., 0])
-    weights = svd_weights(x, ys, rank, centre=True, normalise=method != "SVD")
-    return weights * (ys.shape[-2] / weights.sum(-1, keepdim=True))
+def svd_task_weights(products: StreamedWeights, rank: int, centre: bool = False, normalise: bool = False) -> Tensor:
+    """(k,) Algorithm 2's weights, scaled to sum k; as printed, with labels 0 and 1, or with `centre` around their means."""
+    weights = products.weights(rank, centre=centre, normalise=normalise)
+    return weights * (len(weights) / weights.sum())
+
+
+def power_weights(labels: Tensor, power: float) -> Tensor:
+    """(k,) shares of positives of labels (n, k) to a power, scaled to sum k."""
+    weights = labels.double().mean(0) ** power
+    return weights * (len(weights) / weights.sum())
