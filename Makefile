@@ -105,7 +105,8 @@ $(VENV)/class: requirements.lock pyproject.toml
 ifneq ($(TORCH),)
 	$(call class_install,$(if $(wildcard $(TORCH)/.),--find-links,--index) $(TORCH))
 else
-	$(call class_install,--torch-backend cpu) || { \
+	@echo "Installing, with a torch that has no CUDA; a minute or two with a good network."
+	@$(call class_install,--torch-backend cpu) || { \
 	printf '%s\n' "No torch without CUDA from PyTorch's own index (above: why). TORCH=... names another such index, or a folder of wheels." \
 		"Now trying the default index; on Linux its torch brings CUDA: 6 GB in place of 1.4, so stop this where that is too much." >&2; \
 	$(call class_install,); }
