@@ -188,8 +188,8 @@ def html(name: str, figure: Touchable) -> str:
     return (
         f'<div class="touch" id="touch-{name}" role="group" aria-label="{title}" data-run="{figure.run}">'
         f'<p class="touch-title">{title}</p><div class="touch-controls">{controls}</div>'
-        f'<div class="touch-picture"><svg viewBox="0 0 {WIDTH} {figure.height}" role="img" '
-        f'aria-label="{title}; its numbers stand below">{"".join(drawn)}</svg></div>'
+        f'<svg viewBox="0 0 {WIDTH} {figure.height}" role="img" aria-label="{title}; its numbers stand below">'
+        f"{''.join(drawn)}</svg>"
         f'<dl class="touch-numbers" aria-live="polite">{said}</dl><script type="application/json">{data}</script></div>'
     )
 

@@ -2,7 +2,7 @@
 (() => {
   const mark = () => {
     for (const box of document.querySelectorAll(
-      ".bd-article :is(.table-scroll, .text_html, .pst-scrollable-table-container, pre, mjx-container[display='true'], .math, figure, .touch-picture)"
+      ".bd-article :is(.table-scroll, .text_html, .pst-scrollable-table-container, pre, mjx-container[display='true'], .math, figure)"
     )) {
       // A formula in a line holds its reading for screen readers too, which is wider than what is seen.
       const wide = box.matches("span.math") ? box.firstElementChild?.offsetWidth : box.scrollWidth;
