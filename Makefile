@@ -97,16 +97,18 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	touch $@
 
 # What a class needs on a laptop: the package, a kernel and JupyterLab; the torch that has no CUDA in it, from PyTorch's own index or
-# from TORCH. Where that index cannot be reached, the torch of the default index, with a word about its size first.
-class_install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) --constraint requirements.lock \
+# from TORCH alone. Where that index cannot be reached, the torch of the default index, with a word about its size first.
+class_install = $(BIN)/uv pip install --quiet --python $(BIN)/python$(1) --constraint requirements.lock \
 	--editable . ipykernel jupyterlab
 $(VENV)/class: requirements.lock pyproject.toml
 	$(environment)
 ifneq ($(TORCH),)
-	$(call class_install,$(if $(wildcard $(TORCH)/.),--find-links,--index) $(TORCH))
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(wildcard $(TORCH)/.),--no-index --find-links,--default-index) $(TORCH) \
+		--no-deps --constraint requirements.lock torch torchvision
+	$(call class_install,)
 else
 	@echo "Installing, with a torch that has no CUDA; a minute or two with a good network."
-	@$(call class_install,--torch-backend cpu) || { \
+	@$(call class_install, --torch-backend cpu) || { \
 	printf '%s\n' "No torch without CUDA from PyTorch's own index (above: why). TORCH=... names another such index, or a folder of wheels." \
 		"Now trying the default index; on Linux its torch brings CUDA: 6 GB in place of 1.4, so stop this where that is too much." >&2; \
 	$(call class_install,); }

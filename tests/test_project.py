@@ -158,19 +158,19 @@ case "$*" in *--torch-backend*) exit {code};; esac
 
 
 @pytest.mark.parametrize(
-    ("torch", "code", "given"),
+    ("torch", "code", "asked"),
     [
-        ("", 0, ["--torch-backend cpu"]),
-        ("", 2, ["--torch-backend cpu", ""]),
-        ("https://mirror.example/whl/cpu", 2, ["--index https://mirror.example/whl/cpu"]),
-        ("wheels", 2, ["--find-links wheels"]),
+        ("", 0, ["--torch-backend cpu ALL"]),
+        ("", 2, ["--torch-backend cpu ALL", "ALL"]),
+        ("https://mirror.example/whl/cpu", 2, ["--default-index https://mirror.example/whl/cpu TORCH", "ALL"]),
+        ("wheels", 2, ["--no-index --find-links wheels TORCH", "ALL"]),
     ],
 )
 def test_make_class_takes_torch_from_where_it_is_told_and_goes_on_where_pytorchs_index_is_out_of_reach(
-    tmp_path, torch, code, given
+    tmp_path, torch, code, asked
 ):
     """With stubs in an environment of their own: an index out of reach (uv's code 2) is said, with what it costs, and the default
-    index is asked; an index or a folder that is named is asked alone."""
+    index is asked; where an index or a folder is named, torch comes from that alone, before all else."""
     for name in ("requirements.lock", "pyproject.toml", "Makefile"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "wheels").mkdir()
@@ -181,13 +181,14 @@ def test_make_class_takes_torch_from_where_it_is_told_and_goes_on_where_pytorchs
         (programs / name).chmod(0o755)
     command = ["make", "class", f"TORCH={torch}", f"PYTHON={sys.executable}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    asked = (tmp_path / "uv").read_text().splitlines()
-    before, after = (
-        "pip install --quiet --python .venv/bin/python ",
-        "--constraint requirements.lock --editable . ipykernel jupyterlab",
-    )
-    assert asked == [f"{before}{words}{' ' * bool(words)}{after}" for words in given]
-    assert ("brings CUDA" in done.stderr and "TORCH=" in done.stderr) == (len(given) == 2)
+    words = {
+        "TORCH": "--no-deps --constraint requirements.lock torch torchvision",
+        "ALL": "--constraint requirements.lock --editable . ipykernel jupyterlab",
+    }
+    lines = [f"pip install --quiet --python .venv/bin/python {line}" for line in asked]
+    expected = [re.sub("TORCH|ALL", lambda found: words[found[0]], line) for line in lines]
+    assert (tmp_path / "uv").read_text().splitlines() == expected
+    assert ("brings CUDA" in done.stderr and "TORCH=" in done.stderr) == (not torch and code == 2)
     assert (programs.parent / "class").exists()
 
 
