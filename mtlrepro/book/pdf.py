@@ -82,7 +82,7 @@ def article(site: Path, name: str, names: list[str]) -> str:
             scale = min(1, _HIGHEST / height)
             style = f"display: block; width: {scale * width:.1f}pt; height: {scale * height:.1f}pt; max-height: none;"
             view = f"{source}#svgView(viewBox(0,{top:g},{width:g},{height:g}))"
-            image.insert_before(page.new_tag("img", attrs={"src": view, "alt": image["alt"], "style": style}))
+            image.insert_before(page.new_tag("img", attrs={"src": view, "alt": str(image["alt"]), "style": style}))
         if len(pieces) > 1 and (figure := image.find_parent("figure")):
             figure["style"] = "break-inside: auto;"
             image.decompose()
