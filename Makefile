@@ -4,6 +4,8 @@ HOURS ?= 8
 # What `make bench` runs: files of benchmarks; empty for all.
 BENCH ?=
 PORT ?= 8000
+# Of `make class`: an index of wheels, or a folder of them, with a torch for it; empty for PyTorch's own.
+TORCH ?=
 SLOW ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -94,9 +96,21 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
-# What a class needs on a laptop: the package, a kernel and JupyterLab; the torch that has no CUDA in it.
+# What a class needs on a laptop: the package, a kernel and JupyterLab; the torch that has no CUDA in it, from PyTorch's own index or
+# from TORCH alone. Where that index cannot be reached, the torch of the default index, with a word about its size first.
+class_install = $(BIN)/uv pip install --quiet --python $(BIN)/python$(1) --constraint requirements.lock \
+	--editable . ipykernel jupyterlab
 $(VENV)/class: requirements.lock pyproject.toml
 	$(environment)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu --constraint requirements.lock \
-		--editable . ipykernel jupyterlab
+ifneq ($(TORCH),)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(wildcard $(TORCH)/.),--no-index --find-links,--default-index) $(TORCH) \
+		--no-deps --constraint requirements.lock torch torchvision
+	$(call class_install,)
+else
+	@echo "Installing, with a torch that has no CUDA; a minute or two with a good network."
+	@$(call class_install, --torch-backend cpu) || { \
+	printf '%s\n' "No torch without CUDA from PyTorch's own index (above: why). TORCH=... names another such index, or a folder of wheels." \
+		"Now trying the default index; on Linux its torch brings CUDA: 6 GB in place of 1.4, so stop this where that is too much." >&2; \
+	$(call class_install,); }
+endif
 	touch $@

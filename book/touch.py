@@ -44,7 +44,7 @@ def measures() -> Iterator[Measure]:
 def scoreboard() -> Touchable:
     everything = sorted(measures(), key=lambda one: one.share(one.judged.effect))
     bottom = 34 + _ROW * len(everything)
-    axes = Axes((-1.5, 2), (0, 1), box=(222, 30, WIDTH - 12, bottom))
+    axes = Axes((-1.5, 2), (0, 1), box=(250, 30, WIDTH - 12, bottom))
     background = [
         axes.line([-1.5, 2], [0, 0], "d-thin"), axes.line([0, 0], [0, 1], "d-thin"), axes.line([1, 1], [0, 1], "d-thin d-dash"),
         *(label(axes.at(x, 0)[0], bottom + 18, words, "middle") for x, words in ((-1, "−1"), (0, "0"), (1, "1"), (2, "2"))),
@@ -64,9 +64,9 @@ def scoreboard() -> Touchable:
             look, hidden = _LOOKS[one.judged.outcome], "visible" if chosen else "hidden"
             low, middle, high = (axes.at(one.share(v), 0)[0] for v in (one.judged.low, one.judged.effect, one.judged.high))
             name = f"{one.exhibit.id.replace('/', ' ')}: {one.judged.claim.id.replace('-', ' ')}"
-            name = name if len(name) < 43 else f"{name[:41]}…"
+            name = name if len(name) < 39 else f"{name[:37].rstrip()}…"
             parts += [
-                shape("text", name, x=216, y=y + 4, text_anchor="end", kind="d-text d-tiny", visibility=hidden),
+                shape("text", name, x=244, y=y + 4, text_anchor="end", kind="d-text d-tiny", visibility=hidden),
                 shape("path", d=f"M{low:.1f} {y}H{high:.1f}", kind="d-line d-thin", visibility=hidden),
                 shape("circle", cx=middle, cy=y, r=4, kind=look, visibility=hidden),
             ]

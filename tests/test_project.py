@@ -136,7 +136,8 @@ def test_hooks_before_a_commit_need_no_network_and_run_the_projects_programs():
 def test_every_way_into_a_class_installs_the_package_without_cuda_and_with_the_locked_versions():
     """`make class`, Binder and the README's commands for Windows give uv the same words; the container calls `make class`."""
     binder = (ROOT / "binder" / "postBuild").read_text()
-    makefile = (ROOT / "Makefile").read_text().partition("$(VENV)/class: ")[2]
+    dry = ["make", "--dry-run", "--always-make", "class", "TORCH="]
+    makefile = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     windows = next(line for line in (ROOT / "README.md").read_text().splitlines() if "Scripts\\uv" in line)
     for commands in (binder, makefile, windows.replace(" -c ", " --constraint ").replace(" -e ", " --editable ")):
         for words in ("--torch-backend cpu", "--constraint requirements.lock", "--editable ."):
@@ -148,6 +149,47 @@ def test_every_way_into_a_class_installs_the_package_without_cuda_and_with_the_l
     assert container["image"].endswith(f":{python}")
     assert container["postCreateCommand"] == "make class"
     assert re.search(r"^class: \$\(VENV\)/class$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+STUB = """#!/bin/sh
+echo "$@" >> {said}
+case "$*" in *--torch-backend*) exit {code};; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("torch", "code", "asked"),
+    [
+        ("", 0, ["--torch-backend cpu ALL"]),
+        ("", 2, ["--torch-backend cpu ALL", "ALL"]),
+        ("https://mirror.example/whl/cpu", 2, ["--default-index https://mirror.example/whl/cpu TORCH", "ALL"]),
+        ("wheels", 2, ["--no-index --find-links wheels TORCH", "ALL"]),
+    ],
+)
+def test_make_class_takes_torch_from_where_it_is_told_and_goes_on_where_pytorchs_index_is_out_of_reach(
+    tmp_path, torch, code, asked
+):
+    """With stubs in an environment of their own: an index out of reach (uv's code 2) is said, with what it costs, and the default
+    index is asked; where an index or a folder is named, torch comes from that alone, before all else."""
+    for name in ("requirements.lock", "pyproject.toml", "Makefile"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "wheels").mkdir()
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("pip", "uv"):
+        (programs / name).write_text(STUB.format(said=tmp_path / name, code=code))
+        (programs / name).chmod(0o755)
+    command = ["make", "class", f"TORCH={torch}", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    words = {
+        "TORCH": "--no-deps --constraint requirements.lock torch torchvision",
+        "ALL": "--constraint requirements.lock --editable . ipykernel jupyterlab",
+    }
+    lines = [f"pip install --quiet --python .venv/bin/python {line}" for line in asked]
+    expected = [re.sub("TORCH|ALL", lambda found: words[found[0]], line) for line in lines]
+    assert (tmp_path / "uv").read_text().splitlines() == expected
+    assert ("brings CUDA" in done.stderr and "TORCH=" in done.stderr) == (not torch and code == 2)
+    assert (programs.parent / "class").exists()
 
 
 def test_a_class_has_every_module_that_notebooks_and_package_import_in_its_locked_version():
@@ -192,7 +234,7 @@ def test_binder_and_make_class_run_commands_that_exist_on_files_that_exist(tmp_p
     assert f"--python {stub}" in binder
     named = ["make", "--dry-run", "class", f"VENV={tmp_path / 'new'}"]
     steps = subprocess.run(named, cwd=ROOT, capture_output=True, text=True, check=True).stdout.replace("\\\n", "")
-    made = next(line for line in steps.splitlines() if "uv pip install" in line)
+    made = next(line for line in steps.splitlines() if "uv pip install" in line).partition(" || ")[0]
     for command in (binder, made):
         words = command.split()
         assert (ROOT / words[words.index("--constraint") + 1]).is_file()

@@ -41,6 +41,7 @@
         if (section) section.hidden = ![...table.querySelectorAll("tbody tr")].some((row) => !row.hidden);
       }
       count.value = `${rows.filter((row) => !row.hidden).length} of ${rows.length} exhibits`;
+      all.hidden = !Object.values(chosen).some(Boolean);
     };
     for (const key of ["paper", "verdict", "scope", "gates"]) {
       const label = document.createElement("label");
@@ -63,7 +64,14 @@
         body.append(...[...body.rows].sort((a, b) => a.dataset.verdict.localeCompare(b.dataset.verdict)));
       }
     });
-    bar.append(sort, count);
+    const all = document.createElement("button");
+    all.type = "button";
+    all.textContent = "show all";
+    all.addEventListener("click", () => {
+      for (const select of bar.querySelectorAll("select")) chosen[select.name] = select.value = "";
+      show();
+    });
+    bar.append(sort, all, count);
     tables[0].closest("section").before(bar);
     show();
   });

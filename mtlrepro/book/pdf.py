@@ -9,6 +9,8 @@ import posixpath
 import re
 import shutil
 import subprocess
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 import yaml
@@ -21,6 +23,10 @@ from mtlrepro.files import write_text
 
 ARTICLE = "article"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# A drawing by matplotlib: its size, and for each of its axes the lowest and the highest place of the frame.
+_SIZE = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+_AXES = re.compile(r'<g id="axes_\d+">\s*<g id="patch_\d+">\s*<path d="M [\d.]+ ([\d.]+)\s*L [\d.]+ [\d.]+\s*L [\d.]+ ([\d.]+)')
+_HIGHEST = 620.0  # points that a picture may take of a sheet
 _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", "--generate-pdf-document-outline",
     "--virtual-time-budget=120000",
@@ -69,6 +75,17 @@ def article(site: Path, name: str, names: list[str]) -> str:
             tag["href"] = f"#{_place(target, place)}"
         else:
             tag.unwrap()
+    for image in part.select('figure img[src$=".svg"]'):
+        source = str(image["src"])
+        pieces = cut(site / source) if (site / source).is_file() else []
+        for top, width, height in pieces if len(pieces) > 1 else ():
+            scale = min(1, _HIGHEST / height)
+            style = f"display: block; width: {scale * width:.1f}pt; height: {scale * height:.1f}pt; max-height: none;"
+            view = f"{source}#svgView(viewBox(0,{top:g},{width:g},{height:g}))"
+            image.insert_before(page.new_tag("img", attrs={"src": view, "alt": str(image["alt"]), "style": style}))
+        if len(pieces) > 1 and (figure := image.find_parent("figure")):
+            figure["style"] = "break-inside: auto;"
+            image.decompose()
     solutions = page.new_tag("section")
     solutions.append(page.new_tag("h2", string="Solutions"))
     titles = [title for title in part.select("details .sd-summary-text") if title.get_text() in ("Solution", "Answer")]
@@ -80,6 +97,20 @@ def article(site: Path, name: str, names: list[str]) -> str:
     if solutions.details:
         part.append(solutions)
     return str(part)
+
+
+def cut(drawing: Path) -> list[tuple[float, float, float]]:
+    """Pieces of a drawing, cut between rows of its axes where it is too tall for a sheet: top, width and height in points."""
+    text = drawing.read_text(encoding="utf-8")
+    width, height = map(float, size.groups()) if (size := _SIZE.search(text)) else (1.0, 1.0)
+    rows = sorted({(float(top), float(bottom)) for bottom, top in _AXES.findall(text)})
+    between = [(above + below) / 2 for (_, above), (below, _) in pairwise(rows) if above < below]
+    pieces, start = [], 0.0
+    for end, following in pairwise([*between, height, inf]):
+        if following - start > 2 * width:
+            pieces.append((start, width, end - start))
+            start = end
+    return pieces
 
 
 def _place(name: str, place: str) -> str:

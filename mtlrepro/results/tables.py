@@ -13,6 +13,8 @@ import pandas as pd
 from mtlrepro.results.verdict_box import scripts, three_digits
 
 MISSING = "–"
+# An interval's two ends, which stay on one line.
+_INTERVAL = re.compile(r"\[[-+−]?\d[\d.,]*, [-+−]?\d[\d.,]*\]")
 
 
 def html_table(frame: pd.DataFrame, caption: str = "", *, digits: int = 3, run: str = "") -> str:
@@ -51,7 +53,9 @@ def _cells(column: list[Any], digits: int) -> list[str]:
     enough = (few for few in range(1, digits) if all(float(f"{value:.{few - 1}e}") == value for value in finite))
     fewest = next(enough, digits)
     kinds = (' class="number"' if _is_number(value) else "" for value in column)
-    return [f"<td{kind}>{scripts(escape(shown_value(value, fewest)))}</td>" for kind, value in zip(kinds, column, strict=True)]
+    shown = (scripts(escape(shown_value(value, fewest))) for value in column)
+    whole = (_INTERVAL.sub(r'<span class="interval">\g<0></span>', text) for text in shown)
+    return [f"<td{kind}>{text}</td>" for kind, text in zip(kinds, whole, strict=True)]
 
 
 def unsigned_zeros(text: str) -> str:

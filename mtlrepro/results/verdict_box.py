@@ -31,7 +31,7 @@ _FORM = {
 # Exponents and indices as formulas in plain text have them: X^(-1), 2^n, Q_r, Σ_{j>r}.
 # An index follows one letter, or an index and one letter, so that words joined by underscores stay as they are.
 _SCRIPT = re.compile(
-    r"\^(?:\(([^()]+)\)|(-?\w+|†))|(?<=\w)(?:_\{([^{}]+)\}|(?:(?<![a-zA-Z]{2})|(?<=_[a-z][a-zA-Z]))_(\w)(?![a-z]{2}))"
+    r"\^(?:\(([^()]+)\)|(-?\w+|[†*]))|(?<=\w)(?:_\{([^{}]+)\}|(?:(?<![a-zA-Z]{2})|(?<=_[a-z][a-zA-Z]))_(\w)(?![a-z]{2}))"
 )
 # The digits and the minus of an exponent, raised.
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -50,6 +52,24 @@ def test_formulas_are_set_where_any_page_at_the_sites_top_sets_them(site: Path) 
     (site / "data.html").write_text("<html><head><script src='mathjax/tex.js'></script></head><body><article></article></body>")
     assert "mathjax/tex.js" in pdf.combined(site, ["intro", "papers/x/index", "data"])
     assert "<title>intro" in pdf.combined(site, ["intro", "papers/x/index"])
+
+
+def test_a_drawing_taller_than_a_sheet_is_cut_between_its_rows_of_axes_and_nothing_is_lost(site: Path) -> None:
+    figure, axes = plt.subplots(5, 2, figsize=(4, 20))
+    for ax in axes.flat[1:]:
+        ax.plot([0, 1])
+    figure.savefig(site / "tall.svg")
+    plt.close(figure)
+    pieces = pdf.cut(site / "tall.svg")
+    assert [top for top, _, _ in pieces] == pytest.approx(np.cumsum([0, *(height for _, _, height in pieces)])[:-1])
+    assert sum(height for _, _, height in pieces) == pytest.approx(20 * 72)
+    assert all(height <= 2 * width for _, width, height in pieces)
+    frames = [ax.get_position() for ax in axes[:, 0]]
+    assert not [top for top, _, _ in pieces for frame in frames if frame.y0 < 1 - top / (20 * 72) < frame.y1]
+    (site / "data.html").write_text('<article><figure><img src="tall.svg" alt="t"></figure></article>')
+    images = BeautifulSoup(pdf.article(site, "data", ["data"]), "html.parser").select("img")
+    assert len(images) == len(pieces) > 1
+    assert [image["alt"] for image in images] == ["t"] * len(pieces)
 
 
 def test_a_page_without_an_article_and_a_machine_without_chromium_are_said(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

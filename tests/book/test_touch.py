@@ -122,7 +122,7 @@ def test_the_scoreboards_marks_stand_at_the_effect_as_a_multiple_of_the_papers(
     monkeypatch.setattr(exhibits, "everything", lambda: every(paper))
     shares = sorted(one.judged.effect / one.judged.claim.paper_effect for one in module["measures"]())
     figure = module["FIGURES"]["scoreboard"]()
-    left, right = 222, touch.WIDTH - 12
+    left, right = 250, touch.WIDTH - 12
     expected = [left + (right - left) * (min(max(share, -1.5), 2) + 1.5) / 3.5 for share in shares]
     for chosen, seen in ((paper, len(shares)), ("another", 0)):
         shown = figure.draw(chosen, "all", "all")

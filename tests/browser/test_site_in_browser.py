@@ -44,8 +44,10 @@ ON_A_PHONE = """() => {
   return {
     "formula cut": all("span.math").filter(cut).map((e) => e.textContent),
     "small letters": all("figure img").filter((e) => box(e).width < 0.7 * e.naturalWidth).map((e) => e.alt),
+    "small letters in a figure to move": all(".touch svg text")
+      .filter((e) => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a < 10).map((e) => e.textContent),
     "low control": all(":is(.touch-controls, .scoreboard-filter) :is(select, input, button)")
-      .filter((e) => box(e).height < 40).map((e) => e.id || e.name),
+      .filter((e) => e.checkVisibility() && box(e).height < 40).map((e) => e.id || e.name),
     "code broken by letters": all(".pst-scrollable-table-container td code .pre")
       .filter((e) => !e.textContent.includes("-") && e.getClientRects().length > 1).map((e) => e.textContent),
   };
@@ -195,11 +197,38 @@ def test_the_scoreboard_filters_and_sorts(visit: Open) -> None:
     choice.select_option(word)
     assert 0 < rows.count() < everything
     assert set(rows.evaluate_all("all => all.map(row => row.dataset.verdict)")) == {word}
-    choice.select_option("")
+    everyone = page.get_by_role("button", name="show all")
+    everyone.click()
+    assert (rows.count(), choice.input_value(), everyone.is_visible()) == (everything, "", False)
     page.get_by_role("button", name="sort by verdict").click()
     for table in page.locator("table.exhibits").all():
         found = table.locator("tbody tr").evaluate_all("all => all.map(row => row.dataset.verdict)")
         assert found == sorted(found)
+
+
+def test_a_reader_goes_from_the_front_page_to_a_finding_the_article_and_a_figure_that_moves(visit: Open) -> None:
+    """By links alone, and each within what the page says in words: findings link to their exhibits, the front page to the article
+    and a paper, the article to the scoreboard's figure, which the keyboard moves."""
+    page = visit("intro").page
+    findings = page.locator(".findings li")
+    if not findings.locator("a").count():
+        pytest.skip("no exhibit was run for this site")
+    assert findings.locator("a").first.is_visible()
+    for exhibit in findings.locator("a:visible").all():
+        assert "exhibits/" in exhibit.get_attribute("href")
+    findings.locator("a").first.click()
+    page.locator(".verdict-box .outcome:visible").first.wait_for()
+    page.go_back()
+    page.locator(".sd-card a", has_text="article").click()
+    page.wait_for_url("**/article.html")
+    figure = page.locator("#touch-scoreboard")
+    shown = figure.locator("dd").first
+    before = int(shown.inner_text())
+    figure.locator("select").last.focus()
+    page.keyboard.press("ArrowDown")
+    assert 0 < int(shown.inner_text()) < before
+    page.locator("a", has_text="Scoreboard").last.click()
+    page.wait_for_url("**/scoreboard.html")
 
 
 def test_mathematics_is_set(visit: Open) -> None:

@@ -30,6 +30,11 @@ def cells(column: list[object]) -> list[str]:
             ["D^(-1/2) Q_r", "Σ_{j>r} 2^n", "y_iy_iᵀ", "per_run"],
             ["D<sup>−1/2</sup> Q<sub>r</sub>", "Σ<sub>j&gt;r</sub> 2<sup>n</sup>", "y<sub>i</sub>y<sub>i</sub>ᵀ", "per_run"],
         ),
+        (
+            ["+0.1 [-0.20, +1,000.5]", "[a, b]", "f(0, 1]"],
+            ['+0.1 <span class="interval">[-0.20, +1,000.5]</span>', "[a, b]", "f(0, 1]"],
+        ),
+        (["A_2^* X", "2 * 3"], ["A<sub>2</sub><sup>*</sup> X", "2 * 3"]),
         ([], []),
     ],
 )

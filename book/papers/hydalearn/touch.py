@@ -30,7 +30,7 @@ def weights() -> Touchable:
     background = [
         *plane.frame("gain of the main step", "gain of the auxiliary step", zero=True),
         shape("path", d=f"M{plane.at(0, 0)[0]} 30V190", kind="d-line d-thin d-dash"),
-        *(label(*plane.at(*place), name, "middle", "d-small d-tiny") for place, name in quadrants.items()),
+        *(label(*plane.at(*place), name, "middle") for place, name in quadrants.items()),
         shape("path", d="M280 30V190H430", kind="d-line d-thin"), label(280, 16, "weight"),
         *(label(bars.at(x, 0)[0], 208, name, "middle") for x, name in ((0.9, "main"), (2.1, "auxiliary"))),
     ]  # fmt: skip

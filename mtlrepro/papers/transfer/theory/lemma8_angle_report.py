@@ -21,8 +21,8 @@ def counter_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = groups[["d", "m1", "sigma1", "lemma"]].first().astype({"d": int, "m1": int})
     table["sin(B*, θ₂), median"], table["least"] = groups["sin2"].median(), groups["sin2"].min()
     table["draws"], table["bound fails in"] = groups.size(), groups["lemma_failed"].sum().astype(int)
-    table["m1 of the corrected condition"] = groups["corrected_m1"].first()
-    return table.rename(columns={"sigma1": "σ₁", "lemma": "bound"})
+    table["m₁ of the corrected condition"] = groups["corrected_m1"].first()
+    return table.rename(columns={"m1": "m₁", "sigma1": "σ₁", "lemma": "bound"})
 
 
 def draw(rows: pd.DataFrame) -> Figure:
@@ -48,7 +48,7 @@ def needed_table(rows: pd.DataFrame) -> pd.DataFrame:
         bad = rates.index[rates > DELTA]
         enough = [factor for factor in rates.index if not len(bad) or factor > bad.max()]
         m1 = group[group["factor"] == 1.0]["m1"].median()
-        lines[name] = {"printed m1, median": m1, "enough from factor": enough[0], "failed at the least factor": rates.iloc[0]}
+        lines[name] = {"printed m₁, median": m1, "enough from factor": enough[0], "failed at the least factor": rates.iloc[0]}
     return pd.DataFrame(lines).T.rename_axis("setting")
 
 
@@ -64,7 +64,7 @@ def proof_table(rows: pd.DataFrame) -> pd.DataFrame:
 def concentration_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Draws in which the source's covariance is far from its expectation, at either number of samples."""
     names = {
-        "n": "draws", "printed_m1": "m1 in the proof", "printed": "fails", "corrected_m1": "m1, with L",
+        "n": "draws", "printed_m1": "m₁ in the proof", "printed": "fails", "corrected_m1": "m₁, with L",
         "corrected": "fails, with L",
     }  # fmt: skip
     return rows.loc[rows["kind"] == "concentration", list(names)].astype(int).rename(columns=names)
@@ -73,7 +73,7 @@ def concentration_table(rows: pd.DataFrame) -> pd.DataFrame:
 def inequality_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Per setting and factor: the deterministic inequality on random instances."""
     names = {
-        "factor": "m1 over the condition", "n": "n", "violations": "violations", "worst": "largest excess",
+        "factor": "m₁ over the condition", "n": "n", "violations": "violations", "worst": "largest excess",
         "trivial": "bound is 1 in", "loose": "bound / truth, median",
     }  # fmt: skip
     some = rows[rows["kind"] == "inequality"].astype({"n": int, "violations": int, "trivial": int}).set_index("name")
@@ -83,7 +83,7 @@ def inequality_table(rows: pd.DataFrame) -> pd.DataFrame:
 def corrected_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Per setting: m_1 of the corrected condition, failures of the lemma there, and the largest sine over its bound."""
     groups = rows[rows["kind"] == "corrected"].groupby("name", sort=False)
-    table = pd.DataFrame({"m1, median": groups["m1"].median(), "draws": groups.size()})
+    table = pd.DataFrame({"m₁, median": groups["m1"].median(), "draws": groups.size()})
     table["bound fails in"] = groups["lemma_failed"].sum().astype(int)
     table["largest sine / bound"] = groups.apply(lambda group: (group["sin2"] / group["lemma"]).max())
     return table

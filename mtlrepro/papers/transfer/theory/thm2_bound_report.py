@@ -22,7 +22,7 @@ def bound_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = groups[["m1", "error", "single", "theorem", "sharper"]].median()
     table.insert(1, "draws", groups.size())
     table.insert(2, "bound fails in", groups["theorem_failed"].sum().astype(int))
-    names = {"m1": "m1, median", "single": "single-task error", "theorem": "bound", "sharper": "our sharper bound"}
+    names = {"m1": "m₁, median", "single": "single-task error", "theorem": "bound", "sharper": "our sharper bound"}
     return table.rename(columns=names)
 
 
@@ -60,14 +60,14 @@ def counter_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = groups[["d", "m1", "sigma1", "theorem"]].first().astype({"d": int, "m1": int})
     table["error, median"], table["least"] = groups["error"].median(), groups["error"].min()
     table["draws"], table["bound fails in"] = groups.size(), groups["theorem_failed"].sum().astype(int)
-    table["m1 of the corrected condition"] = groups["corrected_m1"].first()
-    return table.rename(columns={"sigma1": "σ₁", "theorem": "bound"})
+    table["m₁ of the corrected condition"] = groups["corrected_m1"].first()
+    return table.rename(columns={"m1": "m₁", "sigma1": "σ₁", "theorem": "bound"})
 
 
 def corrected_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Per setting at the corrected condition: failures of the bound, and the largest error over either bound."""
     groups = rows[rows["kind"] == "corrected"].groupby("name", sort=False)
-    table = pd.DataFrame({"m1, median": groups["m1"].median(), "draws": groups.size()})
+    table = pd.DataFrame({"m₁, median": groups["m1"].median(), "draws": groups.size()})
     table["bound fails in"] = groups["theorem_failed"].sum().astype(int)
     table["largest error / bound"] = groups.apply(lambda group: (group["error"] / group["theorem"]).max())
     table["largest error / our bound"] = groups.apply(lambda group: (group["error"] / group["sharper"]).max())

@@ -62,7 +62,7 @@ def task_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = groups[["m1", "sin1", "sin2", "angle_bound", "error", "head_bound"]].median()
     table.insert(1, "draws", groups.size())
     table["angle fails"], table["head fails"] = groups["angle_failed"].mean(), groups["head_failed"].mean()
-    return table.rename(columns={"sin1": "sin(B*, θ₁)", "sin2": "sin(B*, θ₂)", "error": "error of A₂*"})
+    return table.rename(columns={"m1": "m₁", "sin1": "sin(B*, θ₁)", "sin2": "sin(B*, θ₂)", "error": "error of A₂*"})
 
 
 def draw(rows: pd.DataFrame) -> Figure:
