@@ -100,6 +100,9 @@ page.table(
 )
 
 # %%
+page.text(report.leak_findings)
+
+# %%
 page.live_table(texts.overview(0, p.split, p.sentences or None), "The sets of this run, split with the first seed.")
 
 # %%

@@ -189,3 +189,7 @@ def test_the_leak_has_a_column_where_it_was_trained_with():
     assert both.loc["SST", "gain owed to the leak"] == "+2.5 [+2.5, +2.5]"
     assert both.loc["MR", "MTL, with the leak"] - both.loc["MR", "STL, with the leak"] == pytest.approx(3.5)
     assert both.loc["overall", "MTL - STL, paper"] == pytest.approx(2.5)
+    assert report.leak_findings(without) == ""
+    said = report.leak_findings(pd.concat([without, _final(3.5, True)]))
+    assert "+1.0 [+1.0, +1.0] points" in said
+    assert "+2.5 [+2.5, +2.5] points of it are owed" in said
