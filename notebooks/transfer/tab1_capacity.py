@@ -75,8 +75,8 @@ page.figure(
 # %% [markdown]
 # ## What it shows
 # The first claim compares one choice with a sum of six, so it is nearly sure to hold whatever the networks learn. Only a grid
-# that reaches the sum of the single capacities could refute it, so the shared network is tried at larger ones too. Validation
-# accuracy changes little over most of the grid, so which capacity is best is decided by small differences.
+# that reaches the sum of the single capacities could refute it: the parameter `larger` has the shared network tried beyond them.
+# Validation accuracy changes little over most of the grid, so which capacity is best is decided by small differences.
 #
 # (errata-tab1-overall)=
 # ## The printed means

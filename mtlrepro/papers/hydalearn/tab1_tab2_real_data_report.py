@@ -97,7 +97,7 @@ def _interval(table: pd.DataFrame, one: str, other: str) -> tuple[float, float, 
 
 
 def _range(low: float, high: float) -> str | None:
-    return f"{low:+.3f} to {high:+.3f}" if np.isfinite(low) and np.isfinite(high) else None
+    return f"[{low:+.3f}, {high:+.3f}]" if np.isfinite(low) and np.isfinite(high) else None
 
 
 def draw_differences(rows: pd.DataFrame, exhibit: str) -> Figure:
@@ -107,6 +107,8 @@ def draw_differences(rows: pd.DataFrame, exhibit: str) -> Figure:
     fig, ax = plt.subplots(figsize=(plots.WIDTH, 0.36 * len(names) + 1.7))
     for update, offset, color, marker in ((PRINTED, 0.16, "vermillion", "o"), (UPDATES[1], -0.16, "blue", "s")):
         test = scores(rows, update)
+        if "hydalearn" not in test:
+            continue
         for y, name in enumerate(names):
             mean, low, high = _interval(test, "hydalearn", name)
             label = f"ours, update {update}" if y == 0 else None

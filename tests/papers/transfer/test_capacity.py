@@ -192,4 +192,4 @@ def test_the_leak_has_a_column_where_it_was_trained_with():
     assert report.leak_findings(without) == ""
     said = report.leak_findings(pd.concat([without, _final(3.5, True)]))
     assert "+1.0 [+1.0, +1.0] points" in said
-    assert "+2.5 [+2.5, +2.5] points of it are owed" in said
+    assert "+2.5 [+2.5, +2.5] points of the gain with it are owed" in said
