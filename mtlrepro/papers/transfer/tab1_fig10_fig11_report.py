@@ -186,8 +186,8 @@ def leak_findings(rows: pd.DataFrame) -> str:
     most = ", ".join(f"{TITLES[task]} {in_words(owed[task], 1)}" for task in clear)
     shared = test_accuracy(rows, True)[0].mean()
     return (
-        f"Without the leak, shared minus single is {left} points. So {lost} points of the gain with it are owed to test sentences "
-        f"that another task's training part holds{f', clear of zero for {most}' if most else ''}. With the leak the shared network "
+        f"Without the leak, shared minus single is {left} points. So {lost} points of the gain with it are owed to sentences of "
+        f"tests that another task's training part holds{f', clear of zero for {most}' if most else ''}. With it the shared network "
         f"has {shared['mr']:.1f} on MR, where the paper prints {_paper()['mr'].multi:.1f}, and {shared['sst']:.1f} on SST "
         f"({_paper()['sst'].multi:.1f})."
     )
