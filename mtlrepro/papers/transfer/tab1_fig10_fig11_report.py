@@ -187,9 +187,9 @@ def leak_findings(rows: pd.DataFrame) -> str:
     shared = test_accuracy(rows, True)[0].mean()
     return (
         f"Without the leak, shared minus single is {left} points. So {lost} points of the gain with it are owed to sentences of "
-        f"tests that another task's training part holds{f', clear of zero for {most}' if most else ''}. With it the shared network "
-        f"has {shared['mr']:.1f} on MR, where the paper prints {_paper()['mr'].multi:.1f}, and {shared['sst']:.1f} on SST "
-        f"({_paper()['sst'].multi:.1f})."
+        f"tests that another task's training part holds{f', clear of zero for {most}' if most else ''}. With it the shared "
+        f"network has {shared['mr']:.1f} on MR, where the paper prints {_paper()['mr'].multi:.1f}, and {shared['sst']:.1f} on "
+        f"SST ({_paper()['sst'].multi:.1f})."
     )
 
 

@@ -487,7 +487,7 @@ def test_table_1_runs_on_mimic_where_a_person_has_it(tmp_path: Path, monkeypatch
     monkeypatch.setenv("MTLREPRO_MIRROR", str(tmp_path))
     real_data.source.cache_clear()
     values = {"seeds": 2, "first_seed": 5, "grid": 2, "rates": [0.1, 0.2], "steps": 4, "check": 2, "points": 3}
-    values |= {"methods": ["stl"], "ablations": [], "source": "mimic3"}
+    values |= {"methods": ["stl"], "updates": ["as printed"], "ablations": [], "longer_seeds": 0, "source": "mimic3"}
     p = Params("hydalearn/tab1", "quick", values, {"source": "mimic3"})
     listed = real_data.settings(p, "mortality")
     rows = [row for setting in listed for row in real_data.measure(**setting)]
