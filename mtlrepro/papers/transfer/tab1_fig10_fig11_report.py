@@ -56,8 +56,9 @@ def _share_below_cap(rows: pd.DataFrame) -> float:
     return 100 * float((runs.best_epoch < runs.epochs).mean())
 
 
-def _grid_can_refute(search: pd.DataFrame, cost: str) -> Gate:
-    needed, largest = single_sum(chosen(search)["lstm"]), int(search.capacity.max())
+def _grid_can_refute(search: pd.DataFrame) -> Gate:
+    needed, largest = single_sum(chosen(search)["lstm"]), _grids(search)[1][-1]
+    cost = "about 3 core hours: the shared network at 1,600 units, two seeds"
     return Gate("grid-can-refute", largest >= needed, f"up to {largest}, the sum is {needed}", cost=cost)
 
 
@@ -77,10 +78,15 @@ def test_accuracy(rows: pd.DataFrame, leak: bool) -> tuple[pd.DataFrame, pd.Data
     return multi, single
 
 
-def _mean_gains(rows: pd.DataFrame, leak: bool) -> list[float]:
-    """Mean test accuracy over the tasks, shared network minus the six: (seeds,)."""
+def _gains(rows: pd.DataFrame, leak: bool) -> pd.DataFrame:
+    """Test accuracy at the chosen capacities, the shared network's minus that of the six, seeds x tasks."""
     multi, single = test_accuracy(rows, leak)
-    return list((multi - single).mean(axis=1))
+    return multi - single
+
+
+def _owed(rows: pd.DataFrame) -> pd.DataFrame | None:
+    """What the leak adds to the gains, seeds x tasks, of the seeds that trained both ways; None where none did."""
+    return (_gains(rows, True) - _gains(rows, False)).dropna() if len(trained_with(rows)) == 2 else None
 
 
 def measured_tab1(rows: pd.DataFrame) -> Measured:
@@ -93,11 +99,11 @@ def measured_tab1(rows: pd.DataFrame) -> Measured:
         each = [chosen(of)["lstm"]["all"] for _, of in search.groupby("seed")]
         effects["peak-at-100"] = [math.log2(_LARGEST / size) for size in each]
     if leak:
-        effects["overall-accuracy"] = _mean_gains(rows, leak)
+        effects["overall-accuracy"] = _gains(rows, leak).mean(axis=1).tolist()
     level = float(test_accuracy(rows, leak)[1].to_numpy().mean())
     below = Gate.within("best epoch below the cap, % of runs", _share_below_cap(search), least=95)
     gates = [
-        _grid_can_refute(search, "about 3 core hours: the shared network at 1,600 units, two seeds"),
+        _grid_can_refute(search),
         Gate("grid-interior", shared[0] < best < shared[-1], f"{best} of {shared[0]} to {shared[-1]}", cost="as grid-can-refute"),
         Gate.within("baseline-level", level, least=80, cost="about 3 core hours: all sentences"),
         Gate.every("converged", [below, _doubled(rows)], cost="about 2 core hours: every run with twice the epochs"),
@@ -152,7 +158,6 @@ def leak_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy of the shared network and of the six, and MTL minus STL, on each task's test part: the paper's, ours with
     (where it was trained) and without sentences shared by training and test, and what of the gain is left without them."""
     paper, columns = _paper(), {task: [task] for task in TASKS} | {"overall": TASKS}
-    gains: dict[bool, pd.DataFrame] = {}
     lines: dict[str, dict[str, Any]] = {}
     for key in columns:
         printed = paper[key]
@@ -163,33 +168,30 @@ def leak_table(rows: pd.DataFrame) -> pd.DataFrame:
         }
     for leak in reversed(trained_with(rows)):
         multi, single = test_accuracy(rows, leak)
-        gains[leak] = multi - single
         for key, column in columns.items():
             lines[key][f"STL, {_LEAK[leak]}"] = single[column].to_numpy().mean()
             lines[key][f"MTL, {_LEAK[leak]}"] = multi[column].to_numpy().mean()
-            lines[key][f"MTL - STL, {_LEAK[leak]}"] = in_words(gains[leak][column].mean(axis=1), 1)
-    if len(gains) == 2:
+            lines[key][f"MTL - STL, {_LEAK[leak]}"] = in_words((multi - single)[column].mean(axis=1), 1)
+    if (owed := _owed(rows)) is not None:
         for key, column in columns.items():
-            lines[key]["gain owed to the leak"] = in_words((gains[True] - gains[False])[column].mean(axis=1), 1)
+            lines[key]["gain owed to the leak"] = in_words(owed[column].mean(axis=1), 1)
     lines = {TITLES.get(key, key): line for key, line in lines.items()}
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("task")
 
 
 def leak_findings(rows: pd.DataFrame) -> str:
     """How much of the gain is left without the leak, and which tasks owe it theirs, in words; "" without rows with the leak."""
-    if len(trained_with(rows)) < 2:
+    if (owed := _owed(rows)) is None:
         return ""
-    gains = {leak: np.subtract(*test_accuracy(rows, leak)) for leak in (True, False)}
-    owed = gains[True] - gains[False]
-    left, lost = (in_words(of.mean(axis=1), 1) for of in (gains[False], owed))
-    clear = [task for task in TASKS if interval(owed[task])[1] > 0]
+    without, leaky, lost = (in_words(of.mean(axis=1), 1) for of in (_gains(rows, False), _gains(rows, True), owed))
+    clear = [task for task in TASKS if interval(owed[task].to_numpy())[1] > 0]
     most = ", ".join(f"{TITLES[task]} {in_words(owed[task], 1)}" for task in clear)
     shared = test_accuracy(rows, True)[0].mean()
     return (
-        f"Without the leak, shared minus single is {left} points. So {lost} points of the gain with it are owed to sentences of "
-        f"tests that another task's training part holds{f', clear of zero for {most}' if most else ''}. With it the shared "
-        f"network has {shared['mr']:.1f} on MR, where the paper prints {_paper()['mr'].multi:.1f}, and {shared['sst']:.1f} on "
-        f"SST ({_paper()['sst'].multi:.1f})."
+        f"Shared minus single is {without} points without the leak and {leaky} with it. The difference, {lost}, is owed to test "
+        f"sentences that another task's training part holds{f'; it is clear of zero for {most}' if most else ''}. With the leak "
+        f"the shared network has {shared['mr']:.1f} on MR, where the paper prints {_paper()['mr'].multi:.1f}, and "
+        f"{shared['sst']:.1f} on SST ({_paper()['sst'].multi:.1f})."
     )
 
 
@@ -222,9 +224,10 @@ def figure_tab1(rows: pd.DataFrame) -> Figure:
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=1)
     places = np.arange(len(TASKS))
     for leak in trained_with(rows):
-        multi, single = test_accuracy(rows, leak)
         shift, marker, color = (0.2, "s", "orange") if leak else (-0.2, "o", "green")
-        interval_marks(right, places + shift, list((multi - single).to_numpy().T), color=color, marker=marker, label=_LEAK[leak])
+        interval_marks(
+            right, places + shift, list(_gains(rows, leak).to_numpy().T), color=color, marker=marker, label=_LEAK[leak]
+        )
     paper_marks(right, places, [paper[task].multi - paper[task].single for task in TASKS])
     plots.zero_line(right)
     right.set_xticks(places, list(TITLES.values()), rotation=45)
@@ -242,7 +245,7 @@ def findings_tab1(rows: pd.DataFrame) -> str:
     return (
         f"Trained {training}. The shared network's best capacity is {best['all']} (paper: {paper['MTL']['capacity']}), the six "
         f"single ones add up to {single_sum(best)} (paper: {paper['STL']['overall'][0]}). Mean test accuracy, shared minus "
-        f"single: {in_words(_mean_gains(rows, leak), 1)} points. Capacities drawn at random from the same grids would "
+        f"single: {in_words(_gains(rows, leak).mean(axis=1), 1)} points. Capacities drawn at random from the same grids would "
         f"satisfy the first claim with probability {odds:.4f}: one choice is compared with a sum of six."
     )
 
@@ -259,7 +262,7 @@ def measured_fig10(rows: pd.DataFrame) -> Measured:
         effects["interior-peak"] = list(shared[best["all"]] - shared[_LARGEST])
     level = np.mean([curve(search, "lstm", task, "test")[best[task]].mean() for task in TASKS])
     gates = [
-        _grid_can_refute(search, "about 3 core hours: the shared network at 1,600 units, two seeds"),
+        _grid_can_refute(search),
         _converged_everywhere(search, "about 2 core hours: every run with twice the epochs"),
         Gate("rate-per-capacity", False, "one rate for all capacities", cost="about 2 core hours: every rate at every capacity"),
         Gate.within("baseline-level", float(level), least=80, cost="about 1 core hour: all sentences"),
@@ -331,12 +334,12 @@ def measured_fig11(rows: pd.DataFrame) -> Measured:
         for encoder in ratios
         for task, least in (("sst", 78), ("mr", 73))
     ]
-    shared, single = (search[(search.trained_on == "all") == both].capacity.max() for both in (True, False))
+    single, shared = _grids(search)
     span = np.log2(resampled(search).quantile(0.975) / resampled(search).quantile(0.025)).max()
     whole = "rows" not in rows or bool(rows["rows"].isna().all())
     cost = "about a core hour: the full profile"
     gates = [
-        Gate.within("grid-can-refute", float(shared / single), least=2, cost=cost),
+        Gate.within("grid-can-refute", shared[-1] / single[-1], least=2, cost=cost),
         Gate("whole-sets", whole, f"{int(search.train_sentences.max())} training sentences a task", cost=cost),
         Gate.every("baseline-level", levels, cost=cost),
         _converged_everywhere(search, "about a core hour: twice the epochs"),

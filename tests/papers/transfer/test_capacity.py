@@ -191,5 +191,8 @@ def test_the_leak_has_a_column_where_it_was_trained_with():
     assert both.loc["overall", "MTL - STL, paper"] == pytest.approx(2.5)
     assert report.leak_findings(without) == ""
     said = report.leak_findings(pd.concat([without, _final(3.5, True)]))
-    assert "+1.0 [+1.0, +1.0] points" in said
-    assert "+2.5 [+2.5, +2.5] points of the gain with it are owed" in said
+    assert "+1.0 [+1.0, +1.0] points without the leak and +3.5 [+3.5, +3.5] with it" in said
+    assert "+2.5 [+2.5, +2.5], is owed" in said
+    fewer = _final(3.5, True)
+    fewer = report.leak_table(pd.concat([without, fewer[fewer.seed < 2]]))
+    assert fewer.loc["SST", "gain owed to the leak"] == "+2.5 [+2.5, +2.5]"
