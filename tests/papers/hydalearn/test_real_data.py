@@ -154,8 +154,15 @@ def test_a_chosen_setting_trained_alone_is_the_run_of_the_grid(small):
     )
 
 
-def test_baselines_choose_on_validation_and_rank_better_than_chance(small):
-    for baseline in (tab1_tab2_real_data.logistic, tab1_tab2_real_data.boosting):
-        rows = baseline("mortgage", SEEDS, small)
-        assert [row["seed"] for row in rows] == SEEDS
-        assert all(0.5 < row["validation"] <= 1 for row in rows)
+@pytest.mark.parametrize(("baseline", "grid"), [("logistic", "PENALTIES"), ("boosting", "TREES")])
+def test_a_baseline_takes_the_value_of_its_grid_that_is_best_on_validation(small, monkeypatch, baseline, grid):
+    run, values = getattr(tab1_tab2_real_data, baseline), getattr(tab1_tab2_real_data, grid)
+    chosen = run("mortgage", SEEDS, small)
+    assert [row["seed"] for row in chosen] == SEEDS
+    alone = []
+    for value in values:
+        monkeypatch.setattr(tab1_tab2_real_data, grid, (value,))
+        alone.append(run("mortgage", SEEDS, small))
+    for number, row in enumerate(chosen):
+        assert row == max((rows[number] for rows in alone), key=lambda of: of["validation"])
+        assert len({rows[number]["validation"] for rows in alone}) > 1
