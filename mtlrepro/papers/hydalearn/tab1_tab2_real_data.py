@@ -41,6 +41,7 @@ BASELINES = ("logistic", "boosting")
 BATCH = 16
 MOST_EVENTS = 4  # batches with at least so many are counted together
 SEEDS_AT_ONCE = 5
+STILL = 1e-12  # a learning rate
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,9 @@ def rows(runs: Runs, p: Params, problem: str) -> pd.DataFrame:
     digest = {table.name: table.sha256}
     first = runs.map(measure, settings(p, problem), "training", data=digest)
     later = runs.map(measure, later_settings(p, problem, first), "at the chosen settings", data=digest)
-    longer = later["steps"] > p.steps
-    later = later[~longer | (later["kind"] == "seed")].assign(kind=later["kind"].mask(longer, "doubled"))
+    if len(later):  # none without ablations and doubled trainings
+        longer = later["steps"] > p.steps
+        later = later[~longer | (later["kind"] == "seed")].assign(kind=later["kind"].mask(longer, "doubled"))
     together: pd.DataFrame = pd.concat([first, later], ignore_index=True)
     return together.drop(columns=CONSTANT)
 
@@ -238,7 +240,8 @@ def compare(
     losses = ("cross-entropy", task.auxiliary)
     config = TrainingConfig(task.shared, task.head, steps, check, points, BATCH, losses, "AUROC", measured_on)
     parts, points_of = splits(problem, seeds, sha256, data_set), own.grid(rates[0], rates[1], grid)
-    tried = points_of if at is None else [points_of[at]]
+    # Beside a lone point a run that stands still: `fit` refuses a batch whose runs all diverge, and one that does keeps its best.
+    tried = points_of if at is None else [points_of[at], {**points_of[at], "learning_rate": STILL}]
     if labels:
         parts = planted(parts, seeds, task.auxiliary) if labels == "planted" else shuffled_main(parts, seeds)
 
@@ -250,12 +253,13 @@ def compare(
     result = tune(parts, seeds, tried, build, config, update == UPDATES[1])
     share, total = result.shares, result.weights.sum(-1)
     part = parts.validation if measured_on == "validation" else parts.train
-    columns = {name: getattr(result, name) for name in ("validation", "test", "step", "diverged")}
+    columns = {name: getattr(result, name) for name in ("validation", "test", "step")}
+    columns["diverged"] = result.diverged if at is None else 2 * result.diverged
     columns |= {"share": share.mean(0), "spread": share.std(0), "downscaled": (total < 1.999).double().mean(0)}
     columns |= {"head_weight": result.head_weight, "gradient_ratio": result.gradient_ratio}
     rows: list[dict[str, Any]] = []
     for i, seed in enumerate(seeds):
-        chosen = tried[result.point[i]]
+        chosen = tried[result.point[i]] if at is None else points_of[at]
         row = {"kind": "seed", "seed": seed, "rate": round(chosen["learning_rate"], 4), "parameter": own.value(chosen)}
         row |= {"point": points_of.index(chosen)}
         row |= {

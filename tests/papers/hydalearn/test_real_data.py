@@ -154,6 +154,33 @@ def test_a_chosen_setting_trained_alone_is_the_run_of_the_grid(small):
     )
 
 
+def test_a_lone_training_that_diverges_keeps_its_best_state(small):
+    """As in a grid, where others keep the batch from being refused."""
+    size = SIZE | {"rates": [0.1, 1e30], "grid": 4}
+    for method in ("stl", "hydalearn"):
+        grid = tab1_tab2_real_data.METHODS[method].grid(*size["rates"], 4)
+        at = max(range(4), key=lambda i: grid[i]["learning_rate"])
+        (row,) = (
+            r
+            for r in tab1_tab2_real_data.compare("mortgage", method, "as printed", [3], small, at=at, **size)
+            if r["kind"] == "seed"
+        )
+        assert (row["diverged"], row["point"]) == (1.0, at)
+        assert 0 <= row["test"] <= 1
+
+
+def test_no_ablation_and_no_doubled_training_are_no_rows(small, p, monkeypatch):
+    p.values.update({"ablations": ["ExpImp-0"], "longer_seeds": 0, "seeds": 2, "updates": ["as printed"], "methods": ["stl"]})
+    monkeypatch.setattr(tab1_tab2_real_data, "chosen_source", lambda p, problem: tab1_tab2_real_data.source(""))
+
+    class Direct:
+        def map(self, function, settings, what, data):
+            return pd.DataFrame([row for one in settings for row in [one | found for found in function(**one)]])
+
+    rows = tab1_tab2_real_data.rows(Direct(), p, "mortgage")
+    assert set(rows["kind"]) == {"seed", "control", "epoch", "events"}
+
+
 @pytest.mark.parametrize(("baseline", "grid"), [("logistic", "PENALTIES"), ("boosting", "TREES")])
 def test_a_baseline_takes_the_value_of_its_grid_that_is_best_on_validation(small, monkeypatch, baseline, grid):
     run, values = getattr(tab1_tab2_real_data, baseline), getattr(tab1_tab2_real_data, grid)
