@@ -151,7 +151,9 @@ page.table(
 # ### From planted to real data
 #
 # Where the oracle gains nothing, no rule can. So each problem has a gate: the oracle's loss must lie below that of all weights 1
-# and its inverse's above, with intervals clear of 0. On real data the classes that harm are planted too. *LUDB*: waves of the ECG
+# and its inverse's above, with intervals clear of 0. On real data the classes that harm are planted too. *Digits*: handwritten
+# ones, a tenth of those to learn from with a label; every image asks besides either for its digit too or for a range of the amount
+# of its ink, which takes the bottleneck's room. *LUDB*: waves of the ECG
 # at each sample of lead II, with marks for a tenth of the training recordings; each second of a recording asks besides either for
 # the range of lead V2's voltage or for that of lead II's base line, meant to be of no use. *CIFAR-100*, in cells of 2 x 2
 # pixels: 20 superclasses with a tenth of the labels, beside the 100 fine classes, the labels of every second one permuted among

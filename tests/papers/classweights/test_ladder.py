@@ -21,7 +21,8 @@ SETTINGS = {"samples": [12, 4, 4], "labelled": 0.5, "steps": 6, "batch": 4, "fre
 def settings(request, monkeypatch):
     """Settings of a set whose parts are random."""
     own = LADDER_SETS[request.param]
-    size, places = ((1, 32), (32,)) if request.param == "ludb" else ((3, 8, 8), ())
+    sizes = {"digits": (64,), "ludb": (1, 32), "cifar100": (3, 8, 8)}
+    size, places = sizes[request.param], (32,) if request.param == "ludb" else ()
 
     def drawn(parts, labelled, seed):
         g, n = torch.Generator().manual_seed(seed), sum(parts)
@@ -124,3 +125,14 @@ def test_every_second_fine_class_is_permuted_and_the_others_come_first(monkeypat
     assert torch.equal(train.auxiliary[helpful], shown[helpful] // 2)
     assert (train.auxiliary[~helpful] >= 50).all()
     assert (train.auxiliary[~helpful] != 50 + shown[~helpful] // 2).float().mean() > 0.9
+
+
+def test_half_of_the_digits_ask_for_themselves_and_half_for_their_ink():
+    """Law: an image's auxiliary class is its main one or, from 10 on, grows with the sum of its inputs; which, by chance."""
+    train, _, _ = LADDER_SETS["digits"].drawn([300, 50, 50], 1.0, 1)
+    other = train.auxiliary >= 10
+    assert torch.equal(train.auxiliary[~other], train.main[~other])
+    assert other.float().mean() == pytest.approx(0.5, abs=0.1)
+    order = train.x[other].sum(1).argsort()
+    assert (train.auxiliary[other][order].diff() >= 0).all()
+    assert ladder_sets.digest_of("digits") == ladder_sets.load_digits().sha256

@@ -1,5 +1,7 @@
 """Real data with planted classes: half of the auxiliary classes are meant to help the main task, and half to be of no use to it.
 
+- digits: handwritten digits of 8 x 8 pixels. Main task: the digit. Auxiliary task: each image either asks for its digit too (0 to
+  9), or in which of 10 ranges the amount of its ink lies (10 to 19).
 - ludb: lead II of LUDB's recordings (Kalyakulina and others 2020). Main task: P wave, QRS complex, T wave or none of them, at
   each sample. Auxiliary task: each second of a recording either asks in which of 15 ranges the voltage of lead V2 lies (classes 0
   to 14), or in which of 15 ranges the base line of lead II lies (15 to 29), its mean over half a second.
@@ -26,12 +28,13 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, avg_pool2d
 
 from mtlrepro.data.cifar import load_cifar
+from mtlrepro.data.digits import load_digits
 from mtlrepro.data.places import arrays_sha256, locate
 from mtlrepro.device import NETWORK, generator
 from mtlrepro.errors import DataMissing
 
 WAVES = {"p": 1, "N": 2, "t": 3}
-RANGES, FINE = 15, 100
+RANGES, FINE, DIGITS = 15, 100, 10
 _RECORDS, _STEP, _SECOND = 200, 5, 100  # recordings; samples of 500 Hz in one of 100 Hz; samples a second
 _FOLDER = "lobachevsky-university-electrocardiography-database-1.0.1/data"
 
@@ -109,9 +112,18 @@ def _ludb(parts: Sequence[int], labelled: float, seed: int) -> tuple[LadderPart,
     return _split(x, main, torch.where(harmful, RANGES + base, voltage), parts, labelled)
 
 
-def _ranges(values: Tensor, learned: int) -> Tensor:
-    """In which of `RANGES` ranges values lie, (n, samples), which the first `learned` rows fill alike."""
-    return torch.bucketize(values, torch.quantile(values[:learned].flatten(), torch.linspace(0, 1, RANGES + 1)[1:-1]))
+def _ranges(values: Tensor, learned: int, count: int = RANGES) -> Tensor:
+    """In which of `count` ranges values lie, (n, ...), which the first `learned` rows fill alike."""
+    return torch.bucketize(values, torch.quantile(values[:learned].flatten(), torch.linspace(0, 1, count + 1)[1:-1]))
+
+
+def _digits(parts: Sequence[int], labelled: float, seed: int) -> tuple[LadderPart, ...]:
+    loaded, g = load_digits(), generator(seed, "ladder", "digits")
+    rows = torch.randperm(len(loaded.images), generator=g)[: sum(parts)].numpy()
+    x, digit = torch.from_numpy(loaded.images[rows]).flatten(1).to(NETWORK), torch.from_numpy(loaded.labels[rows])
+    harmful = torch.rand(len(x), generator=g) < 0.5
+    auxiliary = torch.where(harmful, DIGITS + _ranges(x.sum(1), parts[0], DIGITS), digit)
+    return _split((x - x.mean()) / x.std(), digit, auxiliary, parts, labelled)
 
 
 def _cifar100(parts: Sequence[int], labelled: float, seed: int) -> tuple[LadderPart, ...]:
@@ -146,11 +158,17 @@ class LadderSet(NamedTuple):
     drawn: Callable[[Sequence[int], float, int], tuple[LadderPart, ...]]
 
 
-LADDER_SETS = {"ludb": LadderSet(len(WAVES) + 1, 2 * RANGES, _ludb), "cifar100": LadderSet(20, FINE, _cifar100)}
+LADDER_SETS = {
+    "digits": LadderSet(DIGITS, 2 * DIGITS, _digits),
+    "ludb": LadderSet(len(WAVES) + 1, 2 * RANGES, _ludb),
+    "cifar100": LadderSet(20, FINE, _cifar100),
+}
 
 
 def digest_of(name: str) -> str:
     """sha256 of what a set of `LADDER_SETS` is drawn from. Raises DataMissing, DataCorrupt."""
+    if name == "digits":
+        return load_digits().sha256
     if name == "ludb":
         return delineated()[2]
     return load_cifar("cifar100", "train").sha256 + load_cifar("cifar100", "test").sha256

@@ -37,14 +37,35 @@ def _stage(channels: int, out: int) -> nn.Module:
     return nn.Sequential(nn.Conv1d(channels, out, 5, padding=2, bias=False), group_norm(out), nn.ReLU())
 
 
+class Hidden(nn.Module):
+    """One hidden layer: inputs (n, d) -> (n, width)."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.features = width
+        self.layers = nn.Sequential(nn.Linear(inputs, width), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width)."""
+        y: Tensor = self.layers(x)
+        return y
+
+
 class BottleneckNet(nn.Module):
-    """Inputs -> (n, ..., main classes) and (n, ..., auxiliary classes). set_name: ludb (a `UNet1d`, 3 halvings) or cifar100 (a
-    `CifarResNet` of three blocks). width: channels of the finest stage. bottleneck: channels that both heads see."""
+    """Inputs -> (n, ..., main classes) and (n, ..., auxiliary classes).
+
+    set_name: digits (one hidden layer), ludb (a `UNet1d`, 3 halvings) or cifar100 (a `CifarResNet` of three blocks).
+    width: of the hidden layer, or channels of the finest stage. bottleneck: channels that both heads see.
+    """
 
     def __init__(self, set_name: str, width: int, bottleneck: int, main: int, auxiliary: int) -> None:
         super().__init__()
         widths = (width, 2 * width, 4 * width)
-        trunk = UNet1d(width, 3) if set_name == "ludb" else CifarResNet((1, 1, 1), widths, norm=group_norm)
+        trunk: Hidden | UNet1d | CifarResNet
+        if set_name == "digits":
+            trunk = Hidden(64, width)
+        else:
+            trunk = UNet1d(width, 3) if set_name == "ludb" else CifarResNet((1, 1, 1), widths, norm=group_norm)
         self.shared = nn.Sequential(trunk, nn.Linear(trunk.features, bottleneck))
         self.main, self.auxiliary = nn.Linear(bottleneck, main), nn.Linear(bottleneck, auxiliary)
 
