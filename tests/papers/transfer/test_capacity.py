@@ -166,6 +166,19 @@ def test_figure_11_measures_every_encoder_and_its_gates_follow_the_rows():
     assert not cut["converged"]
 
 
+def test_a_single_networks_choice_is_resampled_among_the_capacities_that_it_tried():
+    """SST alone is best at 5 with half of the seeds and at 500 with the others; only the shared network tries 1,000 too."""
+    rows = _search({"sst": 5, "mr": 100, "all": 100}, (5, 100, 500, 1000), seeds=4)
+    rows = rows[(rows.capacity < 1000) | (rows.trained_on == "all")]
+    of_sst = (rows.trained_on == "sst") & (rows.seed >= 2)
+    torn = rows.assign(valid=rows.valid.where(~of_sst, 80 + rows.capacity / 100))
+    spans = {name: {gate.name: gate for gate in report.measured_fig11(own).gates}["enough-seeds"] for name, own in
+             (("one", rows), ("torn", torn))}  # fmt: skip
+    assert (spans["one"].passed, spans["one"].value) == (True, 0.0)
+    assert not spans["torn"].passed
+    assert spans["torn"].value == pytest.approx(math.log2(100))
+
+
 def test_the_printed_mean_of_the_shared_networks_column_is_not_its_mean():
     table = report.printed_overall()
     assert table.loc["STL", "printed"] == pytest.approx(table.loc["STL", "mean of the column"], abs=0.05)
