@@ -11,10 +11,12 @@ EXHIBITS = {"driving": "classweights/fig2", "indoor": "classweights/fig3", "stre
 
 @dataclass(frozen=True)
 class Method:
-    """A way to train. title: on figures. own_main: whether a training serves one main task only."""
+    """A way to train. title: on figures. own_main: whether a training serves one main task only. weighs_classes: whether it
+    learns a weight for each class, at a rate of its own."""
 
     title: str
     own_main: bool = False
+    weighs_classes: bool = False
 
 
 VECTORS = 5
@@ -24,9 +26,11 @@ METHODS: dict[str, Method] = {
     "uncertainty": Method("uncertainty"),
     "mgda": Method("MGDA"),
     **{f"pareto {i}": Method(f"Pareto MTL {i + 1}") for i in range(VECTORS)},
-    "classes": Method("class-wise", own_main=True),
-    "held-out": Method("class-wise, held-out (ours)", own_main=True),
+    "classes": Method("class-wise", own_main=True, weighs_classes=True),
+    "held-out": Method("class-wise, held-out (ours)", own_main=True, weighs_classes=True),
 }
 PARETO = tuple(name for name in METHODS if name.startswith("pareto"))
 # All vectors of Pareto MTL as one method: the one that validation prefers.
 BEST_PARETO = "pareto"
+# Of scenes with planted useless classes: the weights 0 for these and 1 for the others.
+ORACLE = "oracle"

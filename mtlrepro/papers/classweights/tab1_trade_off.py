@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -10,7 +13,7 @@ from matplotlib.figure import Figure
 from mtlrepro import data, plots
 from mtlrepro.data.opening import Opened
 from mtlrepro.data.schema import Tier
-from mtlrepro.papers.classweights.arms import BEST_PARETO, EXHIBITS, METHODS, PARETO, TASKS
+from mtlrepro.papers.classweights.arms import BEST_PARETO, EXHIBITS, METHODS, ORACLE, PARETO, TASKS
 from mtlrepro.papers.classweights.data.scene_sets import KINDS, learned_and_tested
 from mtlrepro.papers.classweights.data.scenes import preset, scenes
 from mtlrepro.papers.classweights.training.scene_tasks import final, training_of, tune
@@ -24,7 +27,7 @@ def rows_of(runs: Runs, p: Params) -> dict[str, pd.DataFrame]:
     rows = {EXHIBITS[kind]: compared(runs, p, kind) for kind in kinds}
     if "driving" in kinds:
         driving = rows[EXHIBITS["driving"]]
-        rows["classweights/tab1"] = driving[driving.method.isin(["single", "linear"])]
+        rows["classweights/tab1"] = driving[(driving.part == "compared") & driving.method.isin(["single", "linear"])]
     return rows
 
 
@@ -65,44 +68,118 @@ def draw_scenes() -> Figure:
 
 
 def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
-    """Rows of `final` for every method that `p` names, at points chosen by `tune` on seeds of their own; `pareto` is all five
-    vectors, whose rate is chosen with the middle one."""
-    training = training_of(p, kind)
-    mains = {name: TASKS if METHODS[_tuned(name)].own_main else ("",) for name in p.methods}
-    tuning = [
-        {"training": training, "method": _tuned(name), "main": main, "seed": p.first_seed - 1 - i, "rate": rate, "alpha": p.alpha}
-        for name in p.methods
-        for main in mains[name]
-        for rate in p.rates
-        for i in range(p.tuning)
-        if len(p.rates) > 1
-    ]
-    digests = {name: part.digest for name, part in opened(p).items()}
-    tried = runs.map(tune, tuning, f"{kind}, tuning", data=digests)
-    wanted: dict[tuple[str, float, str], list[str]] = {}
-    for name in p.methods:
-        for main in TASKS:
-            # A training that serves both tasks is done once where both choose the same rate.
-            own = main if METHODS[_tuned(name)].own_main else ""
-            rate = _best(tried, _tuned(name), main) if len(p.rates) > 1 else p.rates[0]
-            wanted.setdefault((name, rate, own), []).append(main)
-    settings = [
-        {"training": training, "method": each, "mains": tasks, "seed": p.first_seed + i, "rate": rate, "alpha": p.alpha}
-        for (name, rate, _), tasks in wanted.items()
-        for each in (PARETO if name == BEST_PARETO else (name,))
-        for i in range(p.seeds)
-    ]
-    rows = runs.map(final, settings, f"{kind}, training", data=digests)
-    # For the gates: where in its grid each rate lies, the steps of a training, and those that move the class weights.
-    inside = rows["rate"].between(min(p.rates), max(p.rates), inclusive="neither")
-    return rows.assign(interior=inside, steps=p.steps, updates=p.steps * (1 - p.freeze), source=p.source)
+    """Rows of `final`, by `part`.
+
+    "compared": every method that `p` names, at points chosen by `tune` on seeds of their own; `pareto` is all five vectors, tuned
+    with the middle one. "doubled": class-wise weights, the single task and Pareto's best vector with twice the steps.
+    "planted": depth with useless classes beside the others, all weights 1 against `ORACLE`, at the rate of all weights 1.
+    """
+    training, digests = training_of(p, kind), {name: part.digest for name, part in opened(p).items()}
+    points = chosen(runs, p, kind)
+
+    def trained(what: str, steps: int, seeds: int, points: Mapping[tuple[str, str], tuple[float, float]]) -> pd.DataFrame:
+        wanted: dict[tuple[str, float, float, str], list[str]] = {}
+        for (name, main), point in points.items():
+            # A training that serves both tasks is done once where both choose the same point.
+            wanted.setdefault((name, *point, main if METHODS[name].own_main else ""), []).append(main)
+        settings = [
+            {"training": training | {"steps": steps}, "method": name, "mains": mains, "rate": rate, "alpha": alpha, "seed": seed}
+            for (name, rate, alpha, _), mains in wanted.items()
+            for seed in range(p.first_seed, p.first_seed + seeds)
+        ]
+        return runs.map(final, settings, f"{kind}, {what}", data=digests).assign(steps=steps)
+
+    each = {(one, main): point for (name, main), point in points.items() for one in (PARETO if name == BEST_PARETO else (name,))}
+    parts = [trained("training", p.steps, p.seeds, each).assign(part="compared")]
+    if p.longer_seeds:
+        again = {(name, main): each[name, main] for main in TASKS for name in _doubled(parts[0], main)}
+        parts.append(trained("twice the steps", 2 * p.steps, p.longer_seeds, again).assign(part="doubled"))
+    if p.control_seeds and ("linear", "depth") in points:
+        rate, alpha = points["linear", "depth"]
+        settings = [
+            {
+                "training": training | {"planted": True},
+                "method": method,
+                "mains": ["depth"],
+                "rate": rate,
+                "alpha": alpha,
+                "seed": seed,
+            }
+            for method in ("linear", ORACLE)
+            for seed in range(p.first_seed, p.first_seed + p.control_seeds)
+        ]
+        parts.append(runs.map(final, settings, f"{kind}, planted classes", data=digests).assign(part="planted", steps=p.steps))
+    rows = pd.concat(parts, ignore_index=True)
+    # For the gates: where in its grid each rate lies, and the steps that move the class weights.
+    inside = {column: _inside(rows[column], grid) for column, grid in (("rate", p.rates), ("alpha", p.alphas))}
+    return rows.assign(
+        interior=inside["rate"],
+        **{"alpha inside": inside["alpha"]},
+        updates=rows["steps"] * (1 - p.freeze),
+        source=p.source,
+    )
+
+
+def chosen(runs: Runs, p: Params, kind: str) -> dict[tuple[str, str], tuple[float, float]]:
+    """(name of `p.methods`, main task) -> (rate, rate of the class weights): the lowest validation loss on seeds of their own.
+
+    First every rate, with the middle rate of the weights; then, at the best, the other rates of the weights, or as many more
+    rates beside it for a method that has no such rate, so that every method tries equally many points.
+    """
+    training, digests = training_of(p, kind), {name: part.digest for name, part in opened(p).items()}
+    middle = p.alphas[len(p.alphas) // 2]
+    tried: dict[tuple[str, str], dict[tuple[float, float], float]] = {}
+
+    def tuned(what: str, points: Mapping[tuple[str, str], Sequence[tuple[float, float]]]) -> None:
+        settings = {
+            (name, own, point): [
+                {"training": training, "method": _tuned(name), "main": own, "rate": point[0], "alpha": point[1]}
+                | {"seed": p.first_seed - 1 - i}
+                for i in range(p.tuning)
+            ]
+            for (name, main), some in points.items()
+            for own in [main if METHODS[_tuned(name)].own_main else ""]
+            for point in some
+        }
+        rows = runs.map(tune, [one for some in settings.values() for one in some], f"{kind}, {what}", data=digests)
+        means = rows.groupby(["method", "main", "rate", "alpha"])["validation"].mean()
+        for (name, main), some in points.items():
+            tried.setdefault((name, main), {}).update({point: float(means[_tuned(name), main, *point]) for point in some})
+
+    def best(key: tuple[str, str]) -> tuple[float, float]:
+        return min(tried[key], key=lambda point: tried[key][point])
+
+    keys = [(name, main) for name in p.methods for main in TASKS]
+    if len(p.rates) == len(p.alphas) == 1:
+        return dict.fromkeys(keys, (p.rates[0], middle))
+    tuned("rates", {key: [(rate, middle) for rate in p.rates] for key in keys})
+    if len(p.alphas) > 1:
+        tuned("rates of the weights", {key: _beside(key[0], best(key)[0], p) for key in keys})
+    return {key: best(key) for key in keys}
+
+
+def _beside(name: str, rate: float, p: Params) -> list[tuple[float, float]]:
+    """The points that a method tries at its best rate: other rates of the weights, or rates between its two neighbours."""
+    middle, more = p.alphas[len(p.alphas) // 2], len(p.alphas) - 1
+    if METHODS[_tuned(name)].weighs_classes:
+        return [(rate, alpha) for alpha in p.alphas if alpha != middle]
+    step = p.rates[1] / p.rates[0] if len(p.rates) > 1 else 2.0
+    powers = np.delete(np.linspace(-1, 1, more + 3), [0, (more + 2) // 2, more + 2])
+    return [(float(f"{rate * step**power:.3g}"), middle) for power in powers]
+
+
+def _doubled(rows: pd.DataFrame, main: str) -> list[str]:
+    """What is trained twice as long for a main task: of Pareto MTL the vector with the lowest mean validation loss."""
+    here = rows[(rows.main == main) & (rows.region == "full")]
+    vectors = here[here.method.isin(PARETO)].groupby("method")["validation"].mean()
+    return [name for name in ("single", "classes") if name in set(here.method)] + (
+        [str(vectors.idxmin())] if len(vectors) else []
+    )
+
+
+def _inside(values: pd.Series[float], grid: Sequence[float]) -> pd.Series[bool]:
+    return values.between(min(grid), max(grid), inclusive="neither")
 
 
 def _tuned(name: str) -> str:
     return PARETO[len(PARETO) // 2] if name == BEST_PARETO else name
-
-
-def _best(tried: pd.DataFrame, method: str, main: str) -> float:
-    """The rate with the lowest mean validation loss."""
-    own = tried[(tried.method == method) & (tried.main == main)].groupby("rate").validation.mean()
-    return float(own.index[int(own.to_numpy().argmin())])

@@ -18,7 +18,7 @@ from mtlrepro.methods.class_weights import ClassWeights
 from mtlrepro.methods.held_out_class_weights import HeldOutClassWeights
 from mtlrepro.methods.registry import build
 from mtlrepro.papers.classweights.models.unet import DEPTH, UNet
-from mtlrepro.papers.classweights.training.scene_tasks import as_tasks, by_class, pixel_losses
+from mtlrepro.papers.classweights.training.scene_losses import as_tasks, by_class, pixel_losses
 from mtlrepro.parameters import Params
 from mtlrepro.training.loop import train_step
 from mtlrepro.training.weighting import Batch, Call, Equal, LossFunction, Step, Weighting, WeightingWrapper

@@ -89,6 +89,44 @@ def test_tuning_sees_no_test_scene(monkeypatch):
         tasks.final(PLAIN, "linear", ["depth"], 1, 0.01, 0.01)
 
 
+def test_planted_classes_take_half_of_the_places_and_know_nothing_of_the_scene():
+    """Law: labels elsewhere and depth are as they were; a class grows with the blue that was added; all are as frequent."""
+    plain, planted = (
+        tasks.scene_parts(tasks.SceneTraining.of(PLAIN | {"images": [64, 8, 8], "planted": own}), 3)[0] for own in (False, True)
+    )
+    assert len(tasks.SceneTraining.of(PLAIN | {"planted": True}).classes) == 26
+    assert torch.equal(plain.depth, planted.depth)
+    places = planted.labels >= 13
+    assert torch.equal(plain.labels[~places], planted.labels[~places])
+    assert places.float().mean() == pytest.approx(0.5, abs=0.1)
+    added = planted.images - plain.images
+    assert (added[:, :2] == 0).all()
+    order = added[:, 2][places].argsort()
+    assert (planted.labels[places][order].diff() >= 0).float().mean() > 0.99  # equal blue at the limits, to rounding
+    shares = planted.labels[places].bincount(minlength=26)[13:] / places.sum()
+    assert shares.min() > 0.04
+    assert (
+        abs(torch.corrcoef(torch.stack([planted.depth[planted.valid & places], added[:, 2][planted.valid & places]]))[0, 1]) < 0.1
+    )
+
+
+def test_the_oracle_gives_planted_classes_no_weight():
+    """Law: its first update is that of the depth loss and the real classes' losses alone."""
+    training = tasks.SceneTraining.of(PLAIN | {"planted": True, "steps": 1, "check": 1, "precision": "float32"})
+    whole = tasks.train(training, "linear", DEPTH, 1, 0.1, optimizer="sgd").states[DEPTH]
+    oracle = tasks.train(training, "oracle", DEPTH, 1, 0.1, optimizer="sgd").states[DEPTH]
+    learned = tasks.scene_parts(training, 1)[0]
+    batch = next(tasks._stream(learned, 4, generator(1, "order")))
+    model = tasks.UNet(26, 2, 1, seed=1)
+    starts = tasks._starts(model, batch)
+    values = tasks.as_tasks(DEPTH, 26, starts)[0](model, batch)
+    values[:14].sum().backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    name = "encoder.stages.0.0.weight"
+    torch.testing.assert_close(oracle[name], model.state_dict()[name], rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(whole[name], oracle[name], rtol=1e-3, atol=1e-5)
+
+
 def test_wrong_names_are_refused():
     with pytest.raises(UnknownName):
         tasks.train(SMALL, "linaer", DEPTH, 1, 0.01)

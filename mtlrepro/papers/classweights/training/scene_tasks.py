@@ -21,23 +21,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from mtlrepro.device import choose, generator
 from mtlrepro.errors import UnknownName
-from mtlrepro.methods.class_weights import DISTANCES, ClassWeights, class_sums, quantise
+from mtlrepro.methods.class_weights import DISTANCES, ClassWeights, quantise
 from mtlrepro.methods.held_out_class_weights import HeldOutClassWeights
 from mtlrepro.methods.registry import build
-from mtlrepro.papers.classweights.arms import METHODS, PARETO, TASKS, VECTORS
+from mtlrepro.methods.static import Static
+from mtlrepro.papers.classweights.arms import METHODS, ORACLE, PARETO, TASKS, VECTORS
 from mtlrepro.papers.classweights.data.scene_sets import CLASSES, drawn_scenes
 from mtlrepro.papers.classweights.data.scenes import preset, scenes
 from mtlrepro.papers.classweights.models.unet import DEPTH, SEGMENTATION, UNet
-from mtlrepro.papers.classweights.training.dense_metrics import (
-    DepthScores,
-    SegmentationScores,
-    depth_loss,
-    over_valid,
-    segmentation_loss,
-)
+from mtlrepro.papers.classweights.training.dense_metrics import DepthScores, SegmentationScores, over_valid
+from mtlrepro.papers.classweights.training.scene_losses import as_tasks, by_class, pixel_losses
 from mtlrepro.parameters import Params
 from mtlrepro.training.loop import fit, minibatches
 from mtlrepro.training.precision import Precision, precision_on
@@ -45,6 +42,7 @@ from mtlrepro.training.weighting import Batch, Call, Equal, Evaluate, LossFuncti
 
 RANGES = len(DISTANCES) + 1
 _EVALUATED = 32  # images of a validation or test batch
+_SHOWN = 0.2  # of the planted field, whose standard deviation is below 1, in images of 0 to 1
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ class SceneTraining:
     validation and test part. size: height and width.
 
     width, halvings: of the U-Net. steps: updates, `check` of them between two validations. freeze: share of the steps after which
-    the learning rate falls to a tenth; class weights stay 1 until then. explained, misleading: see `data.scenes`.
+    the learning rate falls to a tenth; class weights stay 1 until then. explained, misleading: see `data.scenes`. planted:
+    whether half of the classes are useless ones, see `with_planted`.
     precision: see `precision_on`; held-out class weights train in float32.
     """
 
@@ -71,11 +70,13 @@ class SceneTraining:
     precision: Precision = "auto"
     device: str = "cpu"
     source: str = "synthetic_scenes"
+    planted: bool = False
 
     @property
     def classes(self) -> list[str]:
         """Class names in the order of their labels."""
-        return list(CLASSES[self.source]) if self.source in CLASSES else preset(self.kind).names
+        own = list(CLASSES[self.source]) if self.source in CLASSES else preset(self.kind).names
+        return own + [f"planted {i + 1}" for i in range(len(own))] if self.planted else own
 
     @staticmethod
     def of(values: Mapping[str, Any]) -> SceneTraining:
@@ -117,6 +118,9 @@ def scene_parts(training: SceneTraining, seed: int) -> tuple[ScenePart, ScenePar
             training.kind, sum(training.images), training.size, seed,
             explained=training.explained, misleading=training.misleading,
         )  # fmt: skip
+    images, labels = drawn.images, drawn.labels
+    if training.planted:
+        images, labels = with_planted(images, labels, len(training.classes) // 2, generator(seed, "planted"))
     target = drawn.depth / kind.far if training.kind == "indoor" else drawn.inverse_depth * kind.near
     train = slice(training.images[0])
     if training.kind == "driving":
@@ -125,64 +129,28 @@ def scene_parts(training: SceneTraining, seed: int) -> tuple[ScenePart, ScenePar
         known = target[train][drawn.valid[train]]
         thresholds = torch.quantile(known[: 10**6], torch.linspace(0, 1, RANGES + 1)[1:-1]).unique().tolist()
     ranges = quantise(target, thresholds, drawn.valid)
-    whole = ScenePart(*(values.to(device) for values in (drawn.images, drawn.labels, target, drawn.valid, ranges)))
+    whole = ScenePart(*(values.to(device) for values in (images, labels, target, drawn.valid, ranges)))
     ends = np.cumsum([0, *training.images])
     first, second, third = (ScenePart(*(v[a:b] for v in whole)) for a, b in pairwise(ends))
     return first, second, third
 
 
-def pixel_losses(call: Call, batch: Batch, task: int | None = None) -> list[Tensor]:
-    """Loss maps (n, h, w) of segmentation and depth, or of one task, whose decoder alone then runs."""
-    labels, depth, valid, _ = batch.targets
-    if task is not None:
-        output = call(batch.inputs, task)
-        return [segmentation_loss(output, labels) if task == SEGMENTATION else depth_loss(output, depth, valid)]
-    scores, predicted = call(batch.inputs)
-    return [segmentation_loss(scores, labels), depth_loss(predicted, depth, valid)]
+def with_planted(images: Tensor, labels: Tensor, classes: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Images (n, 3, h, w) with a smooth random field in their blue; labels (n, h, w) that ask in half of the places, blocks of a
+    quarter of the image's height, in which of `classes` ranges the field lies: `classes` and above. No such class knows of the
+    scene, and all can be learnt."""
+    n, _, h, w = images.shape
+    field = interpolate(torch.randn(n, 1, max(h // 8, 2), max(w // 8, 2), generator=g), size=(h, w), mode="bilinear")[:, 0]
+    places = interpolate((torch.rand(n, 1, 4, max(4 * w // h, 1), generator=g) < 0.5).float(), size=(h, w))[:, 0] > 0
+    limits = torch.quantile(field.flatten()[: 10**6], torch.linspace(0, 1, classes + 1)[1:-1])
+    shown = torch.cat([images[:, :2], images[:, 2:] + _SHOWN * field[:, None]], 1)
+    return shown, torch.where(places, classes + torch.bucketize(field, limits), labels)
 
 
 def _starts(model: nn.Module, batch: Batch) -> list[float]:
     """Mean losses on the first batch, of a copy: its running means stay as they are."""
     with torch.no_grad():
         return [float(values.mean()) for values in pixel_losses(deepcopy(model), batch)]
-
-
-def auxiliary_classes(main: int, batch: Batch) -> Tensor:
-    """The auxiliary label of each pixel (n, h, w): its class where depth is main, its range of depth where segmentation is."""
-    classes: Tensor = batch.targets[0 if main == DEPTH else 3]
-    return classes
-
-
-def by_class(main: int, classes: int) -> LossFunction:
-    """What `ClassWeights` takes: main and auxiliary loss by auxiliary class, (2 (classes + 1),)."""
-
-    def losses(call: Call, batch: Batch) -> Tensor:
-        maps = pixel_losses(call, batch)
-        return torch.cat([_sums(maps[main] / len(maps[main]), main, classes, batch), _sums(maps[1 - main], main, classes, batch)])
-
-    return losses
-
-
-def as_tasks(main: int, classes: int, starts: Sequence[float]) -> tuple[LossFunction, LossFunction]:
-    """What `HeldOutClassWeights` takes: the main loss and that of each auxiliary class over the start values `starts` of the two
-    tasks, (1 + classes,); and the same with 0 in place of the main loss, of the auxiliary decoder alone."""
-
-    def of_classes(values: Tensor, batch: Batch) -> Tensor:
-        return _sums(values, main, classes, batch)[:-1] / starts[1 - main]
-
-    def losses(call: Call, batch: Batch) -> Tensor:
-        maps = pixel_losses(call, batch)
-        return torch.cat([maps[main].mean()[None] / starts[main], of_classes(maps[1 - main] / len(maps[main]), batch)])
-
-    def auxiliary(call: Call, batch: Batch) -> Tensor:
-        values = of_classes(pixel_losses(call, batch, 1 - main)[0] / len(batch.inputs), batch)
-        return torch.cat([torch.zeros_like(values[:1]), values])
-
-    return losses, auxiliary
-
-
-def _sums(values: Tensor, main: int, classes: int, batch: Batch) -> Tensor:
-    return class_sums(values / values[0].numel(), auxiliary_classes(main, batch), classes)
 
 
 class Trained(NamedTuple):
@@ -201,6 +169,9 @@ def weighting_of(
 ) -> tuple[Weighting, LossFunction | None]:
     """A fresh weighting, with the losses it needs where these are not one a task. metric: the main loss on held-out images."""
     freeze = round(training.freeze * training.steps)
+    if method == ORACLE:
+        useful = classes // 2
+        return Static([1.0] * (1 + useful) + [0.0] * (classes - useful)), as_tasks(main, classes, starts)[0]
     if method == "classes":
         return ClassWeights(rate=alpha, freeze=freeze), by_class(main, classes)
     if method == "held-out":
@@ -233,10 +204,12 @@ def train(
 ) -> Trained:
     """One training. main: SEGMENTATION or DEPTH; where a method serves both, a state is kept for each.
 
+    method: of METHODS, or ORACLE, which gives planted classes the weight 0.
+
     alpha: rate of class weights. optimizer: adam (weight decay 1e-8, as in the paper) or sgd. Raises UnknownName.
     """
-    if method not in METHODS:
-        raise UnknownName("method", method, METHODS)
+    if method not in (*METHODS, ORACLE):
+        raise UnknownName("method", method, (*METHODS, ORACLE))
     learned, held, _ = scene_parts(training, seed)
     classes = len(training.classes)
     auxiliary = classes if main == DEPTH else RANGES
@@ -262,7 +235,7 @@ def train(
         return pixel_losses(call, next(held_stream), main)[0].mean()
 
     chosen, own = weighting_of(method, main, training, auxiliary, alpha, starts, held_out)
-    mains = (main,) if METHODS[method].own_main else (SEGMENTATION, DEPTH)
+    mains = (main,) if method == ORACLE or METHODS[method].own_main else (SEGMENTATION, DEPTH)
     kept = Trained(model, {}, dict.fromkeys(mains, float("inf")), dict.fromkeys(mains, 0), {})
     done = [0]
 
