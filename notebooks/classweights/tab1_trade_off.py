@@ -129,8 +129,8 @@ first.figure(
 # :::{dropdown} How we read the paper
 # - **Data**: Virtual KITTI, NYU-v2 and Cityscapes may not be passed on. The quick runs are on *synthetic* scenes of three kinds
 #   (driving-like, indoor, street) and say nothing about numbers on the real sets. The full profile is for NYU-v2 with its
-#   official split at 48 x 64 pixels (Figure 3); with `-p source=vkitti` or `cityscapes` the same runs on those, where a person has
-#   them. The manifests say how to get each.
+#   official split at 48 x 64 pixels (Figure 3); with `-p source=vkitti` or `cityscapes` the same runs on those, where a person
+#   has them. The manifests say how to get each.
 # - **The loss tables** lost their symbols: the first column is segmentation (cross-entropy), the second depth (L1).
 # - **Losses** are divided by their values on the first batch, for every method, so that class-wise weights held at 1 *are* equal
 #   weights. As in the paper, weights start to move when the learning rate falls to a tenth. Segmentation as the main task: the

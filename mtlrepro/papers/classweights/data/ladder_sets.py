@@ -2,6 +2,8 @@
 
 - digits: handwritten digits of 8 x 8 pixels. Main task: the digit. Auxiliary task: each image either asks for its digit too (0 to
   9), or in which of 10 ranges the amount of its ink lies (10 to 19).
+- cifar10: photographs in cells of 4 x 4 pixels. Main task: the class. Auxiliary task: a fifth of the images ask for their class
+  too (0 to 9), the others in which of 10 ranges their brightness lies (10 to 19).
 - ludb: lead II of LUDB's recordings (Kalyakulina and others 2020). Main task: P wave, QRS complex, T wave or none of them, at
   each sample. Auxiliary task: each second of a recording either asks in which of 15 ranges the voltage of lead V2 lies (classes 0
   to 14), or in which of 15 ranges the base line of lead II lies (15 to 29), its mean over half a second.
@@ -18,7 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -34,8 +36,9 @@ from mtlrepro.device import NETWORK, generator
 from mtlrepro.errors import DataMissing
 
 WAVES = {"p": 1, "N": 2, "t": 3}
-RANGES, FINE, DIGITS = 15, 100, 10
+RANGES, FINE, TEN = 15, 100, 10
 _RECORDS, _STEP, _SECOND = 200, 5, 100  # recordings; samples of 500 Hz in one of 100 Hz; samples a second
+_Cifar = Literal["cifar10", "cifar100"]
 _FOLDER = "lobachevsky-university-electrocardiography-database-1.0.1/data"
 
 
@@ -120,25 +123,45 @@ def _ranges(values: Tensor, learned: int, count: int = RANGES) -> Tensor:
 def _digits(parts: Sequence[int], labelled: float, seed: int) -> tuple[LadderPart, ...]:
     loaded, g = load_digits(), generator(seed, "ladder", "digits")
     rows = torch.randperm(len(loaded.images), generator=g)[: sum(parts)].numpy()
-    x, digit = torch.from_numpy(loaded.images[rows]).flatten(1).to(NETWORK), torch.from_numpy(loaded.labels[rows])
-    harmful = torch.rand(len(x), generator=g) < 0.5
-    auxiliary = torch.where(harmful, DIGITS + _ranges(x.sum(1), parts[0], DIGITS), digit)
-    return _split((x - x.mean()) / x.std(), digit, auxiliary, parts, labelled)
+    x = torch.from_numpy(loaded.images[rows]).flatten(1).to(NETWORK)
+    return _class_or_sum((x - x.mean()) / x.std(), torch.from_numpy(loaded.labels[rows]), 0.5, parts, labelled, g)
+
+
+def _cifar10(parts: Sequence[int], labelled: float, seed: int) -> tuple[LadderPart, ...]:
+    g = generator(seed, "ladder", "cifar10")
+    images, labels = _cifar("cifar10", parts, g)
+    return _class_or_sum(_pixels(images, 4).flatten(1), labels["label"], 0.8, parts, labelled, g)
+
+
+def _class_or_sum(
+    x: Tensor, label: Tensor, harmful: float, parts: Sequence[int], labelled: float, g: torch.Generator
+) -> tuple[LadderPart, ...]:
+    """Of ten classes; a share `harmful` of the rows, drawn by `g`, ask for the range of the inputs' sum in place of the class."""
+    other = torch.rand(len(x), generator=g) < harmful
+    return _split(x, label, torch.where(other, TEN + _ranges(x.sum(1), parts[0], TEN), label), parts, labelled)
 
 
 def _cifar100(parts: Sequence[int], labelled: float, seed: int) -> tuple[LadderPart, ...]:
-    train, test = load_cifar("cifar100", "train"), load_cifar("cifar100", "test")
     g = generator(seed, "ladder", "cifar100")
+    images, labels = _cifar("cifar100", parts, g)
+    # Even classes first: these are the helpful ones.
+    auxiliary = labels["fine"] // 2 + FINE // 2 * (labels["fine"] % 2)
+    permuted = of_another(auxiliary, auxiliary >= FINE // 2, g)
+    return _split(_pixels(images, 2), labels["coarse"], permuted, parts, labelled)
+
+
+def _cifar(name: _Cifar, parts: Sequence[int], g: torch.Generator) -> tuple[NDArray[np.uint8], dict[str, Tensor]]:
+    """Random images and labels: of the part to learn from for the first two of `parts`, of the test part for the last."""
+    train, test = load_cifar(name, "train"), load_cifar(name, "test")
     rows = torch.randperm(len(train.images), generator=g)[: sum(parts[:2])].numpy()
     last = torch.randperm(len(test.images), generator=g)[: parts[2]].numpy()
-    images = np.concatenate([train.images[rows], test.images[last]])
-    x = avg_pool2d((torch.from_numpy(images).permute(0, 3, 1, 2).to(NETWORK) / 255 - 0.5) / 0.25, 2)
-    main, fine = (
-        torch.from_numpy(np.concatenate([train.labels[name][rows], test.labels[name][last]])) for name in ("coarse", "fine")
-    )
-    # Even classes first: these are the helpful ones.
-    auxiliary = fine // 2 + FINE // 2 * (fine % 2)
-    return _split(x, main, of_another(auxiliary, auxiliary >= FINE // 2, g), parts, labelled)
+    labels = {key: torch.from_numpy(np.concatenate([own[rows], test.labels[key][last]])) for key, own in train.labels.items()}
+    return np.concatenate([train.images[rows], test.images[last]]), labels
+
+
+def _pixels(images: NDArray[np.uint8], cell: int) -> Tensor:
+    """(n, 3, h, w) of images (n, 32, 32, 3), in cells of `cell` x `cell` pixels, from -2 to 2."""
+    return avg_pool2d((torch.from_numpy(images).permute(0, 3, 1, 2).to(NETWORK) / 255 - 0.5) / 0.25, cell)
 
 
 def _split(x: Tensor, main: Tensor, auxiliary: Tensor, parts: Sequence[int], labelled: float) -> tuple[LadderPart, ...]:
@@ -159,7 +182,8 @@ class LadderSet(NamedTuple):
 
 
 LADDER_SETS = {
-    "digits": LadderSet(DIGITS, 2 * DIGITS, _digits),
+    "digits": LadderSet(TEN, 2 * TEN, _digits),
+    "cifar10": LadderSet(TEN, 2 * TEN, _cifar10),
     "ludb": LadderSet(len(WAVES) + 1, 2 * RANGES, _ludb),
     "cifar100": LadderSet(20, FINE, _cifar100),
 }
@@ -171,4 +195,5 @@ def digest_of(name: str) -> str:
         return load_digits().sha256
     if name == "ludb":
         return delineated()[2]
-    return load_cifar("cifar100", "train").sha256 + load_cifar("cifar100", "test").sha256
+    own: _Cifar = "cifar10" if name == "cifar10" else "cifar100"
+    return load_cifar(own, "train").sha256 + load_cifar(own, "test").sha256

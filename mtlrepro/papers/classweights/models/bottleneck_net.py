@@ -8,6 +8,8 @@ from torch.nn.functional import interpolate, max_pool1d
 
 from mtlrepro.models.resnet import CifarResNet, group_norm
 
+_INPUTS = {"digits": 8 * 8, "cifar10": 3 * 8 * 8}  # of sets for which one hidden layer is enough
+
 
 class UNet1d(nn.Module):
     """U-Net (Ronneberger, Fischer and Brox 2015) along time: signals (n, 1, samples) -> (n, samples, width).
@@ -54,16 +56,16 @@ class Hidden(nn.Module):
 class BottleneckNet(nn.Module):
     """Inputs -> (n, ..., main classes) and (n, ..., auxiliary classes).
 
-    set_name: digits (one hidden layer), ludb (a `UNet1d`, 3 halvings) or cifar100 (a `CifarResNet` of three blocks).
-    width: of the hidden layer, or channels of the finest stage. bottleneck: channels that both heads see.
+    set_name: digits or cifar10 (one hidden layer), ludb (a `UNet1d`, 3 halvings) or cifar100 (a `CifarResNet` of three
+    blocks). width: of the hidden layer, or channels of the finest stage. bottleneck: channels that both heads see.
     """
 
     def __init__(self, set_name: str, width: int, bottleneck: int, main: int, auxiliary: int) -> None:
         super().__init__()
         widths = (width, 2 * width, 4 * width)
         trunk: Hidden | UNet1d | CifarResNet
-        if set_name == "digits":
-            trunk = Hidden(64, width)
+        if set_name in _INPUTS:
+            trunk = Hidden(_INPUTS[set_name], width)
         else:
             trunk = UNet1d(width, 3) if set_name == "ludb" else CifarResNet((1, 1, 1), widths, norm=group_norm)
         self.shared = nn.Sequential(trunk, nn.Linear(trunk.features, bottleneck))
