@@ -223,8 +223,19 @@ def findings(rows: pd.DataFrame) -> str:
     """What the arms show, in sentences."""
     effects = measured(rows).effects
 
-    def changes(arm: str) -> str:
-        return ", ".join(f"{100 * change(arms(rows, kind), arm).mean():+.0f}% ({kind})" for kind in kinds(rows))
+    ran = {kind: title for kind, title in RUNGS.items() if not arms(rows, kind).empty}
+
+    def changes(arm: str, real: bool = False) -> str:
+        titles = ran if real else {kind: kind for kind in kinds(rows)}
+        return ", ".join(f"{100 * change(arms(rows, kind), arm).mean():+.0f}% ({title})" for kind, title in titles.items())
+
+    on_real = ""
+    if ran:
+        on_real = (
+            f" On real sets with planted classes, known weights: {changes('oracle', True)}; the paper's ratio: "
+            f"{changes('ratio', True)}; one learnt weight: {changes('one weight', True)}; exact derivative of the held-out main "
+            f"loss: {changes('held-out', True)}; of the next training batch's: {changes('exact on the batch', True)}."
+        )
 
     def apart(arm: str) -> str:
         return ", ".join(f"{np.subtract(*_final(rows, kind)[arm]).mean():+.2f}" for kind in kinds(rows))
@@ -235,7 +246,7 @@ def findings(rows: pd.DataFrame) -> str:
         f"ones end at {apart('ratio')}, and the harmful ones fall by {np.mean(effects['harmful-near-zero']):.2f} on average. "
         f"Exact derivative of the held-out main loss: {changes('held-out')}, with the classes {apart('held-out')} apart; of the "
         f"next training batch's: {changes('exact on the batch')}. The held-out labels trained on, at all weights 1: "
-        f"{changes('more labels')}."
+        f"{changes('more labels')}.{on_real}"
     )
 
 
