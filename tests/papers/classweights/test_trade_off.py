@@ -1,13 +1,20 @@
 """What the reports of class-wise weights measure on planted rows, worked by hand, and that they draw the committed runs."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
 from mtlrepro import exhibits, paths
-from mtlrepro.papers.classweights import alg1_class_weights_report, tab1_trade_off_report, tab2_seconds_report
+from mtlrepro.papers.classweights import (
+    alg1_class_weights_report,
+    tab1_trade_off,
+    tab1_trade_off_report,
+    tab2_seconds_report,
+)
 from mtlrepro.papers.classweights.arms import BEST_PARETO, PARETO, TASKS
 from mtlrepro.papers.classweights.planted_arms import PLANTED_ARMS
+from mtlrepro.parameters import Params
 from mtlrepro.results import paper_values
 
 SEEDS = range(6)
@@ -255,3 +262,59 @@ def test_measurements_name_registered_claims_and_every_gate(exhibit, profile):
     entry = exhibits.get(f"classweights/{exhibit}").entry
     assert set(found.effects) <= {claim.id for claim in entry.claims}
     assert {gate.name for gate in found.gates} == {gate.name for gate in entry.gates}
+
+
+class _Runs:
+    """Rows whose validation loss is lowest at a rate of 0.004 and at a rate of the weights of 0.005; keeps what was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def map(self, function, settings, what, data):
+        self.asked += [one | {"what": what} for one in settings]
+        rows = []
+        for one in settings:
+            away = abs(np.log(one["rate"] / 0.004)) + abs(np.log(one["alpha"] / 0.005)) * (
+                one["method"] in ("classes", "held-out")
+            )
+            own = {name: value for name, value in one.items() if not isinstance(value, dict | list)} | {"validation": away}
+            tasks = one["mains"] if "mains" in one else [one["main"]] if one["main"] else TASKS
+            rows += [own | {"main": task, "region": "full", "step": 1} for task in tasks]
+        return pd.DataFrame(rows)
+
+
+def _scenes(**changed):
+    values = {"rates": [0.001, 0.003, 0.009], "alphas": [0.0002, 0.001, 0.005], "tuning": 1, "first_seed": 1000, "seeds": 2}
+    values |= {"longer_seeds": 1, "control_seeds": 2, "steps": 10, "freeze": 0.2, "source": "synthetic_scenes"}
+    return Params("classweights/tab1", "quick", values | {"methods": ["single", "linear", "pareto", "classes"]} | changed)
+
+
+def test_every_method_tries_equally_many_points_on_seeds_that_are_not_judged():
+    """Law: first the grid of rates, then at the best other rates of the weights or as many rates beside it."""
+    runs, p = _Runs(), _scenes()
+    points = tab1_trade_off.chosen(runs, p, "indoor")
+    assert {one["seed"] for one in runs.asked} == {999}
+    for method in ("single", "linear", "pareto 2", "classes"):
+        tried = {(one["rate"], one["alpha"]) for one in runs.asked if one["method"] == method}
+        assert len(tried) == 3 + 2, method
+    assert points["classes", "depth"] == (0.003, 0.005)
+    assert points["single", "depth"] == (pytest.approx(0.003 * 3**0.5, rel=1e-2), 0.001)
+    assert tab1_trade_off.chosen(_Runs(), _scenes(rates=[0.01], alphas=[0.02]), "indoor")["linear", "depth"] == (0.01, 0.02)
+
+
+def test_rows_say_which_part_they_are_and_where_in_its_grid_a_point_lies():
+    runs, p = _Runs(), _scenes()
+    rows = tab1_trade_off.compared(runs, p, "indoor")
+    assert rows.groupby("part").seed.nunique().to_dict() == {"compared": 2, "doubled": 1, "planted": 2}
+    assert set(rows[rows.part == "planted"].method) == {"linear", "oracle"}
+    assert rows[rows.part == "planted"].rate.nunique() == 1
+    doubled = rows[rows.part == "doubled"]
+    assert set(doubled.steps) == {20}
+    assert {"single", "classes"} < set(doubled.method)
+    assert doubled.method.nunique() == 3
+    own = rows[(rows.part == "compared") & (rows.method == "classes")]
+    assert own.interior.all()
+    assert not own["alpha inside"].any()
+    assert set(own.updates) == {8.0}
+    again = tab1_trade_off.compared(_Runs(), _scenes(longer_seeds=0, control_seeds=0), "indoor")
+    assert set(again.part) == {"compared"}
