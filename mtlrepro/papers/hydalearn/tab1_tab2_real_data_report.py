@@ -163,7 +163,15 @@ def findings(rows: pd.DataFrame) -> str:
     order = ", ".join(f"{title(str(name))} {value:.3f}" for name, value in means.items())
     text = f"Mean test AUROC of the paper's six methods, best first: {order}."
     beside = [f"{label} {test[name].mean():.3f}" for name, label in BASELINES.items() if name in test]
-    return text + (f" Beside them, on the same splits: {', '.join(beside)}." if beside else "")
+    text += f" Beside them, on the same splits: {', '.join(beside)}." if beside else ""
+    excess = (scores(rows, value="validation") - test)[list(means.index)].mean()
+    if "hydalearn" in excess:
+        own, others = excess["hydalearn"], excess.drop("hydalearn")
+        text += (
+            f" HydaLearn measures its gains on the validation rows, which also choose its settings and its state: its AUROC on "
+            f"them minus that on test is {own:+.3f}, the other methods' {others.min():+.3f} to {others.max():+.3f}."
+        )
+    return text
 
 
 # ---------------------------------------------------------------------------------------------------------------------
