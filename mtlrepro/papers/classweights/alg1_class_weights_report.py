@@ -284,7 +284,7 @@ def measured(rows: pd.DataFrame) -> results.Measured:
     )
 
 
-_COST = "the full profile: about 48 core minutes"
+_COST = "the full profile: about an hour of one core"
 
 
 def _mean(effects: list[pd.Series[float]]) -> list[float]:
