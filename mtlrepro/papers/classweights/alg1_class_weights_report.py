@@ -39,7 +39,8 @@ def change(table: pd.DataFrame, arm: str) -> pd.Series[float]:
 
 
 def draw_room(rows: pd.DataFrame) -> Figure:
-    """Each arm's main loss over that of all weights 1, by problem, with 95% intervals; the band is the oracle's room."""
+    """Each arm's main loss over that of all weights 1, by problem, with 95% intervals; the band is the oracle's room. An arrow
+    stands for an arm that lies beyond the axis, which ends at twice what the inverse oracle costs."""
     shown, ladder = [arm for arm in PLANTED_ARMS if arm != "equal"], [*kinds(rows), *RUNGS]
     ladder = [kind for kind in ladder if not arms(rows, kind).empty]
     fig, axes = plt.subplots(1, len(ladder), figsize=(plots.WIDTH, 5.4), sharey=True, squeeze=False)
@@ -48,12 +49,16 @@ def draw_room(rows: pd.DataFrame) -> Figure:
         ax.axvline(0, color=plots.COLORS["black"], linewidth=0.9)
         ax.set_title(RUNGS.get(kind, kind), fontsize=10)
         ax.axvspan(100 * float(np.mean(change(table, "oracle"))), 0, color=plots.COLORS["grey"], alpha=0.2, linewidth=0)
+        most = 200 * float(np.mean(change(table, "inverse oracle")))
         for y, arm in enumerate(reversed(shown)):
             if arm not in table:
                 continue
             mean, low, high = results.interval(100 * np.array(change(table, arm)))
-            color = "blue" if arm == "held-out" else "black" if arm in _GIVEN else "vermillion"
-            ax.errorbar(mean, y, xerr=[[mean - low], [high - mean]], fmt="o", markersize=4, color=plots.COLORS[color])
+            color = plots.COLORS["blue" if arm == "held-out" else "black" if arm in _GIVEN else "vermillion"]
+            if mean > most > 0:
+                ax.plot(most, y, ">", markersize=6, color=color, clip_on=False)
+                continue
+            ax.errorbar(mean, y, xerr=[[mean - low], [high - mean]], fmt="o", markersize=4, color=color)
     axes[0, 0].set_yticks(range(len(shown)), [PLANTED_ARMS[arm] for arm in reversed(shown)], fontsize=9)
     fig.supxlabel("test loss of the main task over that with all weights 1, %", fontsize=11)
     return fig
