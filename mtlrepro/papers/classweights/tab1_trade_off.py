@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -77,38 +78,30 @@ def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
     training, digests = training_of(p, kind), {name: part.digest for name, part in opened(p).items()}
     points = chosen(runs, p, kind)
 
-    def trained(what: str, steps: int, seeds: int, points: Mapping[tuple[str, str], tuple[float, float]]) -> pd.DataFrame:
+    def trained(
+        part: str, what: str, seeds: int, points: Mapping[tuple[str, str], tuple[float, float]], **changed: Any
+    ) -> pd.DataFrame:
+        own = training | changed
         wanted: dict[tuple[str, float, float, str], list[str]] = {}
         for (name, main), point in points.items():
             # A training that serves both tasks is done once where both choose the same point.
-            wanted.setdefault((name, *point, main if METHODS[name].own_main else ""), []).append(main)
+            wanted.setdefault((name, *point, main if name == ORACLE or METHODS[name].own_main else ""), []).append(main)
         settings = [
-            {"training": training | {"steps": steps}, "method": name, "mains": mains, "rate": rate, "alpha": alpha, "seed": seed}
+            {"training": own, "method": name, "mains": mains, "rate": rate, "alpha": alpha, "seed": seed}
             for (name, rate, alpha, _), mains in wanted.items()
             for seed in range(p.first_seed, p.first_seed + seeds)
         ]
-        return runs.map(final, settings, f"{kind}, {what}", data=digests).assign(steps=steps)
+        return runs.map(final, settings, f"{kind}, {what}", data=digests).assign(steps=own["steps"], part=part)
 
     each = {(one, main): point for (name, main), point in points.items() for one in (PARETO if name == BEST_PARETO else (name,))}
-    parts = [trained("training", p.steps, p.seeds, each).assign(part="compared")]
+    parts = [trained("compared", "training", p.seeds, each)]
     if p.longer_seeds:
-        again = {(name, main): each[name, main] for main in TASKS for name in _doubled(parts[0], main)}
-        parts.append(trained("twice the steps", 2 * p.steps, p.longer_seeds, again).assign(part="doubled"))
+        full = parts[0][parts[0].region == "full"]
+        again = {(name, main): each[name, main] for main in TASKS for name in _longer(full, main)}
+        parts.append(trained("doubled", "twice the steps", p.longer_seeds, again, steps=2 * p.steps))
     if p.control_seeds and ("linear", "depth") in points:
-        rate, alpha = points["linear", "depth"]
-        settings = [
-            {
-                "training": training | {"planted": True},
-                "method": method,
-                "mains": ["depth"],
-                "rate": rate,
-                "alpha": alpha,
-                "seed": seed,
-            }
-            for method in ("linear", ORACLE)
-            for seed in range(p.first_seed, p.first_seed + p.control_seeds)
-        ]
-        parts.append(runs.map(final, settings, f"{kind}, planted classes", data=digests).assign(part="planted", steps=p.steps))
+        both = dict.fromkeys([("linear", "depth"), (ORACLE, "depth")], points["linear", "depth"])
+        parts.append(trained("planted", "planted classes", p.control_seeds, both, planted=True))
     rows = pd.concat(parts, ignore_index=True)
     # For the gates: where in its grid each rate lies, and the steps that move the class weights.
     inside = {column: _inside(rows[column], grid) for column, grid in (("rate", p.rates), ("alpha", p.alphas))}
@@ -168,13 +161,17 @@ def _beside(name: str, rate: float, p: Params) -> list[tuple[float, float]]:
     return [(float(f"{rate * step**power:.3g}"), middle) for power in powers]
 
 
-def _doubled(rows: pd.DataFrame, main: str) -> list[str]:
-    """What is trained twice as long for a main task: of Pareto MTL the vector with the lowest mean validation loss."""
-    here = rows[(rows.main == main) & (rows.region == "full")]
-    vectors = here[here.method.isin(PARETO)].groupby("method")["validation"].mean()
-    return [name for name in ("single", "classes") if name in set(here.method)] + (
-        [str(vectors.idxmin())] if len(vectors) else []
-    )
+def preferred(rows: pd.DataFrame, main: str, methods: Sequence[str]) -> str:
+    """Of `methods` the one with the lowest mean validation loss of the main task: chosen on other images than it is judged on."""
+    here = rows[(rows.main == main) & rows.method.isin(methods)]
+    return str(here.groupby("method").validation.mean().idxmin())
+
+
+def _longer(rows: pd.DataFrame, main: str) -> list[str]:
+    """What is trained twice as long for a main task."""
+    tried = set(rows.method)
+    vectors = [preferred(rows, main, PARETO)] if tried & set(PARETO) else []
+    return [name for name in ("single", "classes") if name in tried] + vectors
 
 
 def _inside(values: pd.Series[float], grid: Sequence[float]) -> pd.Series[bool]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,6 +10,7 @@ from matplotlib.ticker import NullFormatter
 
 from mtlrepro import plots, results
 from mtlrepro.papers.classweights.arms import BEST_PARETO, EXHIBITS, METHODS, ORACLE, PARETO, TASKS
+from mtlrepro.papers.classweights.tab1_trade_off import preferred
 
 _LOOKS = {"linear": ("black", "s"), "uncertainty": ("grey", "D"), "mgda": ("purple", "v"), BEST_PARETO: ("blue", "P"),
           "classes": ("vermillion", "o"), "held-out": ("orange", "^")}  # fmt: skip
@@ -28,16 +27,16 @@ _COST = "about 8 core hours on NYU-v2 at 48 x 64, the full profile; on the other
 # --- figures and tables -----------------------------------------------------------------------------------------------
 
 
-def part(rows: pd.DataFrame, name: str = "compared") -> pd.DataFrame:
-    """The rows of a part of `compared`."""
-    return rows[rows["part"] == name]
+def part(rows: pd.DataFrame, name: str = "compared", region: str = "full") -> pd.DataFrame:
+    """The rows of a part of `compared`, of one region."""
+    return rows[(rows["part"] == name) & (rows["region"] == region)]
 
 
 def losses(rows: pd.DataFrame, main: str, value: str | None = None) -> pd.DataFrame:
     """Test loss of `value` (default: of `main`) by seed (rows) and method (columns), of the states chosen for `main`; with a
     column for the Pareto vector that each seed's validation chooses."""
     here = part(rows)
-    here = here[(here.main == main) & (here.region == "full")]
+    here = here[here.main == main]
     table = here.pivot(index="seed", columns="method", values=value or main)
     if set(PARETO) & set(table):
         own = here[here.method.isin(PARETO)]
@@ -118,8 +117,8 @@ def loss_table(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
 def region_scores(rows: pd.DataFrame, region: str, value: str) -> pd.DataFrame:
     """`value` by seed and method (single, linear), of the states chosen for the task that `value` measures."""
     main = TASKS[0] if value in ("iou", "accuracy", "class iou") else TASKS[1]
-    here = part(rows)
-    here = here[(here.main == main) & (here.region == region) & here.method.isin(["single", "linear"])]
+    here = part(rows, region=region)
+    here = here[(here.main == main) & here.method.isin(["single", "linear"])]
     return here.pivot(index="seed", columns="method", values=value)
 
 
@@ -143,7 +142,6 @@ def region_table(rows: pd.DataFrame) -> pd.DataFrame:
 def choices(rows: pd.DataFrame) -> pd.DataFrame:
     """What was chosen: the rate by method and main task, and the mean step of the state that was kept."""
     here = part(rows)
-    here = here[here.region == "full"]
     weighs = here.method.map(lambda name: METHODS[name].weighs_classes)
     here = here.assign(method=here.method.map(_TITLES), alpha=here.alpha.where(weighs.astype(bool)))
     names = {"main": "main task", "rate": "learning rate", "alpha": "rate of weights", "step": "kept at step"}
@@ -195,7 +193,7 @@ def measured_regions(rows: pd.DataFrame) -> results.Measured:
             results.Gate.every("baseline-level", [cars, *constants], cost=_COST),
             _converged(rows),
             _interior(rows),
-            _region_size(part(rows)),
+            _region_size(rows),
             results.Gate("control", False, "not recorded", cost=_COST),
         ],
     )
@@ -226,11 +224,11 @@ def _effects(rows: pd.DataFrame) -> dict[str, list[float]]:
     boost = []
     for main in TASKS:
         table = losses(rows, main)
-        other = _best_other(rows, main, ("single", *PARETO))
+        other = preferred(part(rows), main, ("single", *PARETO))
         lowest[main] = _values(1 - table["classes"] / table[other])
         boost.append(1 - table["classes"] / table["single"])
     depth, alone = losses(rows, "depth"), {main: losses(rows, main)["single"] for main in TASKS}
-    pareto = depth[_best_other(rows, "depth", PARETO)]
+    pareto = depth[preferred(part(rows), "depth", PARETO)]
     sacrificed = {main: losses(rows, main, other)["classes"] / alone[other] - 1 for main, other in (TASKS, TASKS[::-1])}
     return {
         "segmentation-lowest": lowest[TASKS[0]],
@@ -242,20 +240,12 @@ def _effects(rows: pd.DataFrame) -> dict[str, list[float]]:
     }
 
 
-def _best_other(rows: pd.DataFrame, main: str, methods: Sequence[str]) -> str:
-    """Of `methods` the one with the lowest mean validation loss of the main task: chosen on other images than it is judged on."""
-    here = part(rows)
-    here = here[(here.main == main) & (here.region == "full") & here.method.isin(methods)]
-    return str(here.groupby("method").validation.mean().idxmin())
-
-
 def _values(effect: pd.Series[float]) -> list[float]:
     return [float(value) for value in effect.dropna()]
 
 
 def _converged(rows: pd.DataFrame) -> results.Gate:
     here = part(rows)
-    here = here[here.region == "full"]
     early = results.Gate.within("kept before the last tenth", float((here.step < 0.9 * here.steps).mean()), least=0.8)
     return results.Gate.every("converged", [early, _doubled(rows)], cost=_COST)
 
@@ -267,7 +257,7 @@ def _doubled(rows: pd.DataFrame) -> results.Gate:
         return results.Gate("twice the steps", False, "not recorded")
     kept, texts = [], []
     for main in TASKS:
-        after = longer[(longer.main == main) & (longer.region == "full")].pivot(index="seed", columns="method", values=main)
+        after = longer[longer.main == main].pivot(index="seed", columns="method", values=main)
         orders = [table.mean().sort_values().index for table in (losses(rows, main).loc[after.index, after.columns], after)]
         kept.append(orders[0].equals(orders[1]))
         texts.append(f"{main}: {' < '.join(_TITLES[name] for name in orders[1])}")
@@ -279,7 +269,7 @@ def _control(rows: pd.DataFrame) -> results.Gate:
     planted = part(rows, "planted")
     if planted.empty:
         return results.Gate("control", False, "not recorded", cost=_COST)
-    table = planted[planted.region == "full"].pivot(index="seed", columns="method", values="depth")
+    table = planted.pivot(index="seed", columns="method", values="depth")
     mean, low, _ = results.interval((1 - table[ORACLE] / table["linear"]).to_numpy())
     parts = [results.Gate.within("mean", mean, least=0.02), results.Gate("lower bound", low > 0, low)]
     return results.Gate.every("control", parts, cost=_COST)
@@ -294,7 +284,7 @@ def _baseline(exhibit: str, rows: pd.DataFrame) -> list[results.Gate]:
     here, gates = part(rows), []
     real = exhibit == "classweights/fig3" and (here["source"] == "nyu_v2").all()
     for i, task in enumerate(TASKS):
-        own = here[(here.main == task) & (here.region == "full") & (here.method == "single")]
+        own = here[(here.main == task) & (here.method == "single")]
         if not real or task == TASKS[0]:
             most = 0.7 if exhibit == "classweights/fig3" and task == TASKS[0] else 0.5
             level = float((own[task] / own[f"constant {task}"]).mean())
@@ -308,7 +298,7 @@ def _baseline(exhibit: str, rows: pd.DataFrame) -> list[results.Gate]:
 
 def _moved(rows: pd.DataFrame) -> results.Gate:
     here = part(rows)
-    here = here[(here.region == "full") & (here.method == "classes")]
+    here = here[here.method == "classes"]
     parts = [
         results.Gate.within("updates times step size", float((here["updates"] * here["alpha"]).min()), least=1),
         results.Gate.within("distance from 1", float(here["moved"].mean()), least=0.1),
@@ -317,8 +307,7 @@ def _moved(rows: pd.DataFrame) -> results.Gate:
 
 
 def _interior(rows: pd.DataFrame) -> results.Gate:
-    here = part(rows)
-    here = here[here.region == "full"].drop_duplicates(["method", "main"])
+    here = part(rows).drop_duplicates(["method", "main"])
     share = float(here["interior"].astype(bool).mean())
     rates = results.Gate.within("share of rates inside their grid", share, least=1.0)
     own = here[here.method.map(lambda name: METHODS[name].weighs_classes)]
@@ -329,5 +318,5 @@ def _interior(rows: pd.DataFrame) -> results.Gate:
 
 
 def _region_size(rows: pd.DataFrame) -> results.Gate:
-    share = float(rows[rows.region == "car"]["share"].mean())
+    share = float(part(rows, region="car")["share"].mean())
     return results.Gate.within("region-size", share, least=0.01, most=0.2, cost="larger cars in the generator")
