@@ -103,6 +103,8 @@ def test_planted_classes_take_half_of_the_places_and_know_nothing_of_the_scene()
     assert (added[:, :2] == 0).all()
     order = added[:, 2][places].argsort()
     assert (planted.labels[places][order].diff() >= 0).float().mean() > 0.99  # equal blue at the limits, to rounding
+    means = torch.stack([added[:, 2][planted.labels == c].mean() for c in range(13, 26)])
+    assert (means.diff() > 0).all()
     shares = planted.labels[places].bincount(minlength=26)[13:] / places.sum()
     assert shares.min() > 0.04
     assert (

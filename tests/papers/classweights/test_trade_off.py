@@ -129,7 +129,8 @@ def test_on_the_papers_own_data_the_level_is_that_of_the_printed_losses():
     """Printed for the single task: 1.4056 and 0.7711, in metres; here depth is in units of 8 metres."""
     printed = paper_values("classweights/fig3")["single"]
     rows = _rows(LOSS).assign(source="nyu_v2", **{"constant segmentation": 2.1})
-    rows = rows.assign(segmentation=printed[0], depth=printed[1] / 8)
+    # Far above half of what the median depth loses, as on NYU-v2.
+    rows = rows.assign(segmentation=printed[0], depth=printed[1] / 8, **{"constant depth": printed[1] / 6})
     assert _gate("baseline-level", rows, "classweights/fig3").passed
     assert not _gate("baseline-level", rows.assign(depth=1.3 * printed[1] / 8), "classweights/fig3").passed
     assert not _gate("baseline-level", rows.assign(depth=0.7 * printed[1] / 8), "classweights/fig3").passed
