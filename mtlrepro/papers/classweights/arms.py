@@ -20,6 +20,8 @@ class Method:
 
 
 VECTORS = 5
+# Of scenes with planted useless classes: the weights 0 for these and 1 for the others.
+ORACLE = "oracle"
 METHODS: dict[str, Method] = {
     "single": Method("single task", own_main=True),
     "linear": Method("equal"),
@@ -28,9 +30,8 @@ METHODS: dict[str, Method] = {
     **{f"pareto {i}": Method(f"Pareto MTL {i + 1}") for i in range(VECTORS)},
     "classes": Method("class-wise", own_main=True, weighs_classes=True),
     "held-out": Method("class-wise, held-out (ours)", own_main=True, weighs_classes=True),
+    ORACLE: Method("oracle", own_main=True),
 }
 PARETO = tuple(name for name in METHODS if name.startswith("pareto"))
 # All vectors of Pareto MTL as one method: the one that validation prefers.
 BEST_PARETO = "pareto"
-# Of scenes with planted useless classes: the weights 0 for these and 1 for the others.
-ORACLE = "oracle"

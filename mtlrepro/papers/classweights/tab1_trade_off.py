@@ -85,7 +85,7 @@ def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
         wanted: dict[tuple[str, float, float, str], list[str]] = {}
         for (name, main), point in points.items():
             # A training that serves both tasks is done once where both choose the same point.
-            wanted.setdefault((name, *point, main if name == ORACLE or METHODS[name].own_main else ""), []).append(main)
+            wanted.setdefault((name, *point, main if METHODS[name].own_main else ""), []).append(main)
         settings = [
             {"training": own, "method": name, "mains": mains, "rate": rate, "alpha": alpha, "seed": seed}
             for (name, rate, alpha, _), mains in wanted.items()
@@ -117,9 +117,10 @@ def chosen(runs: Runs, p: Params, kind: str) -> dict[tuple[str, str], tuple[floa
     """(name of `p.methods`, main task) -> (rate, rate of the class weights): the lowest validation loss on seeds of their own.
 
     First every rate, with the middle rate of the weights; then, at the best, the other rates of the weights, or as many more
-    rates beside it for a method that has no such rate, so that every method tries equally many points.
+    rates beside it for a method that has no such rate, so that every method tries equally many points. All of these trainings
+    take `p.tuning_steps`.
     """
-    training, digests = training_of(p, kind), {name: part.digest for name, part in opened(p).items()}
+    training, digests = training_of(p, kind) | {"steps": p.tuning_steps}, {name: part.digest for name, part in opened(p).items()}
     middle = p.alphas[len(p.alphas) // 2]
     tried: dict[tuple[str, str], dict[tuple[float, float], float]] = {}
 

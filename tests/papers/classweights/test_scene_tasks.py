@@ -65,7 +65,7 @@ def test_constants_are_the_class_frequencies_and_the_median_depth():
     assert known["constant segmentation"] >= float(entropy)  # no constant is below the test part's own frequencies
 
 
-@pytest.mark.parametrize("method", [name for name in tasks.METHODS if name not in tasks.PARETO[1:]])
+@pytest.mark.parametrize("method", [name for name in tasks.METHODS if name not in (*tasks.PARETO[1:], tasks.ORACLE)])
 def test_every_method_trains_and_is_tested_by_the_state_that_validation_chose(method):
     if method == "mgda":
         pytest.importorskip("torchjd")
@@ -89,7 +89,7 @@ def test_tuning_sees_no_test_scene(monkeypatch):
         tasks.final(PLAIN, "linear", ["depth"], 1, 0.01, 0.01)
 
 
-def test_planted_classes_take_half_of_the_places_and_know_nothing_of_the_scene():
+def test_planted_classes_take_four_fifths_of_the_places_and_know_nothing_of_the_scene():
     """Law: labels elsewhere and depth are as they were; a class grows with the blue that was added; all are as frequent."""
     plain, planted = (
         tasks.scene_parts(tasks.SceneTraining.of(PLAIN | {"images": [64, 8, 8], "planted": own}), 3)[0] for own in (False, True)
@@ -98,7 +98,7 @@ def test_planted_classes_take_half_of_the_places_and_know_nothing_of_the_scene()
     assert torch.equal(plain.depth, planted.depth)
     places = planted.labels >= 13
     assert torch.equal(plain.labels[~places], planted.labels[~places])
-    assert places.float().mean() == pytest.approx(0.5, abs=0.1)
+    assert places.float().mean() == pytest.approx(0.8, abs=0.08)
     added = planted.images - plain.images
     assert (added[:, :2] == 0).all()
     order = added[:, 2][places].argsort()

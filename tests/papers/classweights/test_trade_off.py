@@ -286,15 +286,16 @@ class _Runs:
 
 def _scenes(**changed):
     values = {"rates": [0.001, 0.003, 0.009], "alphas": [0.0002, 0.001, 0.005], "tuning": 1, "first_seed": 1000, "seeds": 2}
-    values |= {"longer_seeds": 1, "control_seeds": 2, "steps": 10, "freeze": 0.2, "source": "synthetic_scenes"}
+    values |= {"longer_seeds": 1, "control_seeds": 2, "steps": 10, "tuning_steps": 5, "freeze": 0.2, "source": "synthetic_scenes"}
     return Params("classweights/tab1", "quick", values | {"methods": ["single", "linear", "pareto", "classes"]} | changed)
 
 
 def test_every_method_tries_equally_many_points_on_seeds_that_are_not_judged():
-    """Law: first the grid of rates, then at the best other rates of the weights or as many rates beside it."""
+    """Law: first the grid of rates, then at the best other rates of the weights or as many rates beside it, all equally long."""
     runs, p = _Runs(), _scenes()
     points = tab1_trade_off.chosen(runs, p, "indoor")
     assert {one["seed"] for one in runs.asked} == {999}
+    assert {one["training"]["steps"] for one in runs.asked} == {5}
     for method in ("single", "linear", "pareto 2", "classes"):
         tried = {(one["rate"], one["alpha"]) for one in runs.asked if one["method"] == method}
         assert len(tried) == 3 + 2, method

@@ -24,6 +24,10 @@ def _stage(channels: int, out: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
+
+
 class Encoder(nn.Module):
     """Images (n, channels, h, w) -> features of every stage, finest first."""
 
@@ -55,7 +59,11 @@ class Decoder(nn.Module):
         """(n, outputs, h, w)."""
         x = features[-1]
         for stage, skip in zip(self.stages, reversed(features[:-1]), strict=True):
-            x = stage(torch.cat([skip, interpolate(x, scale_factor=2, mode="bilinear")], 1))
+            x = interpolate(x, scale_factor=2, mode="bilinear")
+            if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
+                # The gradient of `cat` is a view with gaps, on which that of `interpolate` takes far longer.
+                x.register_hook(_channels_last)
+            x = stage(torch.cat([skip, x], 1))
         return self.last(x)  # type: ignore[no-any-return]
 
 

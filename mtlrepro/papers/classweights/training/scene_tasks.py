@@ -42,6 +42,7 @@ from mtlrepro.training.weighting import Batch, Call, Equal, Evaluate, LossFuncti
 
 RANGES = len(DISTANCES) + 1
 _EVALUATED = 32  # images of a validation or test batch
+_ASKED = 0.8  # share of the places that ask for the planted field
 _SHOWN = 0.2  # of the planted field, whose standard deviation is below 1, in images of 0 to 1
 
 
@@ -136,12 +137,12 @@ def scene_parts(training: SceneTraining, seed: int) -> tuple[ScenePart, ScenePar
 
 
 def with_planted(images: Tensor, labels: Tensor, classes: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Images (n, 3, h, w) with a smooth random field in their blue; labels (n, h, w) that ask in half of the places, blocks of a
-    quarter of the image's height, in which of `classes` ranges the field lies: `classes` and above. No such class knows of the
-    scene, and all can be learnt."""
+    """Images (n, 3, h, w) with a smooth random field in their blue; labels (n, h, w) that ask in _ASKED of the places, blocks of
+    a quarter of the image's height, in which of `classes` ranges the field lies: `classes` and above. No such class knows of
+    the scene, and all can be learnt."""
     n, _, h, w = images.shape
     field = interpolate(torch.randn(n, 1, max(h // 8, 2), max(w // 8, 2), generator=g), size=(h, w), mode="bilinear")[:, 0]
-    places = interpolate((torch.rand(n, 1, 4, max(4 * w // h, 1), generator=g) < 0.5).float(), size=(h, w))[:, 0] > 0
+    places = interpolate((torch.rand(n, 1, 4, max(4 * w // h, 1), generator=g) < _ASKED).float(), size=(h, w))[:, 0] > 0
     limits = torch.quantile(field.flatten()[: 10**6], torch.linspace(0, 1, classes + 1)[1:-1])
     shown = torch.cat([images[:, :2], images[:, 2:] + _SHOWN * field[:, None]], 1)
     return shown, torch.where(places, classes + torch.bucketize(field, limits), labels)
@@ -204,12 +205,11 @@ def train(
 ) -> Trained:
     """One training. main: SEGMENTATION or DEPTH; where a method serves both, a state is kept for each.
 
-    method: of METHODS, or ORACLE, which gives planted classes the weight 0.
-
-    alpha: rate of class weights. optimizer: adam (weight decay 1e-8, as in the paper) or sgd. Raises UnknownName.
+    method: of METHODS. alpha: rate of class weights. optimizer: adam (weight decay 1e-8, as in the paper) or sgd. Raises
+    UnknownName.
     """
-    if method not in (*METHODS, ORACLE):
-        raise UnknownName("method", method, (*METHODS, ORACLE))
+    if method not in METHODS:
+        raise UnknownName("method", method, METHODS)
     learned, held, _ = scene_parts(training, seed)
     classes = len(training.classes)
     auxiliary = classes if main == DEPTH else RANGES
@@ -235,7 +235,7 @@ def train(
         return pixel_losses(call, next(held_stream), main)[0].mean()
 
     chosen, own = weighting_of(method, main, training, auxiliary, alpha, starts, held_out)
-    mains = (main,) if method == ORACLE or METHODS[method].own_main else (SEGMENTATION, DEPTH)
+    mains = (main,) if METHODS[method].own_main else (SEGMENTATION, DEPTH)
     kept = Trained(model, {}, dict.fromkeys(mains, float("inf")), dict.fromkeys(mains, 0), {})
     done = [0]
 
