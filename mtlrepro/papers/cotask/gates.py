@@ -48,6 +48,32 @@ def order_kept(once: pd.DataFrame, twice: pd.DataFrame, arms: Sequence[str], cos
     return Gate("converged", not turned, value, cost=cost)
 
 
+def validation(rows: pd.DataFrame) -> pd.DataFrame:
+    """(methods, rates) score on the validation part, mean over seeds. rows: those of kind rate are read."""
+    return rows[rows.kind == "rate"].groupby(["method", "rate"], sort=False)["validation"].mean().unstack()
+
+
+def rate_table(rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    """`validation`, and the rate that each method is trained with. method: what the methods are called."""
+    if not (rows.kind == "rate").any():
+        return pd.DataFrame({"learning rates": ["one for all methods"]})
+    means = validation(rows)
+    table = means.set_axis([f"rate {rate:g}" for rate in means], axis=1).assign(chosen=means.idxmax(axis=1).map("{:g}".format))
+    return table.rename_axis(method)
+
+
+def grid_interior(rows: pd.DataFrame) -> Gate:
+    """Whether the rate with the best validation score of each method lies inside the grid of rates."""
+    cost = "a wider grid of rates"
+    if not (rows.kind == "rate").any():
+        return not_recorded("grid-interior", cost, "one rate for all arms")
+    means = validation(rows)
+    rates = means.columns.astype(float)
+    best, least, most = rates[means.to_numpy().argmax(axis=1)], rates.min(), rates.max()
+    parts = [Gate(str(method), least < rate < most, f"{rate:g}") for method, rate in zip(means.index, best, strict=True)]
+    return Gate.every("grid-interior", parts, f"{cost} than {least:g} to {most:g}")
+
+
 def clear_of_zero(effect: pd.Series[float], unit: str, cost: str) -> Gate:
     """The gate ``control``: the 95% interval over seeds of an effect lies above zero. effect: (seeds,) in hundredths."""
     return Gate.clear_of_zero("control", effect.tolist(), said=f"{results.in_words(effect)} {unit}", cost=cost)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
 from mtlrepro.papers.cotask import gates
-from mtlrepro.papers.cotask.tab1_ecg_p18_report import differences
+from mtlrepro.papers.cotask.tab1_ecg_p18_report import differences, set_of
 from mtlrepro.papers.cotask.tab2_ecg_echolvh_report import MAJOR, MULTI, NONE, by_method, gates_table8
 from mtlrepro.results import Gate, Measured
 
@@ -112,8 +112,8 @@ def measured(rows: pd.DataFrame, table8: pd.DataFrame | None, table7: pd.DataFra
         effects["over-none"] = (auroc[MULTI] - auroc[NONE]).tolist()
         effects["over-one-task-sampling"] = (auroc[MULTI] - auroc[MAJOR]).tolist()
         gates_of_table8 = gates_table8(table8)
-    if table7 is not None:
-        effects["extreme-ratios"] = differences(table7, "p18", "MacroAUROC", "Multi-task", "Single-Task").tolist()
+    if table7 is not None and set_of(table7) == "p18":  # others have no such ratios
+        effects["extreme-ratios"] = differences(table7, "test", "MacroAUROC", "Multi-task", "Single-Task").tolist()
     wanted = ("baseline-level", "imbalance", "same-steps", "converged", "grid-interior", "precision", "control")
     return Measured(effects, gates=[gates.of_other("tab8", gates_of_table8, wanted), _law(rows)])
 

@@ -1,11 +1,12 @@
-"""Tables 1 and 7 of the CO-TASK paper: generated labels of ECG-P18, and networks on generated ECGs and on LUDB."""
+"""Tables 1 and 7 of the CO-TASK paper: generated labels of ECG-P18, and networks on generated or real ECGs, and on LUDB."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mtlrepro import data, exhibits
@@ -14,6 +15,7 @@ from mtlrepro.data.schema import Tier
 from mtlrepro.papers.cotask.data import ecg
 from mtlrepro.papers.cotask.data.ecg_sets import CARDINALITY
 from mtlrepro.papers.cotask.multilabel_metrics import count_error, judged_tasks, multilabel
+from mtlrepro.papers.cotask.tab2_ecg_echolvh import best_rates
 from mtlrepro.papers.cotask.training.ecg_training import (
     EcgTraining,
     PreparedEcgs,
@@ -23,6 +25,7 @@ from mtlrepro.papers.cotask.training.ecg_training import (
     training_settings,
 )
 from mtlrepro.parameters import Params
+from mtlrepro.results import Runs
 
 # Records of ECG-P18.
 RECORDS = 312_888
@@ -59,34 +62,63 @@ def data_digests(p: Params) -> dict[str, str]:
     return digests
 
 
-def settings(p: Params) -> list[dict[str, Any]]:
+def rows(runs: Runs, p: Params) -> pd.DataFrame:
+    """All rows of a run: of `rate_settings` where there is a grid, and of `settings` at the rates that these choose."""
+    digests, rates, parts = data_digests(p), dict.fromkeys(METHODS, p.rates[0]), []
+    if len(p.rates) > 1:
+        parts.append(runs.map(rows_of, rate_settings(p), "learning rates", data=digests))
+        rates = best_rates(parts[0])
+    return pd.concat([*parts, runs.map(rows_of, settings(p, rates), "trainings", data=digests)], ignore_index=True)
+
+
+def rate_settings(p: Params) -> list[dict[str, Any]]:
+    """Settings of every learning rate of the grid for every method, on `rate_seeds` seeds that are not judged."""
+    return [
+        {"kind": "rate", "method": method, "seed": seed} | _set_of(p) | _trained_at(p, rate, p.steps)
+        for seed in range(p.first_seed - p.rate_seeds, p.first_seed)
+        for method in METHODS
+        for rate in p.rates
+    ]
+
+
+def settings(p: Params, rates: Mapping[str, float]) -> list[dict[str, Any]]:
     """Settings of Table 1's labels per seed, of Table 7 per seed and method, and of LUDB per method.
 
-    The first `twice_seeds` seeds are trained with twice the steps, too, and the first `control_seeds`, multi-task learning alone,
-    on a tenth of the training records.
+    rates: of each method. The first `twice_seeds` seeds are trained with twice the steps, too, and the first `control_seeds`,
+    multi-task learning alone, on a tenth of the training records.
     """
+
+    def own(kind: str, method: str, seed: int, **more: Any) -> dict[str, Any]:
+        steps = {"twice": 2 * p.steps, "ludb": p.fold_steps}.get(kind, p.steps)
+        return {"kind": kind, "method": method, "seed": seed} | _trained_at(p, rates[method], steps) | more
+
     seeds = range(p.first_seed, p.first_seed + p.seeds)
-    fixed = {"hertz": p.hertz, "seconds": p.seconds, "training": training_settings(p)}
-    sized = fixed | {"n": p.records, "auxiliary": p.auxiliary, "data_set": data_set(p)}
-    twice = {"training": fixed["training"] | {"steps": 2 * p.steps}}
-    generated: list[dict[str, Any]] = [{"kind": "label", "seed": seed, "n": RECORDS} for seed in seeds]
+    listed: list[dict[str, Any]] = [{"kind": "label", "seed": seed, "n": RECORDS} for seed in seeds]
     for number, seed in enumerate(seeds):
-        generated += [{"kind": "p18", "method": method, "seed": seed} | sized for method in METHODS]
+        listed += [own("test", method, seed, share=1.0, **_set_of(p)) for method in METHODS]
         if number < p.twice_seeds:
-            generated += [{"kind": "twice", "method": method, "seed": seed} | sized | twice for method in CLAIMED]
+            listed += [own("twice", method, seed, share=1.0, **_set_of(p)) for method in CLAIMED]
         if number < p.control_seeds:
-            generated.append({"kind": "tenth", "method": "Multi-task", "seed": seed, "share": 0.1} | sized)
+            listed.append(own("tenth", "Multi-task", seed, share=0.1, **_set_of(p)))
     if not (p.folds and places.find("ludb")):
-        return generated
+        return listed
     tasks = len(recordings("ludb", 200, 0, p.hertz, p.seconds).names)
-    real = fixed | {"folds": p.folds, "auxiliary": min(p.auxiliary, tasks)}
-    return generated + [{"kind": "ludb", "method": method, "seed": p.first_seed} | real for method in METHODS]
+    real = {"hertz": p.hertz, "seconds": p.seconds, "folds": p.folds, "auxiliary": min(p.auxiliary, tasks)}
+    return listed + [own("ludb", method, p.first_seed, **real) for method in METHODS]
+
+
+def _set_of(p: Params) -> dict[str, Any]:
+    return {"hertz": p.hertz, "seconds": p.seconds, "n": p.records, "auxiliary": p.auxiliary, "data_set": data_set(p)}
+
+
+def _trained_at(p: Params, rate: float, steps: int) -> dict[str, Any]:
+    return {"training": training_settings(p) | {"rate": rate, "steps": steps}}
 
 
 def rows_of(kind: str, **options: Any) -> list[dict[str, Any]]:
-    """The rows of one setting. kind: label (Table 1), p18, twice, tenth or ludb (Table 7)."""
+    """The rows of one setting. kind: label (Table 1), rate, test, twice, tenth or ludb (Table 7)."""
     measures: dict[str, Callable[..., list[dict[str, Any]]]] = {
-        "label": label_counts, "p18": p18, "twice": p18, "tenth": p18, "ludb": ludb,
+        "label": label_counts, "rate": validated, "test": tested, "twice": tested, "tenth": tested, "ludb": ludb,
     }  # fmt: skip
     return measures[kind](**options)
 
@@ -104,9 +136,27 @@ def label_counts(seed: int, n: int) -> list[dict[str, Any]]:
     return [*rows, {"label": "labels a record with any", "count": some, "errors": float(labels.sum() / some)}]
 
 
-def p18(
+def validated(
+    method: str, seed: int, n: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any], data_set: str
+) -> list[dict[str, Any]]:
+    """One method of Table 7 with one learning rate: macro AUROC on the validation part."""
+    data, auxiliary = _drawn(data_set, n, seed, hertz, seconds, auxiliary)
+    parts = data.parts(seed)
+    logits, _ = _logits(method, data, parts["train"], parts["valid"], auxiliary, seed, EcgTraining(**training))
+    reached = multilabel(logits, data.labels[parts["valid"]], least=5)["MacroAUROC"]
+    return [{"rate": training["rate"], "validation": reached}]
+
+
+def _drawn(data_set: str, n: int, seed: int, hertz: float, seconds: float, auxiliary: int) -> tuple[ecg.EcgSet, int]:
+    """The generated ECG-P18 of a seed or n records of a real set; and how many auxiliary tasks: of a real set at most as many as
+    it has labels."""
+    data = recordings(data_set, n, seed if data_set == "p18" else 0, hertz, seconds)
+    return data, auxiliary if data_set == "p18" else min(auxiliary, len(data.names))
+
+
+def tested(
     method: str, seed: int, n: int, hertz: float, seconds: float, auxiliary: int, training: dict[str, Any],
-    data_set: str = "p18", share: float = 1.0,
+    data_set: str, share: float,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """One method of Table 7 on one generated ECG-P18, or on n records of a real set, by its official split or by patient.
 
@@ -114,11 +164,10 @@ def p18(
     1/2, the number of tasks in MacroAUROC, its steps; of the labels: test records of the rarest one, records for each one with
     the commonest and with the rarest, and labels a record.
     """
-    how, data = EcgTraining(**training), recordings(data_set, n, seed if data_set == "p18" else 0, hertz, seconds)
-    auxiliary = auxiliary if data_set == "p18" else min(auxiliary, len(data.names))
-    parts = data.parts(seed)
+    data, auxiliary = _drawn(data_set, n, seed, hertz, seconds, auxiliary)
+    how, parts = EcgTraining(**training), data.parts(seed)
     kept = np.random.default_rng([seed, 18]).permutation(parts["train"])[: round(share * len(parts["train"]))]
-    logits, steps = _tested(method, data, np.sort(kept), np.concatenate([parts["valid"], parts["test"]]), auxiliary, seed, how)
+    logits, steps = _logits(method, data, np.sort(kept), np.concatenate([parts["valid"], parts["test"]]), auxiliary, seed, how)
     (known, logits), true = np.split(logits, [len(parts["valid"])]), data.labels[parts["test"]]
     threshold = best_threshold(known, data.labels[parts["valid"]])
     half = {f"{metric} at 1/2": value for metric, value in multilabel(logits, true).items() if metric in ("Exact", "Jaccard")}
@@ -126,6 +175,7 @@ def p18(
     of_labels = {"positives": int(true.sum(0).min()), "commonest": 1 / shares.max(), "cardinality": data.labels.sum(1).mean()}
     of_labels |= {"rarest": 1 / shares.min() if shares.min() > 0 else None}
     row = {"judged": int(judged_tasks(true, 5).sum()), "steps": steps, "records": len(true), "threshold": threshold}
+    row["rate"] = how.rate
     return [multilabel(logits - threshold, true, least=5) | half | row | of_labels]
 
 
@@ -150,13 +200,13 @@ def ludb(
     how, real = EcgTraining(**training), recordings("ludb", 200, 0, hertz, seconds)
     rows = []
     for fold, parts in enumerate(ecg.patient_folds(real.patients, folds, seed)):
-        logits, steps = _tested(method, real, parts["train"], parts["test"], auxiliary, seed + fold, how)
+        logits, steps = _logits(method, real, parts["train"], parts["test"], auxiliary, seed + fold, how)
         true = real.labels[parts["test"]]
         rows.append({"fold": fold, **multilabel(logits, true, least=1), "steps": steps, "records": len(true)})
     return rows
 
 
-def _tested(
+def _logits(
     method: str, data: ecg.EcgSet, train_rows: NDArray[np.int64], test: NDArray[np.int64], auxiliary: int, seed: int,
     how: EcgTraining,
 ) -> tuple[NDArray[np.float64], int]:  # fmt: skip

@@ -126,16 +126,7 @@ def draw_budgets(rows: pd.DataFrame) -> Figure:
 
 def rate_table(rows: pd.DataFrame) -> pd.DataFrame:
     """AUROC on the validation part, mean over seeds, by method and learning rate; the rate that the method is trained with."""
-    if not (rows.kind == "rate").any():
-        return pd.DataFrame({"learning rates": ["one for all methods"]})
-    means = _validation(rows)
-    table = means.set_axis([f"rate {rate:g}" for rate in means], axis=1).assign(chosen=means.idxmax(axis=1).map("{:g}".format))
-    return table.rename_axis("model / sampler")
-
-
-def _validation(rows: pd.DataFrame) -> pd.DataFrame:
-    """(methods, rates) AUROC on the validation part, mean over seeds."""
-    return rows[rows.kind == "rate"].groupby(["method", "rate"], sort=False)["validation"].mean().unstack()
+    return gates.rate_table(rows, "model / sampler")
 
 
 def twice_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -274,7 +265,7 @@ def gates_table8(rows: pd.DataFrame) -> list[Gate]:
     auroc = by_method(rows, "auroc")
     effect = auroc[COTASK] - auroc[MULTI]
     return [
-        _baseline(rows), _imbalance(rows), _same_steps(rows), _converged(rows), _grid_interior(rows),
+        _baseline(rows), _imbalance(rows), _same_steps(rows), _converged(rows), gates.grid_interior(rows),
         gates.precision({"CO-TASK minus multi-task": (effect, 0.003)}, "more seeds of both arms, larger test parts"),
         _control(rows),
     ]  # fmt: skip
@@ -323,17 +314,6 @@ def _converged(rows: pd.DataFrame) -> Gate:
     if not (rows.kind == "twice").any():
         return gates.not_recorded("converged", cost)
     return gates.order_kept(by_method(rows, "auroc"), by_method(rows, "auroc", "twice"), TABLE8, cost)
-
-
-def _grid_interior(rows: pd.DataFrame) -> Gate:
-    cost = "a wider grid of rates"
-    if not (rows.kind == "rate").any():
-        return gates.not_recorded("grid-interior", cost, "one rate for all arms")
-    means = _validation(rows)
-    rates = means.columns.astype(float)
-    best, least, most = rates[means.to_numpy().argmax(axis=1)], rates.min(), rates.max()
-    parts = [Gate(str(method), least < rate < most, f"{rate:g}") for method, rate in zip(means.index, best, strict=True)]
-    return Gate.every("grid-interior", parts, f"{cost} than {least:g} to {most:g}")
 
 
 def _control(rows: pd.DataFrame) -> Gate:

@@ -318,14 +318,29 @@ def test_table_7_runs_on_a_set_that_a_person_has(mirror: Path, monkeypatch: pyte
         "folds": 0,
         "auxiliary": 3,
     }
-    values |= {"steps": 2, "epochs": 1, "batch": 4, "rate": 0.01, "twice_seeds": 1, "control_seeds": 1, "device": "cpu"}
+    values |= {
+        "steps": 2,
+        "epochs": 1,
+        "batch": 4,
+        "rates": [0.01, 0.02],
+        "rate_seeds": 1,
+        "fold_steps": 2,
+        "twice_seeds": 1,
+        "control_seeds": 1,
+        "device": "cpu",
+    }
     values |= {"net": {"channels": [4], "kernel": 3, "dropout": 0.0, "stem": 4}}
     p = Params("cotask/tab1", "quick", values, {"source": "ptbxl"})
-    own = [setting for setting in tab1_ecg_p18.settings(p) if setting["kind"] == "p18"]
+    rates = dict.fromkeys(tab1_ecg_p18.METHODS, 0.01)
+    own = [setting for setting in tab1_ecg_p18.settings(p, rates) if setting["kind"] == "test"]
     assert {setting["data_set"] for setting in own} == {"ptbxl"}
+    tuned = tab1_ecg_p18.rate_settings(p)
+    assert len(tuned) == 2 * len(rates)
+    assert not {setting["seed"] for setting in tuned} & {setting["seed"] for setting in own}
+    assert tab1_ecg_p18.rows_of(**tuned[0])[0].keys() == {"rate", "validation"}
     assert tab1_ecg_p18.tier(p) == "public stand-in"
     (row,) = tab1_ecg_p18.rows_of(**next(setting for setting in own if setting["method"] == "CO-TASK"))
     assert row["records"] == 12  # fold 10
     ecg_training.recordings.cache_clear()
     with pytest.raises(BadValue, match=r"cotask/tab1 runs on one of cpsc2018, ludb, .* not on 'ptb-xl'"):
-        tab1_ecg_p18.settings(Params("cotask/tab1", "quick", values | {"source": "ptb-xl"}))
+        tab1_ecg_p18.settings(Params("cotask/tab1", "quick", values | {"source": "ptb-xl"}), rates)

@@ -28,7 +28,7 @@ SHOWN: dict[str, list[Callable]] = {
     "tab2": [tab2.table2],
     "tab3": [tab3.draw_counts, tab3.overall, tab3.differences, tab3.task_table, tab3.combined_table, tab3.noise_table,
              tab3.draw_budgets, tab3.findings],
-    "tab7": [tab1.draw, tab1.table7, tab1.threshold_table, tab1.ludb_table, tab1.findings],
+    "tab7": [tab1.draw, tab1.table7, tab1.threshold_table, tab1.rate_table, tab1.twice_table, tab1.ludb_table, tab1.findings],
     "tab8": [tab2.draw8, tab2.table8, tab2.draw_dial, tab2.dial_table, tab2.draw_budgets,
              tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings],
     "fig4": [tab2.draw4, tab2.table4],
@@ -152,7 +152,10 @@ def _p18() -> pd.DataFrame:
             metrics = {metric: value - 0.1 * number for number, metric in enumerate(tab1.metrics())}
             labels = {"judged": 18, "positives": 25, "rarest": 2000.0, "commonest": 7.0, "cardinality": 0.45}
             half = {"threshold": 1.0, "Exact at 1/2": 0.1, "Jaccard at 1/2": 0.1}
-            rows.append({"kind": "p18", "seed": seed, "method": method, "steps": 1} | metrics | labels | half)
+            rows.append({"kind": "test", "seed": seed, "method": method, "steps": 1, "data_set": "p18"} | metrics | labels | half)
+            rows += [
+                {"kind": "rate", "method": method, "rate": rate, "validation": v} for rate, v in ((1, 0.8), (2, 0.9), (3, 0.7))
+            ]
             rows.append({"kind": "twice", "seed": seed, "method": method} | metrics)
         rows.append({"kind": "tenth", "seed": seed, "method": "Multi-task", "MacroAUROC": 0.9 + seed / 1000})
     return pd.DataFrame([*rows, {"kind": "label", "seed": 0, "label": "LVH", "count": 5}])
@@ -162,14 +165,17 @@ def test_claims_of_table_7_take_the_arm_of_multi_tasks_steps():
     recorded = tab1.recorded(_p18())
     effects = recorded["cotask/tab7"][1].effects
     assert all(values == pytest.approx([0.01] * 3) for values in effects.values())
-    every = {"baseline-level", "imbalance", "enough-positives", "same-threshold-rule", "converged", "precision", "control"}
+    every = {"baseline-level", "imbalance", "enough-positives", "same-threshold-rule", "converged", "grid-interior", "precision"}
+    every.add("control")
 
     def passed(rows: pd.DataFrame) -> set[str]:
         return {gate.name for gate in tab1.gates_table7(rows) if gate.passed}
 
     rows = _p18()
-    assert passed(rows) == every  # of a grid of rates there are no rows
-    assert passed(rows.drop(columns="threshold")) == every - {"same-threshold-rule"}
+    assert passed(rows) == every
+    assert passed(rows[(rows.kind != "rate") | (rows.rate > 1)]) == every - {"grid-interior"}
+    assert passed(rows.assign(positives=19)) == every - {"enough-positives"}
+    assert passed(rows.assign(rarest=60.0)) == every - {"imbalance"}
     turned = rows.MacroAUROC.mask((rows.kind == "twice") & (rows.method == "Multi-task"), 0.9)
     assert passed(rows.assign(MacroAUROC=turned)) == every - {"converged"}
     assert passed(rows.assign(MacroAUROC=rows.MacroAUROC.mask(rows.kind == "tenth", 0.96))) == every - {"control"}
@@ -186,6 +192,8 @@ def test_claims_on_the_sampler_are_those_of_tables_8_and_7():
     assert found.effects["over-none"] == pytest.approx([0.12] * 3)
     assert found.effects["over-one-task-sampling"] == pytest.approx([0.17] * 3)
     assert found.effects["extreme-ratios"] == pytest.approx([0.01] * 3)
+    other = sampler.measured(rows, _echo(), _p18().assign(data_set="ptbxl100"))
+    assert "extreme-ratios" not in other.effects
     assert {gate.name: gate.passed for gate in found.gates} == {"gates-of-tab8": True, "law": True}
     off = sampler.measured(rows.assign(drawn=law + 4 * np.sqrt(law * (1 - law) / n)), None, None)
     assert off.effects == {}
