@@ -15,10 +15,10 @@ from mtlrepro.data.schema import Tier
 from mtlrepro.papers.cotask.data import ecg
 from mtlrepro.papers.cotask.data.ecg_sets import CARDINALITY
 from mtlrepro.papers.cotask.multilabel_metrics import count_error, judged_tasks, multilabel
-from mtlrepro.papers.cotask.tab2_ecg_echolvh import best_rates
 from mtlrepro.papers.cotask.training.ecg_training import (
     EcgTraining,
     PreparedEcgs,
+    best_rates,
     recordings,
     scores,
     train,

@@ -6,7 +6,7 @@ learning help at all, the control, and on other seeds than the recorded ones; ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,18 +17,21 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import roc_auc_score
 
 from mtlrepro import exhibits
+from mtlrepro.data import places
 from mtlrepro.methods import registry
 from mtlrepro.papers.cotask.data import ecg
 from mtlrepro.papers.cotask.multilabel_metrics import count_error, operating_point, sensitivity_at
 from mtlrepro.papers.cotask.training.ecg_training import (
     EcgTraining,
     PreparedEcgs,
+    best_rates,
     recordings,
     scores,
     train,
     training_settings,
 )
 from mtlrepro.parameters import Params
+from mtlrepro.results import Runs
 
 # Method of Table 8 -> (model, sampler, weighting, whether it gets as many steps in all as CO-TASK).
 TABLE8 = {
@@ -51,39 +54,67 @@ _RATE_OF |= dict.fromkeys(CONTROLS, "Multi/Task-Aware")
 # What is trained at other places of the dial than Table 8's.
 DIALLED = (*CONTROLS, "Multi/Task-Aware", "CO-TASK/Task-Aware")
 AUXILIARY = 8
+# The real recordings: a part of PTB-XL, of whose five groups of diagnoses hypertrophy, the rarest, is nearest to EchoLVH.
+REAL, _REAL_MAJOR, _REAL_RECORDS = "ptbxl100", "HYP", 1987
 # How many times as often as any other task the major one is trained.
 _MAJOR = 5
 
 
 def data_digests(p: Params) -> dict[str, str]:
-    """sha256 of the first seed's generated recordings."""
-    return {
+    """sha256 of the first seed's generated recordings, and of the real ones where `p` asks for them and they are here."""
+    digests = {
         "ecg_echolvh, generated, first seed": recordings(
             "echolvh", p.records, p.first_seed, p.hertz, p.seconds, p.shared_waves
         ).sha256
     }
+    return digests | ({REAL: real_recordings(p.hertz, p.seconds).sha256} if _asks_for_real(p) else {})
+
+
+def _asks_for_real(p: Params) -> bool:
+    return bool(p.real_seeds) and places.find(REAL) is not None
+
+
+def real_recordings(hertz: float, seconds: float) -> ecg.EcgSet:
+    """The real set, its major label first. Raises DataMissing, DataCorrupt."""
+    data = recordings(REAL, _REAL_RECORDS, 0, hertz, seconds)
+    order = [data.names.index(_REAL_MAJOR), *(i for i, name in enumerate(data.names) if name != _REAL_MAJOR)]
+    return replace(data, labels=data.labels[:, order], names=tuple(data.names[i] for i in order))
+
+
+def rows(runs: Runs, p: Params) -> pd.DataFrame:
+    """All rows of a run: of `rate_settings`, and of `settings` at the rates that these choose."""
+    digests = data_digests(p)
+    validated = runs.map(rows_of, rate_settings(p), "learning rates", data=digests)
+    rates = {str(kind): best_rates(own) for kind, own in validated.groupby("kind")}
+    trained = runs.map(rows_of, settings(p, rates["rate"], rates.get("real rate")), "trainings", data=digests)
+    return pd.concat([validated, trained])
 
 
 def rate_settings(p: Params) -> list[dict[str, Any]]:
-    """Settings of every learning rate of the grid for every method of Table 8, on the first `rate_seeds` seeds."""
+    """Settings of every learning rate of the grid for every method of Table 8, on the first `rate_seeds` seeds; and, where they
+    are asked for, on the real recordings, on `rate_seeds` seeds that are not judged."""
+    sets = [("rate", p.first_seed, training_settings(p), _size(p))]
+    if _asks_for_real(p):
+        sets.append(("real rate", p.first_seed - p.rate_seeds, *_on_real(p)))
     return [
-        {"kind": "rate", "seed": seed, "method": method, "training": training_settings(p) | {"rate": rate}} | _size(p)
-        for seed in range(p.first_seed, p.first_seed + p.rate_seeds)
+        {"kind": kind, "seed": seed, "method": method, "training": training | {"rate": rate}} | size
+        for kind, first, training, size in sets
+        for seed in range(first, first + p.rate_seeds)
         for method in TABLE8
         for rate in p.rates
     ]
 
 
-def best_rates(rows: pd.DataFrame) -> dict[str, float]:
-    """Method -> the learning rate with the best AUROC on the validation part, mean over seeds. rows: of `rate_settings`."""
-    means = rows.groupby(["method", "rate"])["validation"].mean().unstack()
-    return {str(method): float(rate) for method, rate in means.idxmax(axis=1).items()}
+def _on_real(p: Params) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How networks are trained on the real recordings, and what is read of these."""
+    return training_settings(p) | {"steps": p.real_steps}, {"hertz": p.hertz, "seconds": p.seconds}
 
 
-def settings(p: Params, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+def settings(p: Params, rates: Mapping[str, float], real_rates: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
     """Settings of Table 2's labels per seed, and of Table 8 and Figure 4 per seed and method.
 
-    rates: of each method of Table 8. The first `twice_seeds` seeds are trained with twice the steps, too, and by a linear model;
+    rates: of each method of Table 8. real_rates: the same on real recordings, on which `real_seeds` seeds of Table 8 are trained
+    where these are given. The first `twice_seeds` seeds are trained with twice the steps, too, and by a linear model;
     the first `control_seeds` with the minor labels of CONTROLS; the first `dial_seeds` by DIALLED at every place of the `dial`.
     """
     training = training_settings(p)
@@ -104,7 +135,12 @@ def settings(p: Params, rates: Mapping[str, float]) -> list[dict[str, Any]]:
             for method in DIALLED:
                 how = training | {"rate": rates[_RATE_OF.get(method, method)]}
                 listed.append({"kind": "dial", "method": method, "training": how} | each | {"shared_waves": shared_waves})
-    return listed
+    how, size = _on_real(p)
+    return listed + [
+        {"kind": "real", "method": method, "seed": p.first_seed + number, "training": how | {"rate": rate}} | size
+        for number in range(p.real_seeds)
+        for method, rate in (real_rates or {}).items()
+    ]
 
 
 def _size(p: Params) -> dict[str, Any]:
@@ -112,10 +148,13 @@ def _size(p: Params) -> dict[str, Any]:
 
 
 def rows_of(kind: str, **options: Any) -> list[dict[str, Any]]:
-    """The rows of one setting. kind: label (Table 2), linear, rate, test (Table 8 and Figure 4), twice, control, or dial."""
+    """The rows of one setting.
+
+    kind: label (Table 2), linear, rate, test (Table 8 and Figure 4), twice, control, dial; on real recordings real rate or real.
+    """
     measures: dict[str, Callable[..., list[dict[str, Any]]]] = {
         "label": label_counts, "linear": linear, "rate": validated, "test": tested, "twice": tested, "control": controlled,
-        "dial": controlled,
+        "dial": controlled, "real rate": real_validated, "real": real_tested,
     }  # fmt: skip
     return measures[kind](**options)
 
@@ -141,7 +180,7 @@ def label_counts(seed: int, n: int, hertz: float, seconds: float, shared_waves: 
 def linear(seed: int, n: int, hertz: float, seconds: float, shared_waves: float) -> list[dict[str, Any]]:
     """A linear model (ridge regression) of the major label on the samples of the training records: its AUROC on test."""
     data = recordings("echolvh", n, seed, hertz, seconds, shared_waves)
-    parts = ecg.split_by_patient(data.patients, seed)
+    parts = data.parts(seed)
     samples = ecg.scaled(data.signals, parts["train"]).reshape(n, -1)
     model = RidgeClassifier(class_weight="balanced").fit(samples[parts["train"]], data.labels[parts["train"], 0])
     return [{"auroc": _auroc(model.decision_function(samples[parts["test"]]), data.labels[parts["test"], 0])}]
@@ -166,7 +205,7 @@ def _trained(
 ) -> tuple[Callable[[str], tuple[NDArray[np.float64], NDArray[np.int64]]], list[int]]:
     """A method's network as a function of a part's name, which gives logits and labels of the major task there; and batches an
     epoch of each task."""
-    parts = ecg.split_by_patient(data.patients, seed)
+    parts = data.parts(seed)
     model, sampler, weighting, longer = METHODS[method]
     prepared = PreparedEcgs.of(data, parts["train"], AUXILIARY if model == "cotask" else 0, seed, major=data.names[0])
     times = repeats(model, prepared.own, how.steps_an_epoch, longer)
@@ -188,6 +227,26 @@ def validated(
     """One method of Table 8 with one learning rate: the major task's AUROC on the validation part."""
     scored, _ = _trained(method, recordings("echolvh", n, seed, hertz, seconds, shared_waves), seed, EcgTraining(**training))
     return [{"rate": training["rate"], "validation": _auroc(*scored("valid"))}]
+
+
+def real_validated(method: str, seed: int, hertz: float, seconds: float, training: dict[str, Any]) -> list[dict[str, Any]]:
+    """`validated` on the real recordings."""
+    scored, _ = _trained(method, real_recordings(hertz, seconds), seed, EcgTraining(**training))
+    return [{"rate": training["rate"], "validation": _auroc(*scored("valid"))}]
+
+
+def real_tested(method: str, seed: int, hertz: float, seconds: float, training: dict[str, Any]) -> list[dict[str, Any]]:
+    """One method of Table 8 on the real recordings, by their official split: the major task's AUROC on test, and the steps."""
+    how = EcgTraining(**training)
+    scored, times = _trained(method, real_recordings(hertz, seconds), seed, how)
+    logits, true = scored("test")
+    row = {"auroc": _auroc(logits, true), "rate": how.rate, "positives": int(true.sum()), "records": len(true)}
+    return [row | _steps(times, how)]
+
+
+def _steps(times: Sequence[int], how: EcgTraining) -> dict[str, int]:
+    """Steps in all, and of the major task. times: batches an epoch of each task."""
+    return {"steps": sum(times) * how.epochs, "major steps": times[0] * how.epochs}
 
 
 def controlled(
@@ -217,7 +276,7 @@ def tested(
     how, data = EcgTraining(**training), recordings("echolvh", n, seed, hertz, seconds, shared_waves)
     scored, times = _trained(method, data, seed, how)
     logits, true = scored("test")
-    annotated = data.labels[ecg.split_by_patient(data.patients, seed)["test"], data.names.index("LVH")]
+    annotated = data.labels[data.parts(seed)["test"], data.names.index("LVH")]
     doctor = operating_point(annotated, true)
     row = {
         "auroc": _auroc(logits, true),
@@ -225,8 +284,7 @@ def tested(
         "doctor sensitivity": round(doctor[0], 5),
         "doctor specificity": round(doctor[1], 5),
         "rate": how.rate,
-        "steps": sum(times) * how.epochs,
-        "major steps": times[0] * how.epochs,
+        **_steps(times, how),
         "positives": int(true.sum()),
         "records": len(true),
     }

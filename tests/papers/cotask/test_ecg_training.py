@@ -78,7 +78,7 @@ def test_rates_are_chosen_by_the_mean_validation_over_seeds_and_taken_by_every_a
         for method in tab2_ecg_echolvh.TABLE8
         for (seed, rate), value in values.items()
     )
-    rates = tab2_ecg_echolvh.best_rates(rows)
+    rates = ecg_training.best_rates(rows)
     assert rates == dict.fromkeys(tab2_ecg_echolvh.TABLE8, 0.1) | {"CO-TASK/Task-Aware": 0.3}
     rates = {method: 0.001 * (1 + place) for place, method in enumerate(tab2_ecg_echolvh.TABLE8)}
     p = Params("cotask/tab2", "quick", profile_values("cotask/tab2", "quick"))
@@ -92,6 +92,28 @@ def test_rates_are_chosen_by_the_mean_validation_over_seeds_and_taken_by_every_a
     assert dialled == set(p.dial)
     assert {s["shared_waves"] for s in settings if s["kind"] != "dial"} == {p.shared_waves}
     assert p.shared_waves not in dialled
+
+
+def test_real_recordings_have_the_rarest_group_first_and_rates_from_seeds_that_are_not_judged(monkeypatch):
+    """Laws: the major label comes first and every label keeps its column; each arm takes its own rate and the real steps."""
+    labels = np.arange(10).reshape(2, 5)
+    signals = np.zeros((2, 12, 8), np.float32)
+    drawn = EcgSet("part", signals, labels, ("NORM", "MI", "STTC", "CD", "HYP"), np.arange(2), 50.0, "0", "public stand-in")
+    monkeypatch.setattr(tab2_ecg_echolvh, "recordings", lambda *_: drawn)
+    monkeypatch.setattr(tab2_ecg_echolvh.places, "find", lambda _: "here")
+    own = tab2_ecg_echolvh.real_recordings(50.0, 4.0)
+    assert own.names == ("HYP", "NORM", "MI", "STTC", "CD")
+    assert own.labels.tolist() == [[4, 0, 1, 2, 3], [9, 5, 6, 7, 8]]
+    p = Params("cotask/tab2", "quick", profile_values("cotask/tab2", "quick") | {"real_seeds": 2, "real_steps": 50})
+    tuned = [s for s in tab2_ecg_echolvh.rate_settings(p) if s["kind"] == "real rate"]
+    assert len(tuned) == len(p.rates) * len(tab2_ecg_echolvh.TABLE8) * p.rate_seeds
+    rates = {method: 0.001 * (1 + place) for place, method in enumerate(tab2_ecg_echolvh.TABLE8)}
+    judged = [s for s in tab2_ecg_echolvh.settings(p, rates, rates) if s["kind"] == "real"]
+    assert not {s["seed"] for s in tuned} & {s["seed"] for s in judged}
+    assert {s["method"]: s["training"]["rate"] for s in judged} == rates
+    assert {s["training"]["steps"] for s in (*tuned, *judged)} == {50}
+    without = Params("cotask/tab2", "quick", profile_values("cotask/tab2", "quick"))
+    assert not [s for s in tab2_ecg_echolvh.rate_settings(without) if s["kind"] == "real rate"]
 
 
 def test_controls_share_signals_and_major_labels_and_differ_in_minor_ones(monkeypatch):

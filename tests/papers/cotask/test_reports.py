@@ -30,7 +30,7 @@ SHOWN: dict[str, list[Callable]] = {
              tab3.draw_budgets, tab3.findings],
     "tab7": [tab1.draw, tab1.table7, tab1.threshold_table, tab1.rate_table, tab1.twice_table, tab1.ludb_table, tab1.findings],
     "tab8": [tab2.draw8, tab2.table8, tab2.draw_dial, tab2.dial_table, tab2.draw_budgets,
-             tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings],
+             tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings, tab2.real_table, tab2.real_findings],
     "fig4": [tab2.draw4, tab2.table4],
     "sampler": [sampler.draw, sampler.share_table, sampler.major_table, sampler.rate_table, sampler.findings],
 }  # fmt: skip
@@ -93,6 +93,28 @@ def _echo() -> pd.DataFrame:
                 {"kind": "label", "seed": seed, "n": 100, "label": label, "count": 100 / ratio, "correlation": correlation}
             )
     return pd.DataFrame(rows).fillna({"shared_waves": 1.0})
+
+
+def test_real_recordings_are_beside_the_judged_rows_and_change_none_of_them():
+    """Laws: gains are of the rows of kind real alone; claims and gates are those of the run without them."""
+    rows = _echo()
+    value = {tab2.SINGLE: 0.7, tab2.NONE: 0.6, tab2.MAJOR: 0.5, tab2.MULTI: 0.65, tab2.DWA: 0.66, tab2.COTASK: 0.64}
+    real = pd.DataFrame(
+        {"kind": "real", "seed": seed, "method": method, "auroc": own + seed / 100, "rate": 0.1, "steps": 9, "records": 255,
+         "positives": 26}
+        for seed in range(3)
+        for method, own in value.items()
+    )  # fmt: skip
+    both = pd.concat([rows, real, real.assign(kind="real rate", validation=0.9, rate=9.0)])
+    assert tab2.real_table(both)["ours (points)"].tolist()[3:] == [
+        "+5.00 [+5.00, +5.00]",
+        "+1.00 [+1.00, +1.00]",
+        "-1.00 [-1.00, -1.00]",
+    ]
+    assert "reaches an AUROC of 0.710" in tab2.real_findings(both)
+    assert tab2.measured_table8(both) == tab2.measured_table8(rows)
+    assert len(tab2.draw8(both).axes) == 1 + len(tab2.draw8(rows).axes)
+    plt.close("all")
 
 
 def test_gains_against_the_dial_are_paired_over_seeds():

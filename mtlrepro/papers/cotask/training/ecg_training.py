@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -55,6 +56,12 @@ class EcgTraining:
 def training_settings(p: Params) -> dict[str, Any]:
     """The arguments of `EcgTraining` that a notebook's parameters set; no rate where they have a grid of `rates`."""
     return {name: p.values[name] for name in EcgTraining.__dataclass_fields__ if name in p.values}
+
+
+def best_rates(rows: pd.DataFrame) -> dict[str, float]:
+    """Method -> the learning rate with the best score on the validation part, mean over seeds. rows: one per training."""
+    means = rows.groupby(["method", "rate"])["validation"].mean().unstack()
+    return {str(method): float(rate) for method, rate in means.idxmax(axis=1).items()}
 
 
 @functools.lru_cache(maxsize=1)
