@@ -43,6 +43,18 @@ def test_channels_last_gives_the_same():
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 
 
+def test_gradients_in_channels_last_are_those_of_the_usual_format():
+    """Law: to 1e-4 of the largest."""
+    found = []
+    for memory in (torch.contiguous_format, torch.channels_last):
+        net = UNet(3, width=4, depth=2).to(memory_format=memory)
+        x = images().contiguous(memory_format=memory)
+        (net(x, DEPTH) ** 2).mean().backward()
+        found.append(torch.cat([p.grad.flatten() for p in net.shared_parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4 * float(found[0].abs().max()))
+    assert float(found[0].abs().max()) > 0
+
+
 def test_a_seed_fixes_the_start_and_sizes_are_checked():
     a, b, c = (UNet(3, width=2, depth=1, seed=s).encoder.stages[0][0].weight for s in (0, 0, 1))
     assert torch.equal(a, b)
