@@ -148,6 +148,8 @@ page1.figure(
 #   Jaccard on the validation part (on LUDB, which has none, probability 1/2). Equation 4 divides by the set $t_i$; it means
 #   $|t_i|$. RecallMulti and Exact are over records with a diagnosis, Jaccard over those with a true or predicted one. Macro AUROC
 #   is over the diagnoses with at least five test records; the rarest have none in a set of this size.
+# - **Intervals**: on PTB-XL all seeds share the official split, so an interval says how sure a difference is on these 255 test
+#   records, not on other patients.
 # - **Converged**: by macro AUROC; two arms have an order where their difference is clear of zero over the seeds, with these steps
 #   or with twice as many; no such order may turn.
 # - **Control**: multi-task learning on all training records against a tenth of them.
