@@ -105,13 +105,16 @@ def test_real_recordings_are_beside_the_judged_rows_and_change_none_of_them():
         for seed in range(3)
         for method, own in value.items()
     )  # fmt: skip
-    both = pd.concat([rows, real, real.assign(kind="real rate", validation=0.9, rate=9.0)])
+    both = pd.concat(
+        [rows, real, real.assign(kind="real rate", validation=0.9, rate=9.0), real.assign(kind="real rate", rate=0.01)]
+    )
     assert tab2.real_table(both)["ours (points)"].tolist()[3:] == [
         "+5.00 [+5.00, +5.00]",
         "+1.00 [+1.00, +1.00]",
         "-1.00 [-1.00, -1.00]",
     ]
     assert "reaches an AUROC of 0.710" in tab2.real_findings(both)
+    assert "at an end of the grid for 0 of 6 methods" in tab2.real_findings(both)
     assert tab2.measured_table8(both) == tab2.measured_table8(rows)
     assert len(tab2.draw8(both).axes) == 1 + len(tab2.draw8(rows).axes)
     plt.close("all")
