@@ -86,7 +86,7 @@ def draw8(rows: pd.DataFrame) -> Figure:
         printed = [100 * (paper[method] - paper[SINGLE]) if method in paper else np.nan for method in methods]
         ax.plot(printed, places, "D", ms=8, mfc="none", mew=1.6, color=plots.COLORS["black"], label="paper")
         ax.axvline(0, color=plots.COLORS["black"], lw=0.8)
-        ax.set(xlabel="AUROC over single-task (points)", title=_SETS[kind] if len(kinds) > 1 else "")
+        ax.set(xlabel="AUROC, over single (points)", title=_SETS[kind] if len(kinds) > 1 else "")
     axes[0, 0].set_yticks(places, methods)
     axes[0, 0].invert_yaxis()
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
