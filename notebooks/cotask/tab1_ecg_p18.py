@@ -90,6 +90,9 @@ page7.text(report.findings)
 # %%
 page7.table(report.threshold_table, "Label sets with each method's threshold and with probability 1/2; means over seeds")
 
+# %%
+page7.text(report.threshold_findings)
+
 # %% [markdown]
 # Is each method at its own best learning rate, and would longer trainings change the order?
 

@@ -28,7 +28,8 @@ SHOWN: dict[str, list[Callable]] = {
     "tab2": [tab2.table2],
     "tab3": [tab3.draw_counts, tab3.overall, tab3.differences, tab3.task_table, tab3.combined_table, tab3.noise_table,
              tab3.draw_budgets, tab3.findings],
-    "tab7": [tab1.draw, tab1.table7, tab1.threshold_table, tab1.rate_table, tab1.twice_table, tab1.ludb_table, tab1.findings],
+    "tab7": [tab1.draw, tab1.table7, tab1.threshold_table, tab1.threshold_findings,
+             tab1.rate_table, tab1.twice_table, tab1.ludb_table, tab1.findings],
     "tab8": [tab2.draw8, tab2.table8, tab2.draw_dial, tab2.dial_table, tab2.draw_budgets,
              tab2.equal_steps, tab2.rate_table, tab2.twice_table, tab2.findings, tab2.real_table, tab2.real_findings],
     "fig4": [tab2.draw4, tab2.table4],
@@ -199,6 +200,10 @@ def test_claims_of_table_7_take_the_arm_of_multi_tasks_steps():
     rows = _p18()
     assert passed(rows) == every
     assert passed(rows[(rows.kind != "rate") | (rows.rate > 1)]) == every - {"grid-interior"}
+    half = rows["Exact at 1/2"].mask(rows.method == tab1.EQUAL, 0.15)
+    said = tab1.threshold_findings(rows.assign(**{"Exact at 1/2": half}))
+    assert "+1.00 [+1.00, +1.00] points from multi-task learning with thresholds" in said
+    assert "+5.00 [+5.00, +5.00] at probability 1/2" in said
     assert passed(rows.assign(positives=19)) == every - {"enough-positives"}
     assert passed(rows.assign(rarest=60.0)) == every - {"imbalance"}
     turned = rows.MacroAUROC.mask((rows.kind == "twice") & (rows.method == "Multi-task"), 0.9)
