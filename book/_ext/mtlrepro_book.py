@@ -682,7 +682,7 @@ def trim_page(app: Sphinx, page: str, template: str, context: dict[str, Any], do
 # Where the source notebooks lie in the site, and the theme's buttons that they replace.
 _NOTEBOOKS = "_downloads/notebooks"
 _ROWS = "_downloads/rows"
-_LONG_TABLE = 100_000  # bytes
+_LONG_TABLE = 40_000  # bytes
 _SOURCE_BUTTONS = {"download-notebook-button", "download-source-button"}
 
 # What is left of Thebe, and font preloads, which browsers refuse on file://.
