@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from mtlrepro import results
+from mtlrepro.papers.cotask.ecg_tables import validation
 from mtlrepro.results import Gate
 
 
@@ -46,20 +47,6 @@ def order_kept(once: pd.DataFrame, twice: pd.DataFrame, arms: Sequence[str], cos
                 turned.append(f"{one} and {other}")
     value = f"{clear} pairs apart, in another order with twice the steps ({len(twice)} seeds): {'; '.join(turned) or 'none'}"
     return Gate("converged", not turned, value, cost=cost)
-
-
-def validation(rows: pd.DataFrame) -> pd.DataFrame:
-    """(methods, rates) score on the validation part, mean over seeds. rows: those of kind rate are read."""
-    return rows[rows.kind == "rate"].groupby(["method", "rate"], sort=False)["validation"].mean().unstack()
-
-
-def rate_table(rows: pd.DataFrame, method: str) -> pd.DataFrame:
-    """`validation`, and the rate that each method is trained with. method: what the methods are called."""
-    if not (rows.kind == "rate").any():
-        return pd.DataFrame({"learning rates": ["one for all methods"]})
-    means = validation(rows)
-    table = means.set_axis([f"rate {rate:g}" for rate in means], axis=1).assign(chosen=means.idxmax(axis=1).map("{:g}".format))
-    return table.rename_axis(method)
 
 
 def grid_interior(rows: pd.DataFrame) -> Gate:

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
 from mtlrepro.papers.cotask import gates
+from mtlrepro.papers.cotask.ecg_tables import by_method
 from mtlrepro.papers.cotask.tab1_ecg_p18_report import differences, set_of
-from mtlrepro.papers.cotask.tab2_ecg_echolvh_report import MAJOR, MULTI, NONE, by_method, gates_table8
+from mtlrepro.papers.cotask.tab2_ecg_echolvh_report import MAJOR, MULTI, NONE, gates_table8
 from mtlrepro.results import Gate, Measured
 
 # Weight -> w(x) of an array of counts, its colour and marker.

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
-from mtlrepro.papers.cotask import gates
+from mtlrepro.papers.cotask import ecg_tables, gates
+from mtlrepro.papers.cotask.ecg_tables import by_method
 from mtlrepro.results import Gate, Measured
 
 if TYPE_CHECKING:
@@ -163,19 +164,12 @@ def draw(rows: pd.DataFrame) -> Figure:
 
 def rate_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Macro AUROC on the validation part, mean over seeds, by method and learning rate; the rate that was chosen."""
-    return gates.rate_table(rows, "method")
+    return ecg_tables.rate_table(rows, "method")
 
 
 def twice_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Macro AUROC of the claimed arms, trained as they are and with twice the steps, on the seeds that have both; in points."""
-    if not (rows.kind == "twice").any():
-        return pd.DataFrame({"twice the steps": ["not part of this run"]})
-    once, twice = (_auroc(rows, kind) for kind in ("test", "twice"))
-    once = once.loc[twice.index, twice.columns]
-    gain = (100 * (twice - once)).apply(results.in_words) if len(twice) > 1 else 100 * (twice - once).iloc[0]
-    return pd.DataFrame({"macro AUROC": once.mean(), "with twice the steps": twice.mean(), "gain (points)": gain}).rename_axis(
-        "method"
-    )
+    return ecg_tables.twice_table(rows, "MacroAUROC", "macro AUROC", "method")
 
 
 def threshold_findings(rows: pd.DataFrame) -> str:
@@ -272,7 +266,7 @@ def _converged(rows: pd.DataFrame) -> Gate:
     cost = "every arm with more than twice the steps"
     if not (rows.kind == "twice").any():
         return gates.not_recorded("converged", cost)
-    once, twice = (_auroc(rows, kind) for kind in ("test", "twice"))
+    once, twice = (by_method(rows, "MacroAUROC", kind) for kind in ("test", "twice"))
     return gates.order_kept(once, twice, ("Single-Task", "Multi-task", EQUAL), cost)
 
 
@@ -281,13 +275,11 @@ def _control(rows: pd.DataFrame) -> Gate:
     cost = "longer trainings, more records, more seeds"
     if not (rows.kind == "tenth").any():
         return gates.not_recorded("control", cost)
-    effect = 100 * (_auroc(rows, "test")["Multi-task"] - _auroc(rows, "tenth")["Multi-task"]).dropna()
+    effect = (
+        100
+        * (by_method(rows, "MacroAUROC", "test")["Multi-task"] - by_method(rows, "MacroAUROC", "tenth")["Multi-task"]).dropna()
+    )
     return gates.clear_of_zero(effect, "points of macro AUROC", cost)
-
-
-def _auroc(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """(seeds, methods) macro AUROC of the rows of one kind."""
-    return rows[rows.kind == kind].pivot(index="seed", columns="method", values="MacroAUROC")
 
 
 def _imbalance(rows: pd.DataFrame) -> Gate:

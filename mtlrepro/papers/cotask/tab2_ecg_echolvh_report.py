@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mtlrepro import plots, results
-from mtlrepro.papers.cotask import gates
+from mtlrepro.papers.cotask import ecg_tables, gates
+from mtlrepro.papers.cotask.ecg_tables import by_method
 from mtlrepro.results import Gate, Measured
 
 EXHIBITS = ("cotask/tab2", "cotask/tab8", "cotask/fig4")
@@ -46,12 +47,6 @@ def table2(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 # --- Table 8 ----------------------------------------------------------------------------------------------------------
-
-
-def by_method(rows: pd.DataFrame, value: str, kind: str = "test") -> pd.DataFrame:
-    """(seeds, methods) of a column of the rows of one kind: test, twice (the steps), control, or real."""
-    tests = rows[rows.kind == kind]
-    return tests.pivot(index="seed", columns="method", values=value)[list(tests.method.unique())]
 
 
 def table8(rows: pd.DataFrame) -> pd.DataFrame:
@@ -171,19 +166,12 @@ def draw_budgets(rows: pd.DataFrame) -> Figure:
 
 def rate_table(rows: pd.DataFrame) -> pd.DataFrame:
     """AUROC on the validation part, mean over seeds, by method and learning rate; the rate that the method is trained with."""
-    return gates.rate_table(rows, "model / sampler")
+    return ecg_tables.rate_table(rows, "model / sampler")
 
 
 def twice_table(rows: pd.DataFrame) -> pd.DataFrame:
     """AUROC of every method, trained as it is and with twice the steps, on the seeds that have both; and the difference."""
-    if not (rows.kind == "twice").any():
-        return pd.DataFrame({"twice the steps": ["not part of this run"]})
-    once, twice = by_method(rows, "auroc"), by_method(rows, "auroc", "twice")
-    once = once.loc[twice.index, twice.columns]
-    more = 100 * (twice - once)
-    gain = more.map("{:+.2f}".format).iloc[0] if len(more) == 1 else more.apply(results.in_words)
-    table = {"AUROC": once.mean(), "with twice the steps": twice.mean(), "gain (points)": gain}
-    return pd.DataFrame(table).rename_axis("model / sampler")
+    return ecg_tables.twice_table(rows, "auroc", "AUROC", "model / sampler")
 
 
 def by_dial(rows: pd.DataFrame) -> pd.DataFrame:
