@@ -43,7 +43,8 @@ class Paper(BaseModel):
 
 class Exhibit(BaseModel):
     """One exhibit. where: place in the paper. tier: the best data this project can run it on. notebook: path under notebooks/
-    without suffix, None while planned. values: the paper's own numbers. entry: claims and gates, written before the runs."""
+    without suffix, None while planned. profiles: in which the notebook makes it; in others it takes parameters, such as a
+    `source`. values: the paper's own numbers. entry: claims and gates, written before the runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,6 +53,7 @@ class Exhibit(BaseModel):
     where: str
     tier: Literal["paper's data", "public stand-in", "synthetic", "no data"]
     notebook: str | None = None
+    profiles: tuple[Literal["quick", "full", "paper"], ...] = ("quick", "full", "paper")
     values: dict[str, Any] = Field(default_factory=dict)
     entry: Claims | Statements | NoClaim
 

@@ -19,7 +19,7 @@ from registered import EXHIBIT
 
 from mtlrepro import exhibits, parameters, paths
 from mtlrepro.book import runner
-from mtlrepro.errors import MtlreproError, UnknownName
+from mtlrepro.errors import BadValue, MtlreproError, UnknownName
 
 GOOD = """
     # %% tags=["parameters"]
@@ -75,6 +75,29 @@ def test_a_success_is_reported_as_such(notebook, tmp_path, capsys):
     assert status.state == "ok"
     assert runner.report([runner.status_file(out)]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_what_a_profile_does_not_make_is_refused_before_anything_runs_unless_a_source_is_given(notebook, monkeypatch):
+    notebook(GOOD + '    source: str = "generated"\n')
+    monkeypatch.setattr(parameters, "profile_values", lambda exhibit, profile: {"seeds": 2, "source": "generated"})
+    only_quick = EXHIBIT.model_copy(update={"profiles": ("quick",)})
+    monkeypatch.setattr(exhibits, "get", lambda name: only_quick)
+    ran = []
+    monkeypatch.setattr(runner, "run", lambda *given, **more: ran.append(given) or runner.Status("n", "failed", "full", 1.0, "no"))
+    with pytest.raises(BadValue, match=f"{EXHIBIT.id}: the full profile alone does not make it: give -p source="):
+        runner.run_exhibits([EXHIBIT.id], "full", {"seeds": 3})
+    assert not ran
+    for profile, given in (("quick", {}), ("full", {"source": "own"})):
+        with pytest.raises(runner.NotebookFailed):
+            runner.run_exhibits([EXHIBIT.id], profile, given)
+    assert len(ran) == 2
+
+
+def test_an_exhibit_that_its_notebook_did_not_record_is_named_with_what_it_did(notebook, tmp_path, monkeypatch):
+    notebook(GOOD)
+    monkeypatch.setattr(paths, "runs", lambda: tmp_path / "runs")
+    with pytest.raises(runner.NotebookFailed, match=f"^{EXHIBIT.id}: with these parameters its notebook makes nothing$"):
+        runner.run_exhibits([EXHIBIT.id], "quick", {})
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(notebook, tmp_path, capsys, small_disk):

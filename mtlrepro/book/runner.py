@@ -132,12 +132,18 @@ def run_exhibits(
     """Run the notebooks of `ids` and return one verdict line an exhibit.
 
     Everything is checked before the first notebook starts. Raises UnknownName, BadValue, or, after all notebooks ran,
-    NotebookFailed naming those that failed.
+    NotebookFailed naming those that failed, and exhibits that are not among what their notebook made.
     """
     from mtlrepro.results import Runs
 
     chosen = [exhibits.get(name) for name in ids]
     checked = {str(exhibit.notebook): parameters_of(exhibit, profile, given) for exhibit in chosen}
+    for exhibit in chosen:
+        if profile not in exhibit.profiles and "source" not in given:
+            raise BadValue(
+                f"{exhibit.id}: the {profile} profile alone does not make it: give -p source=, see its page, or --profile "
+                f"{' or '.join(exhibit.profiles)}."
+            )
     if jobs is not None:
         os.environ["MTLREPRO_JOBS"] = str(jobs)
     lines: list[str] = []
@@ -152,8 +158,14 @@ def run_exhibits(
         if statuses[notebook].state == "failed":
             failed.append(f"{notebook}: {statuses[notebook].error} (what ran is kept in {out})")
     for exhibit in chosen:
-        if statuses[str(exhibit.notebook)].state == "ok":
-            lines.append(str(store.latest(exhibit.id, checked[str(exhibit.notebook)]).judgement))
+        p = checked[str(exhibit.notebook)]
+        if statuses[str(exhibit.notebook)].state != "ok":
+            continue
+        if store.is_here(exhibit.id, p):
+            lines.append(str(store.latest(exhibit.id, p).judgement))
+        else:
+            made = [one.id for one in exhibits.everything() if one.notebook == exhibit.notebook and store.is_here(one.id, p)]
+            failed.append(f"{exhibit.id}: with these parameters its notebook makes {', '.join(made) or 'nothing'}")
     if failed:
         for line in lines:
             print(line)

@@ -41,7 +41,8 @@ class Status:
 
 
 def status(ids: Iterable[str] | None = None, profiles: Iterable[str] = ("quick", "full", "paper")) -> list[Status]:
-    """Every committed result of the exhibits `ids` (default: of all) in `profiles`, and the exhibits that have none.
+    """Every committed result of the exhibits `ids` (default: of all) in `profiles`, and the exhibits that have none
+    and that one of `profiles` makes.
 
     A result that cannot be read is stale. Raises UnknownName for an unknown exhibit.
     """
@@ -62,7 +63,7 @@ def _of(exhibit: str, profiles: list[str], graph: ImportGraph) -> Iterator[Statu
         if _empty(file.with_suffix(".csv")):
             changes = []  # a diagram: nothing was computed
         yield Status(exhibit, profile, "stale" if changes else "current", commit, tuple(changes))
-    if not recorded:
+    if not recorded and set(profiles) & set(exhibits.get(exhibit).profiles):
         yield Status(exhibit, "", "never recorded")
 
 

@@ -120,7 +120,7 @@ def record(
         "rows_sha256": hashlib.sha256(table).hexdigest(),
     }
     judgement = judge(exhibit, exhibits.get(exhibit).entry, measured, profile=p.profile, tier=tier, scope=scope)
-    _keep(paths.runs() / f"{exhibit}.{variant(p)}.json", content, table)
+    _keep(_of_machine(exhibit, p), content, table)
     return judgement
 
 
@@ -260,10 +260,18 @@ def latest(exhibit: str, p: Params) -> Recorded:
     Raises DataMissing where this machine has none.
     """
     exhibit = exhibits.get(exhibit).id
-    file = paths.runs() / f"{exhibit}.{variant(p)}.json"
-    if not file.exists():
+    if not is_here(exhibit, p):
         raise DataMissing(f"{exhibit} has no such run of this machine: run `mtlrepro run {exhibit} --profile {p.profile}`.")
-    return _read(file, "this machine")
+    return _read(_of_machine(exhibit, p), "this machine")
+
+
+def is_here(exhibit: str, p: Params) -> bool:
+    """Whether a run of `exhibit` with the parameters `p` has finished on this machine."""
+    return _of_machine(exhibit, p).exists()
+
+
+def _of_machine(exhibit: str, p: Params) -> Path:
+    return paths.runs() / f"{exhibit}.{variant(p)}.json"
 
 
 def judged(exhibit: str, profile: str | None = None) -> Judgement:

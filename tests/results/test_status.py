@@ -73,6 +73,15 @@ def test_without_ids_every_exhibit_is_listed():
     assert {one.exhibit for one in status()} == {exhibit.id for exhibit in exhibits.everything()}
 
 
+def test_what_no_asked_profile_makes_is_not_missing(recorded, monkeypatch):
+    only_quick = exhibits.get(FIRST).model_copy(update={"profiles": ("quick",)})
+    monkeypatch.setattr(exhibits, "get", lambda name: only_quick)
+    assert status([FIRST], ["full", "paper"]) == []
+    assert [one.state for one in status([FIRST], ["quick", "full"])] == ["never recorded"]
+    recorded(FIRST, "full", code())
+    assert [one.state for one in status([FIRST], ["full"])] == ["current"]
+
+
 def test_an_unknown_exhibit_is_named():
     with pytest.raises(UnknownName):
         status(["transfer/fig333"])
