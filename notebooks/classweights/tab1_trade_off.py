@@ -26,6 +26,7 @@ seeds: int = None  # None: the profile's value
 first_seed: int = None
 tuning: int = None  # seeds on which the rates are chosen
 tuning_steps: int = None  # of the trainings that choose them
+finalists: int = None  # best points of each method that are tried on as many seeds more
 longer_seeds: int = None  # seeds that train twice as long too
 control_seeds: int = None  # seeds that train with planted useless classes
 rates: list[float] = None
@@ -50,7 +51,7 @@ p = params(
     "classweights/tab1",
     globals(),
     positive=(
-        *("seeds", "tuning", "tuning_steps", "rates", "alphas", "images", "size", "width", "halvings", "batch", "steps", "check"),
+        *("seeds", "tuning", "tuning_steps", "finalists", "rates", "alphas", "images", "size", "width", "halvings", "batch", "steps", "check"),
         "freeze",
     ),
 )
@@ -141,8 +142,8 @@ first.figure(
 #   auxiliary classes are 15 ranges of depth. The rate of the weights, 0.0002 in the paper, is larger where trainings are shorter.
 # - **Choice and test**: every method tries equally many points on a seed of its own, in trainings of `tuning_steps` (in the full
 #   profile half of the steps, to save hours): the same learning rates, then, at the best,
-#   other rates of the class weights, or as many learning rates beside it. The point with the lowest validation loss of the main
-#   task is used on fresh seeds, where the state with the lowest validation loss is kept and tested once. Pareto MTL's rate is
+#   other rates of the class weights, or as many learning rates beside it; the best few are tried on a seed more. The point with
+#   the lowest mean validation loss of the main task is used on fresh seeds, where the state with the lowest validation loss is kept and tested once. Pareto MTL's rate is
 #   chosen with the middle vector, and the vector on each seed's own validation scenes.
 # - **Levels on NYU-v2**: the printed depth loss is more than half of that of the median depth, so the gate's two lines exclude
 #   each other there; that of the printed loss counts.

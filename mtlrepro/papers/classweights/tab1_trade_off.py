@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -78,20 +78,21 @@ def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
     training, digests = training_of(p, kind), {name: part.digest for name, part in opened(p).items()}
     points = chosen(runs, p, kind)
 
-    def trained(
-        part: str, what: str, seeds: int, points: Mapping[tuple[str, str], tuple[float, float]], **changed: Any
-    ) -> pd.DataFrame:
+    def trained(part: str, what: str, seeds: int, points: Mapping[tuple[str, str], Point], **changed: Any) -> pd.DataFrame:
         own = training | changed
         wanted: dict[tuple[str, float, float, str], list[str]] = {}
         for (name, main), point in points.items():
             # A training that serves both tasks is done once where both choose the same point.
-            wanted.setdefault((name, *point, main if METHODS[name].own_main else ""), []).append(main)
+            wanted.setdefault((name, point.rate, point.alpha, main if METHODS[name].own_main else ""), []).append(main)
         settings = [
             {"training": own, "method": name, "mains": mains, "rate": rate, "alpha": alpha, "seed": seed}
             for (name, rate, alpha, _), mains in wanted.items()
             for seed in range(p.first_seed, p.first_seed + seeds)
         ]
-        return runs.map(final, settings, f"{kind}, {what}", data=digests).assign(steps=own["steps"], part=part)
+        rows = runs.map(final, settings, f"{kind}, {what}", data=digests).assign(steps=own["steps"], part=part)
+        of_rows = [points[key] for key in zip(rows["method"], rows["main"], strict=True)]
+        inside = {"interior": [point.rate_inside for point in of_rows], "alpha inside": [point.alpha_inside for point in of_rows]}
+        return rows.assign(**inside)
 
     each = {(one, main): point for (name, main), point in points.items() for one in (PARETO if name == BEST_PARETO else (name,))}
     parts = [trained("compared", "training", p.seeds, each)]
@@ -103,32 +104,35 @@ def compared(runs: Runs, p: Params, kind: str) -> pd.DataFrame:
         both = dict.fromkeys([("linear", "depth"), (ORACLE, "depth")], points["linear", "depth"])
         parts.append(trained("planted", "planted classes", p.control_seeds, both, planted=True))
     rows = pd.concat(parts, ignore_index=True)
-    # For the gates: where in its grid each rate lies, and the steps that move the class weights.
-    inside = {column: _inside(rows[column], grid) for column, grid in (("rate", p.rates), ("alpha", p.alphas))}
-    return rows.assign(
-        interior=inside["rate"],
-        **{"alpha inside": inside["alpha"]},
-        updates=rows["steps"] * (1 - p.freeze),
-        source=p.source,
-    )
+    return rows.assign(updates=rows["steps"] * (1 - p.freeze), source=p.source)  # of the updates: those that move class weights
 
 
-def chosen(runs: Runs, p: Params, kind: str) -> dict[tuple[str, str], tuple[float, float]]:
-    """(name of `p.methods`, main task) -> (rate, rate of the class weights): the lowest validation loss on seeds of their own.
+class Point(NamedTuple):
+    """What a method is trained with for a main task: the learning rate and the rate of the class weights, and whether each lies
+    between the least and the largest that were tried."""
+
+    rate: float
+    alpha: float
+    rate_inside: bool
+    alpha_inside: bool
+
+
+def chosen(runs: Runs, p: Params, kind: str) -> dict[tuple[str, str], Point]:
+    """(name of `p.methods`, main task) -> the point with the lowest mean validation loss on seeds of their own.
 
     First every rate, with the middle rate of the weights; then, at the best, the other rates of the weights, or as many more
-    rates beside it for a method that has no such rate, so that every method tries equally many points. All of these trainings
-    take `p.tuning_steps`.
+    rates beside it for a method that has no such rate; then the best `p.finalists` on as many seeds more, which decide. So every
+    method tries equally many points. All of these trainings take `p.tuning_steps`.
     """
     training, digests = training_of(p, kind) | {"steps": p.tuning_steps}, {name: part.digest for name, part in opened(p).items()}
     middle = p.alphas[len(p.alphas) // 2]
-    tried: dict[tuple[str, str], dict[tuple[float, float], float]] = {}
+    tried: dict[tuple[str, str], dict[tuple[float, float], list[float]]] = {}
 
-    def tuned(what: str, points: Mapping[tuple[str, str], Sequence[tuple[float, float]]]) -> None:
+    def tuned(what: str, points: Mapping[tuple[str, str], Sequence[tuple[float, float]]], before: int = 0) -> None:
         settings = {
             (name, own, point): [
                 {"training": training, "method": _tuned(name), "main": own, "rate": point[0], "alpha": point[1]}
-                | {"seed": p.first_seed - 1 - i}
+                | {"seed": p.first_seed - 1 - before - i}
                 for i in range(p.tuning)
             ]
             for (name, main), some in points.items()
@@ -136,19 +140,29 @@ def chosen(runs: Runs, p: Params, kind: str) -> dict[tuple[str, str], tuple[floa
             for point in some
         }
         rows = runs.map(tune, [one for some in settings.values() for one in some], f"{kind}, {what}", data=digests)
-        means = rows.groupby(["method", "main", "rate", "alpha"])["validation"].mean()
+        losses = rows.groupby(["method", "main", "rate", "alpha"])["validation"].agg(list)
         for (name, main), some in points.items():
-            tried.setdefault((name, main), {}).update({point: float(means[_tuned(name), main, *point]) for point in some})
+            for point in some:
+                tried.setdefault((name, main), {}).setdefault(point, []).extend(losses[_tuned(name), main, *point])
 
-    def best(key: tuple[str, str]) -> tuple[float, float]:
-        return min(tried[key], key=lambda point: tried[key][point])
+    def ranked(key: tuple[str, str]) -> list[tuple[float, float]]:
+        """The points that most seeds have tried, the best first."""
+        most = max(len(losses) for losses in tried[key].values())
+        return sorted((point for point in tried[key] if len(tried[key][point]) == most), key=lambda point: np.mean(tried[key][point]))
+
+    def best(key: tuple[str, str]) -> Point:
+        point, others = ranked(key)[0], np.array(list(tried[key]))
+        inside = (others.min(0) < point) & (point < others.max(0))
+        return Point(*point, *map(bool, inside))
 
     keys = [(name, main) for name in p.methods for main in TASKS]
     if len(p.rates) == len(p.alphas) == 1:
-        return dict.fromkeys(keys, (p.rates[0], middle))
+        return dict.fromkeys(keys, Point(p.rates[0], middle, False, False))
     tuned("rates", {key: [(rate, middle) for rate in p.rates] for key in keys})
     if len(p.alphas) > 1:
-        tuned("rates of the weights", {key: _beside(key[0], best(key)[0], p) for key in keys})
+        tuned("rates of the weights", {key: _beside(key[0], ranked(key)[0][0], p) for key in keys})
+    if p.finalists > 1:
+        tuned("the best again", {key: ranked(key)[: p.finalists] for key in keys}, before=p.tuning)
     return {key: best(key) for key in keys}
 
 
@@ -173,10 +187,6 @@ def _longer(rows: pd.DataFrame, main: str) -> list[str]:
     tried = set(rows.method)
     vectors = [preferred(rows, main, PARETO)] if tried & set(PARETO) else []
     return [name for name in ("single", "classes") if name in tried] + vectors
-
-
-def _inside(values: pd.Series[float], grid: Sequence[float]) -> pd.Series[bool]:
-    return values.between(min(grid), max(grid), inclusive="neither")
 
 
 def _tuned(name: str) -> str:
