@@ -83,7 +83,8 @@ def test_what_a_profile_does_not_make_is_refused_before_anything_runs_unless_a_s
     only_quick = EXHIBIT.model_copy(update={"profiles": ("quick",)})
     monkeypatch.setattr(exhibits, "get", lambda name: only_quick)
     ran = []
-    monkeypatch.setattr(runner, "run", lambda *given, **more: ran.append(given) or runner.Status("n", "failed", "full", 1.0, "no"))
+    failed = runner.Status("n", "failed", "full", 1.0, "no")
+    monkeypatch.setattr(runner, "run", lambda *given, **more: ran.append(given) or failed)
     with pytest.raises(BadValue, match=f"{EXHIBIT.id}: the full profile alone does not make it: give -p source="):
         runner.run_exhibits([EXHIBIT.id], "full", {"seeds": 3})
     assert not ran

@@ -51,8 +51,8 @@ p = params(
     "classweights/tab1",
     globals(),
     positive=(
-        *("seeds", "tuning", "tuning_steps", "finalists", "rates", "alphas", "images", "size", "width", "halvings", "batch", "steps", "check"),
-        "freeze",
+        *("seeds", "tuning", "tuning_steps", "finalists", "rates", "alphas", "images", "size", "width", "halvings", "batch"),
+        *("steps", "check", "freeze"),
     ),
 )
 
@@ -143,8 +143,8 @@ first.figure(
 # - **Choice and test**: every method tries equally many points on a seed of its own, in trainings of `tuning_steps` (in the full
 #   profile half of the steps, to save hours): the same learning rates, then, at the best,
 #   other rates of the class weights, or as many learning rates beside it; the best few are tried on a seed more. The point with
-#   the lowest mean validation loss of the main task is used on fresh seeds, where the state with the lowest validation loss is kept and tested once. Pareto MTL's rate is
-#   chosen with the middle vector, and the vector on each seed's own validation scenes.
+#   the lowest mean validation loss of the main task is used on fresh seeds, where the state with the lowest validation loss is
+#   kept and tested once. Pareto MTL's rate is chosen with the middle vector, and the vector on each seed's own validation scenes.
 # - **Levels on NYU-v2**: the printed depth loss is more than half of that of the median depth, so the gate's two lines exclude
 #   each other there; that of the printed loss counts.
 # - **Cuts**, for every method alike: small scenes, a narrow U-Net and short trainings; see the parameters. The `paper` profile

@@ -147,8 +147,9 @@ def chosen(runs: Runs, p: Params, kind: str) -> dict[tuple[str, str], Point]:
 
     def ranked(key: tuple[str, str]) -> list[tuple[float, float]]:
         """The points that most seeds have tried, the best first."""
-        most = max(len(losses) for losses in tried[key].values())
-        return sorted((point for point in tried[key] if len(tried[key][point]) == most), key=lambda point: np.mean(tried[key][point]))
+        own = tried[key]
+        most = max(len(losses) for losses in own.values())
+        return sorted((point for point in own if len(own[point]) == most), key=lambda point: np.mean(own[point]))
 
     def best(key: tuple[str, str]) -> Point:
         point, others = ranked(key)[0], np.array(list(tried[key]))

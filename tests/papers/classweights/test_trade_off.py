@@ -285,9 +285,10 @@ class _Runs:
 
 
 def _scenes(**changed):
-    values = {"rates": [0.001, 0.003, 0.009], "alphas": [0.0002, 0.001, 0.005], "tuning": 1, "finalists": 1, "first_seed": 1000, "seeds": 2}
+    values = {"rates": [0.001, 0.003, 0.009], "alphas": [0.0002, 0.001, 0.005], "tuning": 1, "first_seed": 1000, "seeds": 2}
     values |= {"longer_seeds": 1, "control_seeds": 2, "steps": 10, "tuning_steps": 5, "freeze": 0.2, "source": "synthetic_scenes"}
-    return Params("classweights/tab1", "quick", values | {"methods": ["single", "linear", "pareto", "classes"]} | changed)
+    values |= {"methods": ["single", "linear", "pareto", "classes"], "finalists": 1}
+    return Params("classweights/tab1", "quick", values | changed)
 
 
 def test_every_method_tries_equally_many_points_on_seeds_that_are_not_judged():
