@@ -70,36 +70,29 @@ for exhibit, own in rows.items():
     results.record(exhibit, own, runs, measured=report.measured(exhibit, own), tier=tab1_trade_off.tier(p), device=p.device)
 pages = {exhibit: results.shown(p, exhibit) for exhibit in rows}
 
-# %%
-if "classweights/fig2" in pages:
-    pages["classweights/fig2"].figure(
-        lambda rows: report.draw_plane(rows, "driving"),
-        "Figure 2: test losses of segmentation and depth on driving-like scenes; above, states are kept for segmentation, below "
-        "for depth. Small marks: seeds, large ones: means; line: the five vectors of Pareto MTL, from 1, which is (1, 0), to 5, "
-        "which is (0, 1). Hollow: the paper's numbers, relative to its single task's. Down and left is better.",
-    )
-    pages["classweights/fig2"].table(
-        lambda rows: report.loss_table(rows, "driving"),
-        "Figure 2's losses. The paper's scales are others: compare within a column. Above class-wise: how far the main loss is "
-        "above that of class-wise weights, with its 95% interval.",
-    )
+# %% [markdown]
+# Both test losses of every method, where states are kept for segmentation (above) and for depth (below): down and left is better.
+# Small marks are seeds, large ones means; the line joins the five vectors of Pareto MTL, from 1, which is (1, 0), to 5, which is
+# (0, 1). Hollow: the paper's numbers, as multiples of its single task's. In the tables compare within a column, since the scales
+# of the paper are others; *above class-wise* is how far the main loss is above that of class-wise weights.
 
 # %%
-if "classweights/fig3" in pages:
-    pages["classweights/fig3"].figure(lambda rows: report.draw_plane(rows, "indoor"), "Figure 3: the same on indoor scenes.")
-    pages["classweights/fig3"].table(lambda rows: report.loss_table(rows, "indoor"), "Figure 3's losses")
+for number, kind in ((3, "indoor"), (2, "driving"), (4, "street")):
+    if page := pages.get(f"classweights/fig{number}"):
+        scenes = report.scenes_of(page.rows, kind)
+        page.figure(
+            lambda rows, kind=kind: report.draw_plane(rows, kind),
+            f"Figure {number}: test losses of segmentation and depth on {scenes}; states kept for segmentation (above) or depth.",
+        )
+        page.table(lambda rows, kind=kind: report.loss_table(rows, kind), f"Figure {number}'s losses, on {scenes}")
 
 # %%
-if "classweights/fig4" in pages:
-    pages["classweights/fig4"].figure(lambda rows: report.draw_plane(rows, "street"), "Figure 4: the same on street scenes.")
-    pages["classweights/fig4"].table(lambda rows: report.loss_table(rows, "street"), "Figure 4's losses")
-
-# %%
-if "classweights/tab1" in pages:
-    pages["classweights/tab1"].table(
+if page := pages.get("classweights/tab1"):
+    page.table(
         report.region_table,
-        "Table 1: single-task learning against equal weights of both tasks on driving-like scenes, by region, with the 95% "
-        "interval of the difference. The paper's accuracy may mean either score of segmentation.",
+        "Table 1: single-task learning against equal weights of both tasks on "
+        f"{report.scenes_of(page.rows, 'driving')}, by region, with the 95% interval of the difference. The paper's accuracy may "
+        "mean either score of segmentation.",
     )
 
 # %% [markdown]
@@ -122,11 +115,11 @@ for kind, exhibit in report.EXHIBITS.items():
 # for the others should lower the depth loss against all weights 1. That is the gate *control*.
 
 # %%
-first = next(iter(pages.values()))
-first.table(report.choices, "Rates chosen on validation, and the mean step of the state that was kept")
+page = pages.get("classweights/fig3") or next(iter(pages.values()))
+page.table(report.choices, "Rates chosen on validation, and the mean step of the state that was kept")
 
 # %% tags=["slide"]
-first.figure(
+page.figure(
     tab1_trade_off.draw_scenes(), "The three kinds of synthetic scenes: image, classes, depth (dark is near; white is not known)."
 )
 

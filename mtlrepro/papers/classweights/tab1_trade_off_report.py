@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from mtlrepro import plots, results
+from mtlrepro.data.schema import get
 from mtlrepro.papers.classweights.arms import BEST_PARETO, EXHIBITS, METHODS, ORACLE, PARETO, TASKS
 from mtlrepro.papers.classweights.tab1_trade_off import preferred
 
@@ -86,6 +87,12 @@ def draw_plane(rows: pd.DataFrame, kind: str) -> Figure:
             axis.set_minor_formatter("{x:.3g}" if high < 10 * low else NullFormatter())
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
+
+
+def scenes_of(rows: pd.DataFrame, kind: str) -> str:
+    """What the scenes of the rows are, for a caption."""
+    source = str(rows["source"].iloc[0])
+    return f"generated {kind} scenes" if source == "synthetic_scenes" else get(source).title
 
 
 def loss_table(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

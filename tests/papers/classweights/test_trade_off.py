@@ -305,6 +305,12 @@ def test_every_method_tries_equally_many_points_on_seeds_that_are_not_judged():
     assert tab1_trade_off.chosen(_Runs(), _scenes(rates=[0.01], alphas=[0.02]), "indoor")["linear", "depth"][:2] == (0.01, 0.02)
 
 
+def test_a_caption_names_the_scenes_of_its_rows():
+    rows = _rows(LOSS)
+    assert tab1_trade_off_report.scenes_of(rows, "indoor") == "generated indoor scenes"
+    assert "NYU" in tab1_trade_off_report.scenes_of(rows.assign(source="nyu_v2"), "indoor")
+
+
 def test_a_point_is_inside_where_a_lower_and_a_higher_rate_were_tried():
     """Law: those beside the best of the grid count, so that its end is inside where something beyond it was tried."""
     upper = tab1_trade_off.chosen(_Runs(), _scenes(rates=[0.001, 0.0035]), "indoor")
