@@ -313,23 +313,26 @@ def test_a_caption_names_the_scenes_of_its_rows():
 
 def test_a_point_is_inside_where_a_lower_and_a_higher_rate_were_tried():
     """Law: those beside the best of the grid count, so that its end is inside where something beyond it was tried."""
-    upper = tab1_trade_off.chosen(_Runs(), _scenes(rates=[0.001, 0.0035]), "indoor")
-    assert upper["single", "depth"].rate == 0.0035
-    assert upper["single", "depth"].rate_inside
-    assert not upper["classes", "depth"].rate_inside
+    for rates, end in (([0.001, 0.0035], 0.0035), ([0.0045, 0.02], 0.0045)):
+        points = tab1_trade_off.chosen(_Runs(), _scenes(rates=rates), "indoor")
+        assert points["single", "depth"].rate_inside
+        assert points["classes", "depth"].rate == end
+        assert not points["classes", "depth"].rate_inside
     assert not tab1_trade_off.chosen(_Runs(), _scenes(), "indoor")["classes", "depth"].alpha_inside
 
 
-class _Noisy(_Runs):
-    """0.003 is the best on the first seed by luck; of the three best the second seed shows 0.009 to be better."""
+# Validation losses of a rate on the first seed and the second: 0.003 is the best of the first by luck.
+_NOISY = {0.001: (1.0, 9.0), 0.003: (0.5, 2.0), 0.009: (0.7, 1.4)}
 
+
+class _Noisy(_Runs):
     def map(self, function, settings, what, data):
         rows = super().map(function, settings, what, data)
-        lucky, middling = rows.rate == 0.003, rows.rate == 0.009
-        return rows.assign(validation=1.0 - 0.5 * lucky * (rows.seed == 999) - 0.3 * middling + 1.0 * lucky * (rows.seed == 998))
+        return rows.assign(validation=[_NOISY[rate][999 - seed] for rate, seed in zip(rows.rate, rows.seed, strict=True)])
 
 
-def test_the_best_points_are_tried_on_another_seed_which_decides_with_the_first():
+def test_the_best_points_are_tried_on_another_seed_and_they_alone_are_chosen_from():
+    """Law: by their means over both seeds, even where a point that one seed has tried lies below these."""
     runs, few = _Noisy(), {"methods": ["single"], "alphas": [0.005]}
     assert tab1_trade_off.chosen(runs, _scenes(**few), "indoor")["single", "depth"].rate == 0.003
     runs = _Noisy()
