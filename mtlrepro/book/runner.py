@@ -158,9 +158,9 @@ def run_exhibits(
         if statuses[notebook].state == "failed":
             failed.append(f"{notebook}: {statuses[notebook].error} (what ran is kept in {out})")
     for exhibit in chosen:
-        p = checked[str(exhibit.notebook)]
         if statuses[str(exhibit.notebook)].state != "ok":
             continue
+        p = checked[str(exhibit.notebook)]
         if store.is_here(exhibit.id, p):
             lines.append(str(store.latest(exhibit.id, p).judgement))
         else:

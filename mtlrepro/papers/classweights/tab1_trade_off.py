@@ -121,8 +121,8 @@ def chosen(runs: Runs, p: Params, kind: str) -> dict[tuple[str, str], Point]:
     """(name of `p.methods`, main task) -> the point with the lowest mean validation loss on seeds of their own.
 
     First every rate, with the middle rate of the weights; then, at the best, the other rates of the weights, or as many more
-    rates beside it for a method that has no such rate; then the best `p.finalists` on as many seeds more, which decide. So every
-    method tries equally many points. All of these trainings take `p.tuning_steps`.
+    rates beside it for a method that has no such rate; then the best `p.finalists` on as many seeds more, and of these the mean
+    over all seeds decides. So every method tries equally many points. All of these trainings take `p.tuning_steps`.
     """
     training, digests = training_of(p, kind) | {"steps": p.tuning_steps}, {name: part.digest for name, part in opened(p).items()}
     middle = p.alphas[len(p.alphas) // 2]

@@ -20,10 +20,10 @@ _TITLES = {name: own.title for name, own in METHODS.items()} | {BEST_PARETO: "Pa
 _PRINTED = {"single": "single", **{name: f"pareto ({v})" for name, v in zip(
     PARETO, ("1.0,0.0", "0.92,0.38", "0.71,0.71", "0.38,0.92", "0.0,1.0"), strict=True)}}  # fmt: skip
 _REGIONS = ("full", "non-car", "car")
-# Of the full profile: steps of 0.065 core seconds for a single task, 0.11 for the sum and 0.17 for Pareto MTL; three seeds of two
-# single tasks, the sum, five vectors and class weights for either main task; seven points each to tune, half as long; one seed
-# twice as long.
-_COST = "about 6 core hours on NYU-v2 at 48 x 64, the full profile; on the other sets: -p source=, with the set from its owners"
+# Of the full profile: steps of 0.08 core seconds for a single task, 0.11 for the sum and class weights and 0.17 for Pareto MTL;
+# three seeds of two single tasks, the sum, five vectors and class weights, at a point of its own for either main task; eight
+# points each to tune and three of them again, half as long; one seed twice as long.
+_COST = "about 8 core hours on NYU-v2 at 48 x 64, the full profile; on the other sets: -p source=, with the set from its owners"
 
 
 # --- figures and tables -----------------------------------------------------------------------------------------------

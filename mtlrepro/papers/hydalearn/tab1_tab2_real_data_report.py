@@ -35,7 +35,7 @@ VARIANTS = {method for method, _ in ABLATIONS.values()} - {"hydalearn"}
 PRINTED = UPDATES[0]
 LONGER = {
     "tab1": "about 5 core hours: twice the updates on every seed, rates from 0.001",
-    "tab2": "about 1.5 core hours: 10,000 updates, and twice as many for the whole grid",
+    "tab2": "about 1.5 core hours: 10,000 updates, and twice as many on every seed",
 }
 PLANTED = "data on which a noisy copy of the main task's logit helps more, beside 10 core minutes for the control itself"
 SHUFFLED = "about half a core hour: HydaLearn with shuffled labels of default"
