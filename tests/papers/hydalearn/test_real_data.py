@@ -11,7 +11,7 @@ import torch
 
 from mtlrepro.device import generator
 from mtlrepro.errors import DataCorrupt, UnknownName
-from mtlrepro.papers.hydalearn import tab1_tab2_real_data
+from mtlrepro.papers.hydalearn import tab1_tab2_real_data, trained_again
 from mtlrepro.papers.hydalearn.data.mortgage import synthetic_borrowers
 from mtlrepro.papers.hydalearn.data.toys import PairedSamples
 from mtlrepro.papers.hydalearn.training.tuned_runs import stream
@@ -125,7 +125,7 @@ def test_control_runs_are_rows_of_their_own_and_all_rows_are_all_of_their_part(s
 
 
 def test_what_follows_is_trained_at_the_settings_that_each_seed_chose(p):
-    """Ablations at HydaLearn's, doubled trainings at each method's own, for the first seeds; seeds that chose alike together."""
+    """Ablations at HydaLearn's, longer trainings at each method's own, for the first seeds; seeds that chose alike together."""
     points = {"stl": [0, 0, 1, 1, 1, 0], "hydalearn": [1, 0, 1, 0, 1, 1]}
     rows = pd.DataFrame(
         {"kind": "seed", "update": "as printed", "labels": "", "method": method, "seed": seed, "point": point}
@@ -133,10 +133,15 @@ def test_what_follows_is_trained_at_the_settings_that_each_seed_chose(p):
         for seed, point in enumerate(chosen)
     )
     later = tab1_tab2_real_data.later_settings(p, "mortgage", rows)
-    ablated = [s for s in later if s["steps"] == p.steps]
-    assert [(s["measured_on"], s["at"], s["seeds"]) for s in ablated] == [("training", 0, [1, 3]), ("training", 1, [0, 2, 4, 5])]
+    ablated = [(s["at"], s["seeds"]) for s in later if s["measured_on"] == "training" and s["steps"] == p.steps]
+    assert ablated == [(0, [1, 3]), (1, [0, 2, 4, 5])]
     doubled = [(s["method"], s["at"], s["seeds"]) for s in later if s["steps"] == 2 * p.steps]
     assert doubled == [("stl", 0, [0, 1]), ("hydalearn", 0, [1]), ("hydalearn", 1, [0])]
+    assert len(later) == 2 + 3
+    # Each of them again with half of its updates; the ablations' rows, which have no part in it, change nothing.
+    rows = pd.concat([rows.assign(measured_on="validation"), rows.assign(measured_on="training", point=0)])
+    once = trained_again.once_more(p, "mortgage", rows)
+    assert once == [s | {"steps": p.steps} for s in later if s["steps"] == 2 * p.steps]
 
 
 def test_a_chosen_setting_trained_alone_is_the_run_of_the_grid(small):
@@ -169,16 +174,33 @@ def test_a_lone_training_that_diverges_keeps_its_best_state(small):
         assert 0 <= row["test"] <= 1
 
 
+class _Direct:
+    def map(self, function, settings, what, data):
+        return pd.DataFrame([row for one in settings for row in [one | found for found in function(**one)]])
+
+
 def test_no_ablation_and_no_doubled_training_are_no_rows(small, p, monkeypatch):
     p.values.update({"ablations": ["ExpImp-0"], "longer_seeds": 0, "seeds": 2, "updates": ["as printed"], "methods": ["stl"]})
     monkeypatch.setattr(tab1_tab2_real_data, "chosen_source", lambda p, problem: tab1_tab2_real_data.source(""))
 
-    class Direct:
-        def map(self, function, settings, what, data):
-            return pd.DataFrame([row for one in settings for row in [one | found for found in function(**one)]])
-
-    rows = tab1_tab2_real_data.rows(Direct(), p, "mortgage")
+    rows = trained_again.rows(_Direct(), p, "mortgage")
     assert set(rows["kind"]) == {"seed", "control", "epoch", "events"}
+
+
+def test_twice_the_updates_go_on_from_a_training_of_as_many(small, p, monkeypatch):
+    """Law: a best state within the first half is both trainings' own to the last digit, and no best is lost by going on."""
+    p.values.update({"ablations": ["ExpImp-0"], "longer_seeds": 4, "seeds": 4, "updates": ["as printed"]})
+    p.values.update({"methods": ["stl", "static"], "steps": 8, "check": 2, "rates": [0.5, 2.0], "grid": 2})
+    monkeypatch.setattr(tab1_tab2_real_data, "chosen_source", lambda p, problem: tab1_tab2_real_data.source(""))
+    rows = trained_again.rows(_Direct(), p, "mortgage")
+    once, twice = (rows[rows.kind == kind].set_index(["method", "seed"]).sort_index() for kind in ("once more", "doubled"))
+    assert (len(once), len(twice)) == (8, 8)
+    assert (twice.validation >= once.validation).all()
+    within = twice.step <= p.steps
+    assert within.any()
+    assert not within.all()
+    columns = ["validation", "test", "step", "rate"]
+    pd.testing.assert_frame_equal(once.loc[within, columns], twice.loc[within, columns])
 
 
 @pytest.mark.parametrize(("baseline", "grid"), [("logistic", "PENALTIES"), ("boosting", "TREES")])

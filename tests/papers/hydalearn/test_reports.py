@@ -289,7 +289,8 @@ def test_gates_of_a_table():
         "same-heads": True,
         "control": False,
     }
-    longer = pd.concat([rows, rows[rows.method != "logistic"].assign(kind="doubled", test=rows.test + 0.0015)])
+    again = rows[rows.method != "logistic"].assign(kind="once more", test=rows.test + 0.01)
+    longer = pd.concat([rows, again, again.assign(kind="doubled", test=again.test + 0.0015)])
     assert {gate.name: gate.passed for gate in REAL.measured_tab1(longer).gates}["converged"]
     longer = longer.assign(test=longer.test.where((longer.kind != "doubled") | (longer.method != "olaux"), longer.test + 0.001))
     assert not {gate.name: gate.passed for gate in REAL.measured_tab1(longer).gates}["converged"]
