@@ -79,12 +79,12 @@ page.text(report.findings)
 # The paper compares $k$ models with one. To know what the *groups* add, two more kinds of $k$ models are trained, with the same
 # number of updates in the same way:
 #
-# - **random groups**: the same memberships, dealt to other tasks, several times in each seed. If grouping by data maps matters,
-#   this must be worse;
+# - **random groups**: the same memberships, dealt to other tasks, once or more in each seed (`deals`). If grouping by data maps
+#   matters, this must be worse;
 # - **no groups**: every membership $1/k$, that is, an ensemble of $k$ multi-task models that differ in their seeds only.
 #
-# With $F = 2$ memberships are near $1/k$ where there are many clusters, so smaller $F$ is tried as well. So is the data map worth
-# anything beyond the ensemble?
+# With $F = 2$ memberships are near $1/k$ where there are many clusters; the parameter `fuzziness` takes smaller $F$ as well. Is
+# the data map worth anything beyond the ensemble?
 
 # %%
 page.text(report.worth)
@@ -126,8 +126,9 @@ page.table(report.cost_table, "Trainings and core hours of the full profile, and
 # - **Initial weights** are each model's own, images and their order those of the seed. All models have the same number of
 #   updates; *random groups* and *no groups* have as many models as STG-MTL, so equal parameters and equal training in all.
 # - **Nothing is chosen** on test or validation images: fixed rate and epochs, the last state, for every method alike.
-# - **Cuts**: in the quick profile a small residual network on few images of 16 x 16 pixels; see the parameters. Without CIFAR at
-#   hand digits take its place, and G3 is left out.
+# - **Cuts**: in the quick profile a small residual network on few images of 16 x 16 pixels; in the full one, for want of hours,
+#   10,000 images, of G2 three clusters only and of G3 ten, single-task networks of ten of G3's tasks, one deal, $F = 2$. Without
+#   CIFAR at hand digits take its place, and G3 is left out.
 # :::
 
 # %%

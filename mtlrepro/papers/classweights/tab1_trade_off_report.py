@@ -255,7 +255,12 @@ def _values(effect: pd.Series[float]) -> list[float]:
 def _converged(rows: pd.DataFrame) -> results.Gate:
     here = part(rows)
     early = results.Gate.within("kept before the last tenth", float((here.step < 0.9 * here.steps).mean()), least=0.8)
-    return results.Gate.every("converged", [early, _doubled(rows)], cost=_LONGER)
+    cost = _LONGER if _on_nyu(here) else _COST
+    return results.Gate.every("converged", [early, _doubled(rows)], cost=cost)
+
+
+def _on_nyu(rows: pd.DataFrame) -> bool:
+    return bool((rows["source"] == "nyu_v2").all())
 
 
 def _doubled(rows: pd.DataFrame) -> results.Gate:
@@ -290,7 +295,7 @@ def _baseline(exhibit: str, rows: pd.DataFrame) -> list[results.Gate]:
     the printed loss counts alone.
     """
     here, gates = part(rows), []
-    real = exhibit == "classweights/fig3" and (here["source"] == "nyu_v2").all()
+    real = exhibit == "classweights/fig3" and _on_nyu(here)
     for i, task in enumerate(TASKS):
         own = here[(here.main == task) & (here.method == "single")]
         if not real or task == TASKS[0]:

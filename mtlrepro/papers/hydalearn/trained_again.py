@@ -1,4 +1,7 @@
-"""The trainings that Tables 1 and 2 of HydaLearn judge convergence by, in a module of their own."""
+"""The trainings beside twice the updates, by which Tables 1 and 2 of HydaLearn judge convergence.
+
+Not in `tab1_tab2_real_data`, since a recorded run is keyed by the text of the module that computes it.
+"""
 
 from __future__ import annotations
 

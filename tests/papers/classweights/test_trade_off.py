@@ -108,6 +108,9 @@ def test_gates_of_the_trade_off_fail_at_the_edge_of_a_grid_and_pass_inside():
 def test_trainings_have_converged_if_they_are_kept_early_and_twice_the_steps_change_no_order():
     rows = _rows(LOSS)
     assert "not recorded" in _gate("converged", rows).value
+    # More steps are what real scenes lack, generated ones lack the scenes.
+    assert "-p source=" in _gate("converged", rows).cost
+    assert "twice the steps" in _gate("converged", rows.assign(source="nyu_v2")).cost
     longer = rows[(rows.seed == 0) & rows.method.isin(["single", "classes", PARETO[1]])].assign(part="doubled", steps=200)
     assert _gate("converged", pd.concat([rows, longer])).passed
     assert "kept before the last tenth 0 (fails)" in _gate("converged", pd.concat([rows.assign(step=100), longer])).value
